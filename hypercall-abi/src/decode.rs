@@ -1,7 +1,8 @@
 //! Raw bytes to [`Op`], once, from one copy; and the way back for guests.
 
 use crate::layout::{
-    CMD_OFFSET, CreatArm, GenArm32, GenArm64, OP_BYTES_32, OP_BYTES_64, POOL_ID_OFFSET, UNION_OFFSET,
+    CMD_OFFSET, CreatArm, GenArm32, GenArm64, OP_BYTES_32, OP_BYTES_64, POOL_ID_OFFSET,
+    UNION_OFFSET,
 };
 use crate::op::{Handle, NewPool, ObjectId, Op, PageIndex, Uuid, command};
 use core::mem::offset_of;

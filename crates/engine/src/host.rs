@@ -29,6 +29,10 @@ pub struct EvictedPage {
 /// The engine calls none of these with a lock of its own held. An implementation may therefore
 /// take the host's locks. None may call back into the engine on the data path.
 pub trait Host: Sync {
+    /// Whether [`page_evicted`](Self::page_evicted) wants to be told; finding the page's name as
+    /// its owner knows it costs a little.
+    const REPORTS_EVICTIONS: bool = true;
+
     /// A frame to be overwritten in full, or `None` when taking one would dig into the reserve that
     /// is always left to the host. Never evicts. Its former content must not matter.
     fn take_frame(&self) -> Option<Frame>;
@@ -39,6 +43,12 @@ pub trait Host: Sync {
 
     /// Takes a frame back. Whoever gets it next must not see what it holds.
     fn give_frame(&self, frame: Frame);
+
+    /// As [`give_frame`](Self::give_frame), but not into a stock of frames: the frame was freed to
+    /// make room for metadata, which is allocated next.
+    fn give_room(&self, frame: Frame) {
+        self.give_frame(frame);
+    }
 
     /// Asks for leave to allocate one frame of metadata from the global allocator.
     ///

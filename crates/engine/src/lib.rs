@@ -8,17 +8,64 @@
 //! one word of Xen. It asks a [`Host`] for frames and for the right to use them. It has no
 //! `unsafe`, and it allocates nothing bigger than one frame after start-up.
 //!
-//! # Locking
-//!
-//! See [`sync`]: a call holds at most one engine lock at any moment, and none while it calls the
-//! host, copies a page, allocates or frees. Start reading with [`Engine`], then [`pool`].
+//! Where things are, from the outside in: [`Engine`] (`engine.rs`) with a file for each call
+//! (`put.rs`, `get.rs`, `flush.rs`, `destroy.rs`, `evict.rs`, `registry.rs`), the records
+//! (`client.rs`, `pool.rs`), one lock's worth of a pool (`shard.rs`) with its parts (`index.rs`,
+//! `object.rs`, `page.rs`), and memory (`slab.rs`, `paged.rs`, `meta.rs`, `directory.rs`).
+//! The locks and their rule are in `sync.rs`.
 #![no_std]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
+mod audit;
+mod client;
+mod destroy;
+mod directory;
+mod engine;
+mod evict;
+mod flush;
 mod frame;
+mod get;
+mod hash;
 mod host;
+mod index;
+mod member;
+mod meta;
+mod object;
+mod page;
+mod paged;
+mod pool;
+mod put;
+mod registry;
+mod shard;
+mod slab;
+mod stats;
+mod sync;
 
+pub use audit::AuditError;
+pub use client::{AUTHS_PER_CLIENT, ClientId, POOLS_PER_CLIENT};
+pub use destroy::Destroyed;
+pub use engine::{Engine, NoPool};
+pub use flush::Flushed;
 pub use frame::{Frame, FrameId};
+pub use get::{GetError, GetOutcome};
 pub use host::{ChargeRefused, DomainId, EvictedPage, Host};
+pub use pool::{Lifetime, PoolKind};
+pub use put::{PutError, PutOutcome};
+pub use registry::{AuthError, NewPoolError};
+pub use stats::{PoolStats, Totals};
+
+/// There is no memory for the engine's own needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoMemory;
+
+/// Our own reasoning is wrong: stops the host, which is better than going on with broken indexes.
+///
+/// The one panic of the engine. Each caller's argument why a guest can't bring it about is in the
+/// shim's list of panic entries.
+#[cold]
+#[expect(clippy::panic, reason = "the engine's one panic")]
+fn broken(what: &'static str) -> ! {
+    panic!("tmem: {what}")
+}

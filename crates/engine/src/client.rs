@@ -1,0 +1,128 @@
+//! A client's record: a domain as tmem sees it.
+
+use crate::directory::Directory;
+use crate::sync::Lock;
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64};
+
+/// Pools that a client may have.
+pub const POOLS_PER_CLIENT: u32 = 16;
+
+/// Uuids that a client may be authorised for.
+pub const AUTHS_PER_CLIENT: usize = 16;
+
+/// Records in a frame.
+pub(crate) const CLIENTS_PER_SEGMENT: u32 = 4;
+
+/// All clients' records.
+pub(crate) type Clients = Directory<Client, { CLIENTS_PER_SEGMENT as usize }>;
+
+/// A client's record number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientId(pub(crate) u16);
+
+/// Values of [`Client::state`].
+pub(crate) const FREE: u8 = 0;
+pub(crate) const LIVE: u8 = 1;
+pub(crate) const DYING: u8 = 2;
+
+/// The record.
+///
+/// `state`, the slots' words, epochs and links change under the registry's lock only; the data path
+/// reads them without it.
+#[derive(Debug, Default)]
+pub(crate) struct Client {
+    pub(crate) state: AtomicU8,
+    pub(crate) frozen: AtomicBool,
+    pub(crate) domain: AtomicU16,
+    /// Next in the list of free records.
+    pub(crate) next_free: AtomicU32,
+    pub(crate) slots: [Slot; POOLS_PER_CLIENT as usize],
+    pub(crate) auth: Lock<Auth>,
+}
+
+/// Which shared pools the client may join.
+#[derive(Debug, Default)]
+pub(crate) struct Auth {
+    pub(crate) uuids: [Option<[u64; 2]>; AUTHS_PER_CLIENT],
+}
+
+/// A pool id of a client.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    /// [`SlotWord`]: which pool, and whether it may be used.
+    pub(crate) word: AtomicU64,
+    /// The stay's epoch ([`crate::object::Membership`]).
+    pub(crate) epoch: AtomicU32,
+    /// Neighbours among the members of a shared pool, in the order of joining.
+    pub(crate) earlier: AtomicU32,
+    pub(crate) later: AtomicU32,
+    /// While leaving a shared pool: how far its objects are swept, `shard << 32 | slot`.
+    pub(crate) swept: AtomicU64,
+}
+
+/// No member, in [`Slot::earlier`] and [`Slot::later`].
+pub(crate) const NO_MEMBER: u32 = u32::MAX;
+
+impl Default for Slot {
+    fn default() -> Self {
+        Self {
+            word: AtomicU64::new(SlotWord::EMPTY.0),
+            epoch: AtomicU32::new(0),
+            earlier: AtomicU32::new(NO_MEMBER),
+            later: AtomicU32::new(NO_MEMBER),
+            swept: AtomicU64::new(0),
+        }
+    }
+}
+
+/// What a slot stands for, in one word: pool number (32 bits), the pool's generation (24), state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SlotWord(pub(crate) u64);
+
+/// The state in a [`SlotWord`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SlotState {
+    /// No pool.
+    Empty,
+    /// A pool to work with.
+    Live,
+    /// A pool that is being destroyed: operations find nothing, the id is not free yet.
+    Dying,
+    /// A shared pool that the client is leaving while others stay: as `Dying` to the client.
+    Leaving,
+}
+
+const GENERATION_MASK: u32 = 0x00ff_ffff;
+
+impl SlotWord {
+    pub(crate) const EMPTY: Self = Self(0);
+
+    pub(crate) const fn new(pool: u32, generation: u32, state: SlotState) -> Self {
+        let generation = (generation & GENERATION_MASK) as u64;
+        Self((state as u64) << 56 | generation << 32 | pool as u64)
+    }
+
+    pub(crate) const fn state(self) -> SlotState {
+        match self.0 >> 56 {
+            1 => SlotState::Live,
+            2 => SlotState::Dying,
+            3 => SlotState::Leaving,
+            _ => SlotState::Empty,
+        }
+    }
+
+    /// The pool's number.
+    #[expect(clippy::cast_possible_truncation, reason = "takes the low half")]
+    pub(crate) const fn pool(self) -> u32 {
+        self.0 as u32
+    }
+
+    /// Whether the word was made for generation `generation` of its pool.
+    pub(crate) const fn is_of(self, generation: u32) -> bool {
+        (self.0 >> 32) as u32 & GENERATION_MASK == generation & GENERATION_MASK
+    }
+
+    pub(crate) const fn with_state(self, state: SlotState) -> Self {
+        Self(self.0 & !(0xff << 56) | (state as u64) << 56)
+    }
+}

@@ -1,0 +1,279 @@
+//! Destroying pools, leaving shared ones, and the death of a client: at once to the guest, in
+//! slices to the host.
+
+use crate::client::{ClientId, NO_MEMBER, POOLS_PER_CLIENT, Slot, SlotState, SlotWord};
+use crate::engine::Engine;
+use crate::host::{DomainId, Host};
+use crate::member::Members;
+use crate::meta::{Garbage, Payer, SLICE_PAGES_MAX};
+use crate::object::Membership;
+use crate::pool::{self, Pool};
+use crate::registry::{Registry, member, member_parts};
+use crate::shard::Shard;
+use crate::slab::SlotId;
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+
+/// How far a destruction came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a destruction that is not done wants to be called again"]
+pub enum Destroyed {
+    /// The pool id names no pool.
+    Nothing,
+    /// Done; the id is free.
+    Done,
+    /// Unreachable already; call again to free more. Until then the id is neither usable nor free.
+    More,
+}
+
+/// The shard and the slot that [`Slot::swept`] stands for.
+#[expect(clippy::cast_possible_truncation, reason = "takes the two halves")]
+const fn sweep_cursor(swept: u64) -> (usize, SlotId) {
+    ((swept >> 32) as usize, SlotId(swept as u32))
+}
+
+/// What a slice of freeing came to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Slice {
+    Done,
+    More,
+}
+
+impl<H: Host> Engine<H> {
+    /// Destroys the client's pool, or leaves it if it is shared with others.
+    pub fn destroy_pool(&self, client: ClientId, pool_id: u32) -> Destroyed {
+        let Some(slot) = self.slot(client, pool_id) else {
+            return Destroyed::Nothing;
+        };
+        let mut word = SlotWord(slot.word.load(Acquire));
+        if word.state() == SlotState::Live {
+            match self.begin_leaving(client, pool_id, slot) {
+                Some(begun) => word = begun,
+                None => return Destroyed::Done,
+            }
+        }
+        let Some(pool) = self.pools.get(word.pool()) else {
+            return Destroyed::Nothing;
+        };
+        let slice = match word.state() {
+            SlotState::Empty => return Destroyed::Nothing,
+            SlotState::Live => Slice::More,
+            SlotState::Dying => self.drain_pool(pool, self.payer_of(client, pool)),
+            SlotState::Leaving if !word.is_of(pool.generation.load(Acquire)) => Slice::Done,
+            SlotState::Leaving => self.sweep_pool(client, slot, word, pool),
+        };
+        if slice == Slice::More {
+            return Destroyed::More;
+        }
+        self.finish_leaving(slot, word, pool);
+        if word.state() == SlotState::Dying {
+            self.recycle_if_drained(pool, word.pool(), self.payer_of(client, pool));
+        }
+        Destroyed::Done
+    }
+
+    /// Destroys a slice of what a domain has. `true` when nothing of it is left.
+    pub fn destroy_client(&self, domain: DomainId) -> bool {
+        let Some(client) = self.client_of(domain) else {
+            return true;
+        };
+        self.begin_client_death(client);
+        for pool_id in 0..POOLS_PER_CLIENT {
+            match self.destroy_pool(client, pool_id) {
+                Destroyed::Nothing => {}
+                // Each pool's last slice ends this call as well: a call frees one slice.
+                Destroyed::Done | Destroyed::More => return false,
+            }
+        }
+        if self.has_pools(client) {
+            return false;
+        }
+        self.end_client(domain, client);
+        true
+    }
+
+    fn payer_of(&self, client: ClientId, pool: &Pool) -> Payer {
+        let persistent = pool.persistent.load(Relaxed);
+        let record = self.client(client).filter(|_| persistent)?;
+        Some(DomainId(record.domain.load(Relaxed)))
+    }
+
+    /// Makes the pool unreachable through this slot, and hands it on if others share it.
+    ///
+    /// Returns the slot's word from now on; `None` if there is nothing left to do, because the
+    /// client is in the shared pool by another id too.
+    fn begin_leaving(&self, client: ClientId, pool_id: u32, slot: &Slot) -> Option<SlotWord> {
+        let mut registry = self.registry.lock(&self.host);
+        let word = SlotWord(slot.word.load(Relaxed));
+        let Some(pool) = self.pools.get(word.pool()).filter(|_| word.state() == SlotState::Live)
+        else {
+            // Another CPU was first.
+            return Some(word);
+        };
+        let others = pool.shared.load(Relaxed)
+            && self.unlink_member(&mut registry, word.pool(), member(client, pool_id), slot);
+        if !others {
+            let word = word.with_state(SlotState::Dying);
+            slot.word.store(word.0, Release);
+            return Some(word);
+        }
+        slot.swept.store(0, Relaxed);
+        slot.word.store(SlotWord::EMPTY.0, Release);
+        if self.epoch_in(client, word.pool()).is_some() {
+            return None;
+        }
+        // First the count, then the word: who sees the pool without us also sees that it must ask.
+        pool.nr_leaving.fetch_add(1, AcqRel);
+        let word = word.with_state(SlotState::Leaving);
+        slot.word.store(word.0, Release);
+        let entry = registry.shared.iter().flatten().find(|entry| entry.pool == word.pool());
+        if let Some(entry) = entry
+            && pool.owner.load(Relaxed) == client.0
+        {
+            // R37: the longest-joined member owns the pool from now on.
+            pool.owner.store(member_parts(entry.first).0.0, Relaxed);
+        }
+        Some(word)
+    }
+
+    /// Takes a member out of a shared pool's list. Whether others stay; if not, the uuid is free.
+    fn unlink_member(&self, registry: &mut Registry, pool: u32, own: u32, slot: &Slot) -> bool {
+        let is_it =
+            |entry: &Option<crate::registry::SharedPool>| entry.is_some_and(|e| e.pool == pool);
+        let Some(place) = registry.shared.iter_mut().find(|entry| is_it(entry)) else {
+            return false;
+        };
+        let (earlier, later) = (slot.earlier.load(Relaxed), slot.later.load(Relaxed));
+        if let Some(earlier) = self.member_slot(earlier) {
+            earlier.later.store(later, Relaxed);
+        }
+        if let Some(later) = self.member_slot(later) {
+            later.earlier.store(earlier, Relaxed);
+        }
+        if let Some(entry) = place {
+            if entry.first == own {
+                entry.first = later;
+            }
+            if entry.last == own {
+                entry.last = earlier;
+            }
+            if entry.first != NO_MEMBER {
+                return true;
+            }
+        }
+        *place = None;
+        false
+    }
+
+    /// Frees a slice of a pool that nobody can reach.
+    fn drain_pool(&self, pool: &Pool, payer: Payer) -> Slice {
+        let mut budget = SLICE_PAGES_MAX;
+        let mut garbage = Garbage::<SLICE_PAGES_MAX>::new();
+        for shard in pool.shards() {
+            let mut state = shard.state.lock(&self.host);
+            state.drain(&self.key, pool.aging(), &mut budget, &mut garbage);
+            let has_pages = state.has_pages();
+            let mut is_bare = false;
+            while !has_pages && !is_bare && !garbage.is_full() {
+                is_bare = state.dismantle(&mut garbage);
+            }
+            shard.publish(&state);
+            drop(state);
+            garbage.free(&self.host, payer);
+            if !is_bare {
+                return Slice::More;
+            }
+        }
+        Slice::Done
+    }
+
+    /// Frees a slice of what the leaving client used last in a pool that others keep (R36).
+    fn sweep_pool(&self, client: ClientId, slot: &Slot, word: SlotWord, pool: &Pool) -> Slice {
+        let mut budget = SLICE_PAGES_MAX;
+        let mut garbage = Garbage::<SLICE_PAGES_MAX>::new();
+        let own = Membership { client: client.0, epoch: slot.epoch.load(Relaxed) };
+        let members = Members::new(&self.clients, word.pool(), own, true);
+        let swept = slot.swept.load(Relaxed);
+        let (from_shard, mut from) = sweep_cursor(swept);
+        for (at, shard) in pool.shards().iter().enumerate().skip(from_shard) {
+            let mut state = shard.state.lock(&self.host);
+            state.drain_dead(&self.key, pool.aging(), &mut budget, &mut garbage);
+            let next = state.sweep(&self.key, &members, from, &mut budget, &mut garbage);
+            state.drain_dead(&self.key, pool.aging(), &mut budget, &mut garbage);
+            let has_dead = state.has_dead();
+            shard.publish(&state);
+            drop(state);
+            garbage.free(&self.host, None);
+            let next = match (next, has_dead) {
+                (Some(next), _) => next,
+                // Swept to the end; what it found waits to be freed.
+                (None, true) => SlotId(u32::MAX - 1),
+                (None, false) => {
+                    from = SlotId(0);
+                    continue;
+                }
+            };
+            slot.swept.store((at as u64) << 32 | u64::from(next.0), Relaxed);
+            return Slice::More;
+        }
+        Slice::Done
+    }
+
+    /// Frees the pool id, and the pool's record if it was the last one's.
+    fn finish_leaving(&self, slot: &Slot, word: SlotWord, pool: &Pool) {
+        let _registry = self.registry.lock(&self.host);
+        if slot.word.load(Relaxed) != word.0 {
+            // Another CPU was first.
+            return;
+        }
+        let is_this = word.is_of(pool.generation.load(Relaxed));
+        match word.state() {
+            SlotState::Dying => pool.state.store(pool::DRAINED, Release),
+            SlotState::Leaving if is_this => drop(pool.nr_leaving.fetch_sub(1, AcqRel)),
+            _ => {}
+        }
+        slot.word.store(SlotWord::EMPTY.0, Release);
+    }
+
+    /// Makes a drained pool's record free for reuse, unless some call is still reading a page of
+    /// it; then that call comes here when it is done.
+    pub(crate) fn recycle_if_drained(&self, pool: &Pool, number: u32, payer: Payer) {
+        if pool.state.load(Acquire) != pool::DRAINED {
+            return;
+        }
+        for shard in pool.shards() {
+            if !self.strip(shard, payer) {
+                return;
+            }
+        }
+        let mut registry = self.registry.lock(&self.host);
+        if pool.state.load(Relaxed) == pool::DRAINED {
+            pool.state.store(pool::FREE, Release);
+            pool.generation.fetch_add(1, AcqRel);
+            pool.next_free.store(registry.free_pool, Relaxed);
+            registry.free_pool = number;
+        }
+    }
+
+    /// Frees the last blocks of a drained shard. `false`: some call is still reading there.
+    fn strip(&self, shard: &Shard, payer: Payer) -> bool {
+        let mut garbage = Garbage::<1>::new();
+        loop {
+            let mut state = shard.state.lock(&self.host);
+            if state.nr_orphans() > 0 {
+                return false;
+            }
+            let mut is_bare = false;
+            while !is_bare && !garbage.is_full() {
+                is_bare = state.dismantle(&mut garbage);
+            }
+            if is_bare {
+                state.stats = Default::default();
+            }
+            drop(state);
+            garbage.free(&self.host, payer);
+            if is_bare {
+                return true;
+            }
+        }
+    }
+}

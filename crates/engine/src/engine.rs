@@ -1,0 +1,168 @@
+//! The engine as a whole, and the way from a client's pool id to a shard.
+
+use crate::NoMemory;
+use crate::client::{Client, ClientId, Clients, POOLS_PER_CLIENT, Slot};
+use crate::client::{SlotState, SlotWord};
+use crate::directory::Directory;
+use crate::evict::EvictionQueue;
+use crate::hash::HashKey;
+use crate::host::{DomainId, Host};
+use crate::member::Members;
+use crate::meta::Payer;
+use crate::object::Membership;
+use crate::pool::{Pool, Pools, SHARD_BITS, SHARDS};
+use crate::registry::Registry;
+use crate::shard::{PageName, Shard};
+use crate::sync::Lock;
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::sync::atomic::Ordering::{Acquire, Relaxed};
+use core::sync::atomic::{AtomicU16, AtomicU64};
+
+/// Clients that may exist at once.
+pub(crate) const CLIENTS_MAX: u32 = 4096;
+/// Pools that may exist at once.
+pub(crate) const POOLS_MAX: u32 = 8192;
+/// Domain numbers.
+const DOMAINS: usize = 1 << 16;
+
+/// The client has no such pool, or it is being destroyed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoPool;
+
+/// Transcendent memory on a host.
+///
+/// All calls may be made from any CPU at any time. `fill` and `drain` of the data path are called
+/// with no lock held and may take as long as they need.
+pub struct Engine<H: Host> {
+    pub(crate) host: H,
+    pub(crate) key: HashKey,
+    /// Counts creations and refreshments of ephemeral pages: their age.
+    pub(crate) clock: AtomicU64,
+    /// Client number + 1 by domain; 0 for none.
+    pub(crate) domains: Box<[AtomicU16]>,
+    pub(crate) clients: Clients,
+    pub(crate) pools: Pools,
+    pub(crate) registry: Lock<Registry>,
+    pub(crate) queue: Lock<EvictionQueue>,
+}
+
+/// One client's way into one of its pools, as it was when the call began.
+pub(crate) struct Access<'a> {
+    slot: &'a Slot,
+    word: SlotWord,
+    pub(crate) pool: &'a Pool,
+    own: Membership,
+    payer: Payer,
+}
+
+impl<H: Host> Engine<H> {
+    /// An engine without clients. `hash_key` should be random; see `hash.rs`.
+    ///
+    /// # Errors
+    /// No memory for the tables of clients and pools: about 400 KiB, in blocks of up to 128 KiB,
+    /// the only allocations that are bigger than a frame.
+    pub fn new(host: H, hash_key: [u64; 4]) -> Result<Self, NoMemory> {
+        let mut domains = Vec::new();
+        domains.try_reserve_exact(DOMAINS).map_err(|_| NoMemory)?;
+        domains.resize_with(DOMAINS, AtomicU16::default);
+        Ok(Self {
+            host,
+            key: HashKey::new(hash_key),
+            clock: AtomicU64::new(1),
+            domains: domains.into_boxed_slice(),
+            clients: Directory::new(CLIENTS_MAX as usize)?,
+            pools: Directory::new(POOLS_MAX as usize)?,
+            registry: Lock::new(Registry::new()),
+            queue: Lock::new(EvictionQueue::new(POOLS_MAX as usize)?),
+        })
+    }
+
+    /// The host below.
+    pub const fn host(&self) -> &H {
+        &self.host
+    }
+
+    /// The client that `domain` is, if it is one.
+    pub fn client_of(&self, domain: DomainId) -> Option<ClientId> {
+        let number = self.domains.get(usize::from(domain.0))?.load(Acquire);
+        number.checked_sub(1).map(ClientId)
+    }
+
+    pub(crate) fn client(&self, client: ClientId) -> Option<&Client> {
+        self.clients.get(u32::from(client.0))
+    }
+
+    /// The slot of a pool id, whatever it holds.
+    pub(crate) fn slot(&self, client: ClientId, pool_id: u32) -> Option<&Slot> {
+        // The mask keeps a mispredicted bound from reading past the slots.
+        let masked = pool_id % POOLS_PER_CLIENT;
+        if masked != pool_id {
+            return None;
+        }
+        self.client(client)?.slots.get(masked as usize)
+    }
+
+    /// Opens a live pool.
+    pub(crate) fn open(&self, client: ClientId, pool_id: u32) -> Result<Access<'_>, NoPool> {
+        let slot = self.slot(client, pool_id).ok_or(NoPool)?;
+        let word = SlotWord(slot.word.load(Acquire));
+        if word.state() != SlotState::Live {
+            return Err(NoPool);
+        }
+        let pool = self.pools.get(word.pool()).ok_or(NoPool)?;
+        let payer = if pool.persistent.load(Relaxed) {
+            self.client(client).map(|client| DomainId(client.domain.load(Relaxed)))
+        } else {
+            None
+        };
+        let own = Membership { client: client.0, epoch: slot.epoch.load(Relaxed) };
+        Ok(Access { slot, word, pool, own, payer })
+    }
+
+    /// The members of the pool, as a caller who holds one of its shards' locks sees them.
+    pub(crate) fn members(&self, access: &Access<'_>) -> Members<'_> {
+        let somebody_left = access.pool.nr_leaving.load(Acquire) > 0;
+        Members::new(&self.clients, access.word.pool(), access.own, somebody_left)
+    }
+
+    /// Whether the pool's owner is frozen.
+    pub(crate) fn is_frozen(&self, access: &Access<'_>) -> bool {
+        let owner = ClientId(access.pool.owner.load(Relaxed));
+        self.client(owner).is_some_and(|owner| owner.frozen.load(Relaxed))
+    }
+
+    /// The next stamp of age.
+    pub(crate) fn tick(&self) -> u64 {
+        self.clock.fetch_add(1, Relaxed)
+    }
+}
+
+impl<'a> Access<'a> {
+    /// Whether the pool id still stands for the pool. To be asked under the shard's lock: who
+    /// destroys the pool or leaves it changes the id first and takes each shard's lock then.
+    pub(crate) fn is_current(&self) -> bool {
+        self.slot.word.load(Acquire) == self.word.0
+    }
+
+    /// Who pays for the pool's frames and metadata.
+    pub(crate) const fn payer(&self) -> Payer {
+        self.payer
+    }
+
+    /// The pool's record number.
+    pub(crate) const fn pool_number(&self) -> u32 {
+        self.word.pool()
+    }
+
+    /// The client's stay in the pool.
+    pub(crate) const fn own(&self) -> Membership {
+        self.own
+    }
+
+    /// The shard that holds the page of this name.
+    pub(crate) fn shard(&self, name: &PageName) -> &'a Shard {
+        let shards: &[Shard; SHARDS] = self.pool.shards();
+        &shards[name.object_hash.shard(name.index, SHARD_BITS) % SHARDS]
+    }
+}

@@ -1,0 +1,189 @@
+//! Eviction: which page goes when the host has no frame.
+//!
+//! The order is least recently used: age counts from the put that created a page, a duplicate put
+//! does not refresh it, a get in a shared pool does (R42). An exclusive get removes the page, so in
+//! private pools this is first in, first out.
+//!
+//! Each shard keeps its pages in the order of their stamps, which one counter gives out under the
+//! shard's lock. So the host's oldest page is the oldest among the shards' oldest, and each shard
+//! tells its oldest stamp without a lock. To find the least of many, a heap holds for each
+//! ephemeral pool a lower bound of its oldest stamp. New pages are younger than all that exist, so
+//! a pool's oldest stamp only grows and a bound stays a bound without anybody keeping it up to
+//! date: a put or a get never touches the heap. Eviction looks at the pool with the least bound; if
+//! its true oldest page is younger than the bound, the bound is raised and the heap asked again.
+//!
+//! The order is exact for calls that do not overlap. Where calls overlap, a page may be passed over
+//! by as many as are being put at that moment.
+
+use crate::NoMemory;
+use crate::client::{ClientId, SlotState, SlotWord};
+use crate::engine::Engine;
+use crate::frame::Frame;
+use crate::host::{DomainId, EvictedPage, Host};
+use crate::meta::Garbage;
+use crate::pool::{FREE, Pool, SHARDS};
+use crate::shard::{Aging, Shard};
+use alloc::collections::BinaryHeap;
+use alloc::collections::binary_heap::PeekMut;
+use core::cmp::Reverse;
+use core::sync::atomic::Ordering::{Acquire, Relaxed};
+
+/// Raised bounds that one eviction pays for. Each is the price of an earlier removal, so only a
+/// guest with very many pools makes one call come near this, and the next call goes on from there.
+const RAISES_PER_EVICTION_MAX: u32 = 256;
+
+/// Pools that one eviction passes over because all that it saw there is being read.
+const PASSED_OVER_MAX: usize = 4;
+
+/// A pool with a lower bound of its oldest stamp.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Bound {
+    stamp: u64,
+    pool: u32,
+}
+
+/// The order in which pools are asked for their oldest page.
+#[derive(Debug)]
+pub(crate) struct EvictionQueue {
+    heap: BinaryHeap<Reverse<Bound>>,
+}
+
+impl EvictionQueue {
+    /// A queue with room for `pools_max` pools, all of it allocated now.
+    pub(crate) fn new(pools_max: usize) -> Result<Self, NoMemory> {
+        let mut heap = BinaryHeap::new();
+        heap.try_reserve_exact(pools_max).map_err(|_| NoMemory)?;
+        Ok(Self { heap })
+    }
+}
+
+impl<H: Host> Engine<H> {
+    /// Enters an ephemeral pool into the queue. No page in it is older than `now`.
+    pub(crate) fn queue_pool(&self, number: u32, pool: &Pool) {
+        let stamp = self.clock.load(Relaxed);
+        let mut queue = self.queue.lock(&self.host);
+        // A record that was used before may still be there, with a bound that is low enough.
+        if !pool.queued.swap(true, Relaxed) {
+            queue.heap.push(Reverse(Bound { stamp, pool: number }));
+        }
+    }
+
+    /// Evicts the host's oldest page that nobody is reading and yields its frame.
+    ///
+    /// Counts down `left` for each page that it evicts or tries to, and does nothing at 0.
+    pub(crate) fn evict(&self, left: &mut u32) -> Option<Frame> {
+        let mut passed_over = [None; PASSED_OVER_MAX];
+        let mut frame = None;
+        for place in &mut passed_over {
+            if *left == 0 {
+                break;
+            }
+            let Some(bound) = self.oldest_pool() else {
+                break;
+            };
+            *left -= 1;
+            let Some(pool) = self.pools.get(bound.pool) else {
+                break;
+            };
+            frame = self.evict_from(pool);
+            if frame.is_some() {
+                break;
+            }
+            *place = Some(bound);
+            self.unqueue(bound, pool);
+        }
+        for bound in passed_over.into_iter().flatten() {
+            if let Some(pool) = self.pools.get(bound.pool) {
+                let mut queue = self.queue.lock(&self.host);
+                if !pool.queued.swap(true, Relaxed) {
+                    queue.heap.push(Reverse(bound));
+                }
+            }
+        }
+        frame
+    }
+
+    /// The pool with the oldest page, with its true stamp; `None` when no pool has a page.
+    fn oldest_pool(&self) -> Option<Bound> {
+        let mut queue = self.queue.lock(&self.host);
+        let now = self.clock.load(Relaxed);
+        for _ in 0..RAISES_PER_EVICTION_MAX {
+            let mut top = queue.heap.peek_mut()?;
+            let bound = top.0;
+            let pool = self.pools.get(bound.pool)?;
+            if pool.state.load(Acquire) == FREE || pool.persistent.load(Relaxed) {
+                pool.queued.store(false, Relaxed);
+                PeekMut::pop(top);
+                continue;
+            }
+            let oldest = pool.shards().iter().map(Shard::oldest).min().unwrap_or(u64::MAX);
+            if oldest <= bound.stamp {
+                return Some(Bound { stamp: oldest, ..bound });
+            }
+            if bound.stamp >= now {
+                // The least bound of all is the present: there is no page.
+                return None;
+            }
+            // An empty pool's next page will be younger than all there are.
+            top.0.stamp = oldest.min(now);
+        }
+        None
+    }
+
+    /// Takes a pool out of the queue, if it is at the top with this pool's number.
+    fn unqueue(&self, bound: Bound, pool: &Pool) {
+        let mut queue = self.queue.lock(&self.host);
+        if let Some(top) = queue.heap.peek_mut()
+            && top.0.pool == bound.pool
+        {
+            pool.queued.store(false, Relaxed);
+            PeekMut::pop(top);
+        }
+    }
+
+    /// Evicts the pool's oldest page, from the shard that has it, or else from another one.
+    fn evict_from(&self, pool: &Pool) -> Option<Frame> {
+        let shards = pool.shards();
+        let oldest = shards.iter().enumerate().min_by_key(|(_, shard)| shard.oldest())?.0;
+        (oldest..oldest + SHARDS).find_map(|at| self.evict_from_shard(pool, &shards[at % SHARDS]))
+    }
+
+    fn evict_from_shard(&self, pool: &Pool, shard: &Shard) -> Option<Frame> {
+        let mut garbage = Garbage::<1>::new();
+        let mut state = shard.state.lock(&self.host);
+        // The record may have been reused for a persistent pool since it was chosen.
+        if pool.aging() == Aging::Ageless {
+            return None;
+        }
+        let name = state.evict(&self.key, &mut garbage)?;
+        shard.publish(&state);
+        drop(state);
+        if H::REPORTS_EVICTIONS
+            && let Some((object, index)) = name
+        {
+            self.report(pool, object, index);
+        }
+        let frame = garbage.pop_frame();
+        garbage.free(&self.host, None);
+        frame
+    }
+
+    /// Tells the host the name of an evicted page, as the pool's owner knows it.
+    fn report(&self, pool: &Pool, object: [u64; 3], index: u32) {
+        let owner = ClientId(pool.owner.load(Relaxed));
+        let Some(client) = self.client(owner) else {
+            return;
+        };
+        let domain = DomainId(client.domain.load(Relaxed));
+        let is_it = |word: SlotWord| {
+            word.state() == SlotState::Live
+                && self.pools.get(word.pool()).is_some_and(|other| core::ptr::eq(other, pool))
+        };
+        for (pool_id, slot) in (0..).zip(&client.slots) {
+            if is_it(SlotWord(slot.word.load(Acquire))) {
+                self.host.page_evicted(EvictedPage { owner: domain, pool_id, object, index });
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Flush: remove a page, or an object with all its pages.
+
+use crate::client::ClientId;
+use crate::engine::{Access, Engine, NoPool};
+use crate::host::Host;
+use crate::meta::{Garbage, SLICE_PAGES_MAX};
+use crate::shard::PageName;
+
+/// How far a flush came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a flush that has more to free wants to be called again"]
+pub enum Flushed {
+    /// All is freed.
+    Done {
+        /// Whether the pool's owner is frozen, which a guest is told although the flush took place.
+        frozen: bool,
+    },
+    /// The pages are unreachable already, but some wait to be freed: call again. Nobody remembers
+    /// this call; the next one, or the pool's destruction, goes on.
+    More,
+}
+
+impl<H: Host> Engine<H> {
+    /// Removes the page under (`pool_id`, `oid`, `index`), if it is there.
+    ///
+    /// # Errors
+    /// No such pool.
+    pub fn flush_page(
+        &self,
+        client: ClientId,
+        pool_id: u32,
+        oid: [u64; 3],
+        index: u32,
+    ) -> Result<Flushed, NoPool> {
+        let access = self.open(client, pool_id)?;
+        let name = PageName::new(&self.key, oid, index);
+        self.remove_named(&access, &name).ok_or(NoPool)?;
+        let mut state = access.shard(&name).state.lock(&self.host);
+        state.stats.flushes += 1;
+        drop(state);
+        Ok(Flushed::Done { frozen: self.is_frozen(&access) })
+    }
+
+    /// Removes object `oid` with all its pages, if it is there: at once unreachable, freed in
+    /// slices.
+    ///
+    /// # Errors
+    /// No such pool.
+    pub fn flush_object(
+        &self,
+        client: ClientId,
+        pool_id: u32,
+        oid: [u64; 3],
+    ) -> Result<Flushed, NoPool> {
+        let access = self.open(client, pool_id)?;
+        let name = PageName::new(&self.key, oid, 0);
+        for shard in access.pool.shards() {
+            let mut garbage = Garbage::<1>::new();
+            let mut state = shard.state.lock(&self.host);
+            if !access.is_current() {
+                return Err(NoPool);
+            }
+            state.kill_named(&self.key, &name, &mut garbage);
+            shard.publish(&state);
+            drop(state);
+            garbage.free(&self.host, access.payer());
+        }
+        if self.drain_flushed(&access)? {
+            let mut state = access.shard(&name).state.lock(&self.host);
+            state.stats.flushes += 1;
+            drop(state);
+            Ok(Flushed::Done { frozen: self.is_frozen(&access) })
+        } else {
+            Ok(Flushed::More)
+        }
+    }
+
+    /// Frees a slice of the pages that flushes have left behind. `true` when none is left.
+    fn drain_flushed(&self, access: &Access<'_>) -> Result<bool, NoPool> {
+        let mut budget = SLICE_PAGES_MAX;
+        let mut garbage = Garbage::<SLICE_PAGES_MAX>::new();
+        for shard in access.pool.shards() {
+            let mut state = shard.state.lock(&self.host);
+            if !access.is_current() {
+                return Err(NoPool);
+            }
+            if !state.has_dead() {
+                continue;
+            }
+            state.drain_dead(&self.key, access.pool.aging(), &mut budget, &mut garbage);
+            shard.publish(&state);
+            let has_more = state.has_dead();
+            drop(state);
+            garbage.free(&self.host, access.payer());
+            if has_more {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}

@@ -1,0 +1,249 @@
+//! A shard's index: from hashes to slot numbers, in small hashbrown tables that each fit a frame.
+//!
+//! Growing splits one full table in two; nothing ever rehashes as a whole. A directory of 2^11
+//! entries, one frame, says which table serves which hash prefix (extendible hashing). One index
+//! serves pages and objects: an entry is a slot number, with the top bit set for an object.
+
+use crate::meta::{Garbage, Need, Stock};
+use crate::paged::Paged;
+use crate::slab::SlotId;
+use alloc::boxed::Box;
+use hashbrown::HashTable;
+
+/// A table; never grown beyond [`TABLE_CAPACITY`].
+pub(crate) type Table = HashTable<Entry>;
+/// Which table serves which prefix.
+pub(crate) type Directory = Box<[u16; DIRECTORY_LEN]>;
+
+/// log2 of the directory's entries.
+const DIRECTORY_BITS: u32 = 11;
+const DIRECTORY_LEN: usize = 1 << DIRECTORY_BITS;
+/// Entries of a table with 512 buckets of 4 bytes and a control byte each: 2.6 KB, one frame.
+const TABLE_CAPACITY: usize = 448;
+/// Entries at which a table is split: full enough for memory, empty enough for short probes.
+const SPLIT_LEN: usize = 416;
+
+/// What an index entry names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Entry(u32);
+
+const OBJECT_BIT: u32 = 1 << 31;
+
+impl Entry {
+    pub(crate) const fn page(id: SlotId) -> Self {
+        Self(id.0)
+    }
+
+    pub(crate) const fn object(id: SlotId) -> Self {
+        Self(id.0 | OBJECT_BIT)
+    }
+
+    /// The page's slot, if the entry names a page.
+    pub(crate) const fn as_page(self) -> Option<SlotId> {
+        if self.0 & OBJECT_BIT == 0 { Some(SlotId(self.0)) } else { None }
+    }
+
+    /// The object's slot, if the entry names an object.
+    pub(crate) const fn as_object(self) -> Option<SlotId> {
+        if self.0 & OBJECT_BIT == 0 { None } else { Some(SlotId(self.0 & !OBJECT_BIT)) }
+    }
+}
+
+/// A table with the number of prefix bits that its entries agree in.
+#[derive(Debug, Default)]
+pub(crate) struct TableCell {
+    table: Table,
+    depth: u32,
+}
+
+/// The index.
+#[derive(Debug)]
+pub(crate) struct Index {
+    tables: Paged<TableCell>,
+    nr_tables: u16,
+    directory: Option<Directory>,
+}
+
+/// An empty table with room for [`TABLE_CAPACITY`] entries, or `None` when there is no memory.
+pub(crate) fn new_table() -> Option<Table> {
+    let mut table = Table::new();
+    // No entry is rehashed in an empty table.
+    table.try_reserve(TABLE_CAPACITY, |_| 0).ok()?;
+    Some(table)
+}
+
+/// The directory entry that serves `hash`. hashbrown uses the low bits and the top seven.
+const fn prefix(hash: u64) -> usize {
+    (hash >> 40) as usize % DIRECTORY_LEN
+}
+
+impl Index {
+    pub(crate) fn new() -> Self {
+        Self { tables: Paged::new(), nr_tables: 1, directory: None }
+    }
+
+    fn table_of(&self, hash: u64) -> usize {
+        match &self.directory {
+            Some(directory) => directory[prefix(hash)] as usize,
+            None => 0,
+        }
+    }
+
+    fn cell_mut(&mut self, at: usize) -> &mut TableCell {
+        match self.tables.get_mut(at) {
+            Some(cell) => cell,
+            None => crate::broken("index: the directory names no table"),
+        }
+    }
+
+    /// The entry under `hash` that `matches`.
+    pub(crate) fn find(&self, hash: u64, mut matches: impl FnMut(Entry) -> bool) -> Option<Entry> {
+        let cell = self.tables.get(self.table_of(hash))?;
+        cell.table.find(hash, |&entry| matches(entry)).copied()
+    }
+
+    /// Sees to it that `entries` insertions under `hash` find room.
+    ///
+    /// `hash_of` tells the hash of an entry that is already there.
+    ///
+    /// # Errors
+    /// The block that `stock` lacks.
+    pub(crate) fn prepare(
+        &mut self,
+        hash: u64,
+        entries: usize,
+        stock: &mut Stock,
+        hash_of: impl Fn(Entry) -> u64,
+    ) -> Result<(), Need> {
+        // Each round halves the table; prefixes are finite, so the rounds are.
+        for _ in 0..=DIRECTORY_BITS {
+            let at = self.table_of(hash);
+            let cell = self.cell_mut(at);
+            let len = cell.table.len();
+            if len + entries <= cell.table.capacity().min(SPLIT_LEN) {
+                return Ok(());
+            }
+            if len + entries <= SPLIT_LEN {
+                // Not allocated yet, or worn by removals: move to a fresh table.
+                let fresh = stock.table.take().ok_or(Need::Table)?;
+                let worn = core::mem::replace(&mut cell.table, fresh);
+                for &entry in &worn {
+                    cell.table.insert_unique(hash_of(entry), entry, |&e| hash_of(e));
+                }
+                // The worn table serves as the stock's next one, emptied.
+                stock.table = recycle(worn);
+                continue;
+            }
+            self.split(at, stock, &hash_of)?;
+        }
+        Err(Need::Full)
+    }
+
+    /// Splits table `at` by one more prefix bit.
+    fn split(
+        &mut self,
+        at: usize,
+        stock: &mut Stock,
+        hash_of: &impl Fn(Entry) -> u64,
+    ) -> Result<(), Need> {
+        let depth = self.cell_mut(at).depth;
+        if depth >= DIRECTORY_BITS {
+            return Err(Need::Full);
+        }
+        let new = self.nr_tables;
+        if self.directory.is_none() {
+            self.directory = Some(stock.directory.take().ok_or(Need::Directory)?);
+        }
+        self.tables.ensure(new as usize, &mut stock.tables).map_err(Need::Tables)?;
+        let fresh = stock.table.take().ok_or(Need::Table)?;
+
+        let bit = 1 << depth;
+        let old = self.cell_mut(at);
+        old.depth = depth + 1;
+        let mut upper = fresh;
+        for entry in old.table.extract_if(|&mut entry| prefix(hash_of(entry)) & bit != 0) {
+            upper.insert_unique(hash_of(entry), entry, |&e| hash_of(e));
+        }
+        *self.cell_mut(new as usize) = TableCell { table: upper, depth: depth + 1 };
+        self.nr_tables += 1;
+        if let Some(directory) = &mut self.directory {
+            for (prefix, table) in directory.iter_mut().enumerate() {
+                if *table as usize == at && prefix & bit != 0 {
+                    *table = new;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Enters `entry` under `hash`. [`prepare`](Self::prepare) went before, under the same lock.
+    pub(crate) fn insert(&mut self, hash: u64, entry: Entry) {
+        let at = self.table_of(hash);
+        let table = &mut self.cell_mut(at).table;
+        if table.len() >= table.capacity() {
+            crate::broken("index: insertion without preparation");
+        }
+        // With room the table is not rehashed, so the hasher is not called.
+        table.insert_unique(hash, entry, |_| 0);
+    }
+
+    /// Removes `entry`, which is under `hash`; the table may fall to the garbage.
+    pub(crate) fn remove<const F: usize>(
+        &mut self,
+        hash: u64,
+        entry: Entry,
+        garbage: &mut Garbage<F>,
+    ) {
+        let at = self.table_of(hash);
+        let cell = self.cell_mut(at);
+        match cell.table.find_entry(hash, |&e| e == entry) {
+            Ok(found) => drop(found.remove()),
+            Err(_) => crate::broken("index: a hooked record is not indexed"),
+        }
+        if at != 0 && cell.table.is_empty() {
+            garbage.push_block(core::mem::take(&mut cell.table));
+        }
+    }
+
+    /// Entries in all tables, for the audit; and blocks of metadata.
+    pub(crate) fn recount(&self) -> (usize, u32) {
+        let mut counts = (0, u32::from(self.directory.is_some()) + self.tables.nr_blocks());
+        for at in 0..self.nr_tables {
+            if let Some(cell) = self.tables.get(at as usize) {
+                counts.0 += cell.table.len();
+                counts.1 += u32::from(cell.table.capacity() > 0);
+            }
+        }
+        counts
+    }
+
+    /// Hands one block of an empty index to the garbage. `true` when none is left.
+    pub(crate) fn dismantle<const F: usize>(&mut self, garbage: &mut Garbage<F>) -> bool {
+        let first = self.cell_mut(0);
+        first.depth = 0;
+        if first.table.capacity() > 0 {
+            garbage.push_block(core::mem::take(&mut first.table));
+            return false;
+        }
+        // Every other table is empty, so it was handed over when its last entry went; the one cell
+        // in place beside the first keeps nothing but its depth, which a split sets anew.
+        self.nr_tables = 1;
+        if let Some(directory) = self.directory.take() {
+            garbage.push_block(directory);
+            return false;
+        }
+        match self.tables.dismantle() {
+            Some(block) => {
+                garbage.push_block(block);
+                false
+            }
+            None => true,
+        }
+    }
+}
+
+/// `table` emptied, if it has the memory of a full-sized one.
+fn recycle(mut table: Table) -> Option<Table> {
+    table.clear();
+    (table.capacity() >= TABLE_CAPACITY).then_some(table)
+}

@@ -1,0 +1,133 @@
+//! A growing array made of frames: two elements in place, then leaves of 128 under one root.
+//!
+//! No block is bigger than a frame, growing moves nothing, and an array of two costs no frame.
+//! Blocks are brought by the caller ([`PagedSupply`]), who allocates them without a lock.
+
+use crate::meta::{Block, boxed};
+
+/// Elements in a leaf.
+pub(crate) const LEAF_LEN: usize = 128;
+/// Leaves below the root.
+const ROOT_LEN: usize = 512;
+/// Elements in place.
+const INLINE_LEN: usize = 2;
+/// Elements that the array can grow to.
+pub(crate) const PAGED_MAX: usize = INLINE_LEN + ROOT_LEN * LEAF_LEN;
+
+/// A frame of elements.
+pub(crate) type Leaf<C> = alloc::boxed::Box<[C; LEAF_LEN]>;
+/// A frame of leaves.
+pub(crate) type Root<C> = alloc::boxed::Box<[Option<Leaf<C>>; ROOT_LEN]>;
+
+/// The array. Elements spring into being as `C::default()`.
+#[derive(Debug)]
+pub(crate) struct Paged<C> {
+    inline: [C; INLINE_LEN],
+    root: Option<Root<C>>,
+}
+
+/// The block that an element's existence wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PagedNeed {
+    Root,
+    Leaf,
+}
+
+/// Blocks for growing, allocated beforehand.
+#[derive(Debug)]
+pub(crate) struct PagedSupply<C> {
+    pub(crate) root: Option<Root<C>>,
+    pub(crate) leaf: Option<Leaf<C>>,
+}
+
+impl<C> Default for PagedSupply<C> {
+    fn default() -> Self {
+        Self { root: None, leaf: None }
+    }
+}
+
+impl<C: Default> PagedSupply<C> {
+    /// Allocates what `need` names. `false`: no memory.
+    pub(crate) fn fetch(&mut self, need: PagedNeed) -> bool {
+        match need {
+            PagedNeed::Root => self.root = boxed(),
+            PagedNeed::Leaf => self.leaf = boxed(),
+        }
+        match need {
+            PagedNeed::Root => self.root.is_some(),
+            PagedNeed::Leaf => self.leaf.is_some(),
+        }
+    }
+}
+
+/// Where element `at` lies below the root.
+const fn place(at: usize) -> (usize, usize) {
+    let below = at.wrapping_sub(INLINE_LEN);
+    (below / LEAF_LEN, below % LEAF_LEN)
+}
+
+impl<C: Default> Paged<C> {
+    pub(crate) fn new() -> Self {
+        Self { inline: [C::default(), C::default()], root: None }
+    }
+
+    /// Element `at`, if it exists.
+    pub(crate) fn get(&self, at: usize) -> Option<&C> {
+        if at < INLINE_LEN {
+            return self.inline.get(at);
+        }
+        let (leaf, element) = place(at);
+        self.root.as_ref()?.get(leaf)?.as_ref()?.get(element)
+    }
+
+    /// Element `at`, if it exists.
+    pub(crate) fn get_mut(&mut self, at: usize) -> Option<&mut C> {
+        if at < INLINE_LEN {
+            return self.inline.get_mut(at);
+        }
+        let (leaf, element) = place(at);
+        self.root.as_mut()?.get_mut(leaf)?.as_mut()?.get_mut(element)
+    }
+
+    /// Makes element `at` exist, out of `supply`.
+    ///
+    /// # Errors
+    /// The block that is missing. An `at` of [`PAGED_MAX`] or more must not be asked for.
+    pub(crate) fn ensure(
+        &mut self,
+        at: usize,
+        supply: &mut PagedSupply<C>,
+    ) -> Result<(), PagedNeed> {
+        if at < INLINE_LEN {
+            return Ok(());
+        }
+        if self.root.is_none() {
+            self.root = Some(supply.root.take().ok_or(PagedNeed::Root)?);
+        }
+        let (leaf, _) = place(at);
+        let slot = self.root.as_mut().and_then(|root| root.get_mut(leaf));
+        if let Some(slot @ None) = slot {
+            *slot = Some(supply.leaf.take().ok_or(PagedNeed::Leaf)?);
+        }
+        Ok(())
+    }
+
+    /// Frames that the array takes, counted anew.
+    pub(crate) fn nr_blocks(&self) -> u32 {
+        let leaves = self.root.iter().flat_map(|root| root.iter().flatten());
+        u32::from(self.root.is_some()) + leaves.map(|_| 1).sum::<u32>()
+    }
+
+    /// Hands back the leaf that holds element `at` and whatever else only served it, for the
+    /// dismantling of an array that nobody uses any more. `None` when nothing is left.
+    pub(crate) fn dismantle(&mut self) -> Option<Block>
+    where
+        Block: From<Leaf<C>> + From<Root<C>>,
+    {
+        let root = self.root.as_mut()?;
+        if let Some(leaf) = root.iter_mut().find_map(Option::take) {
+            return Some(leaf.into());
+        }
+        self.root.take().map(Block::from)
+    }
+}

@@ -1,0 +1,242 @@
+//! Put: store a page.
+//!
+//! The frame is filled before any lock is taken and never changed after it is published, so a
+//! reader sees one put or another, never a mixture (R17).
+
+use crate::client::ClientId;
+use crate::engine::{Access, Engine};
+use crate::frame::{Frame, FrameId};
+use crate::host::Host;
+use crate::meta::{Garbage, Need, Stock, Unpaid};
+use crate::shard::{PageName, PutStep};
+
+/// Pages that one put may evict, whatever was stored.
+pub(crate) const EVICTIONS_PER_PUT_MAX: u32 = 8;
+
+/// Blocks of metadata that one put may ask for, one after the other. A put needs at most eleven
+/// (three each for a page's and an object's slot, five for two splits of the index).
+const NEEDS_PER_PUT_MAX: u32 = 24;
+
+/// What became of a put that succeeded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PutOutcome {
+    /// The handle held nothing and now holds the page.
+    Stored,
+    /// The handle held another page, which is gone.
+    Replaced,
+}
+
+/// Why a put failed. In each case the handle holds nothing afterwards (R5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PutError<E> {
+    /// No such pool.
+    NoPool,
+    /// The owner is frozen and the handle held nothing.
+    Frozen,
+    /// No frame, no metadata, or the domain is at its maximum; the handle held nothing.
+    NoMemory,
+    /// As `NoMemory`, but the handle held a page, which is gone.
+    NoSpace,
+    /// `fill` failed, with its error.
+    Fill(E),
+}
+
+/// A frame for a put, and what may be done with it.
+struct Supply {
+    frame: Frame,
+    /// Whether a page may be added: not with the spare, and not uncharged.
+    may_add: bool,
+}
+
+impl<H: Host> Engine<H> {
+    /// Stores a page under (`pool_id`, `oid`, `index`).
+    ///
+    /// `fill` writes the content into the frame it is given; it is called at most once.
+    ///
+    /// # Errors
+    /// [`PutError`].
+    pub fn put<E>(
+        &self,
+        client: ClientId,
+        pool_id: u32,
+        oid: [u64; 3],
+        index: u32,
+        fill: impl FnOnce(FrameId) -> Result<(), E>,
+    ) -> Result<PutOutcome, PutError<E>> {
+        let access = self.open(client, pool_id).map_err(|_| PutError::NoPool)?;
+        let name = PageName::new(&self.key, oid, index);
+        if self.is_frozen(&access) && !self.holds(&access, &name)? {
+            return Err(PutError::Frozen);
+        }
+        let payer = access.payer();
+        let charged = payer.is_none_or(|domain| self.host.charge(domain, 1).is_ok());
+        let result = self.put_charged(&access, &name, charged, fill);
+        let keeps_charge = matches!(result, Ok((_, true)));
+        if charged
+            && !keeps_charge
+            && let Some(domain) = payer
+        {
+            self.host.uncharge(domain, 1);
+        }
+        result.map(|(outcome, _)| outcome)
+    }
+
+    /// The put, once the question of the charge is settled. Beside the outcome: whether the charge
+    /// is used up.
+    fn put_charged<E>(
+        &self,
+        access: &Access<'_>,
+        name: &PageName,
+        charged: bool,
+        fill: impl FnOnce(FrameId) -> Result<(), E>,
+    ) -> Result<(PutOutcome, bool), PutError<E>> {
+        let mut evictions_left = EVICTIONS_PER_PUT_MAX;
+        let Some(Supply { frame, may_add }) = self.frame_for_put(charged, &mut evictions_left)
+        else {
+            return Err(match self.remove_named(access, name) {
+                Some(true) => PutError::NoSpace,
+                Some(false) => PutError::NoMemory,
+                None => PutError::NoPool,
+            });
+        };
+        if let Err(error) = fill(frame.id()) {
+            self.host.give_frame(frame);
+            // R14: the old page goes even though there is no new one.
+            return match self.remove_named(access, name) {
+                Some(_) => Err(PutError::Fill(error)),
+                None => Err(PutError::NoPool),
+            };
+        }
+        let mut frame = Some(frame);
+        let result = self.publish(access, name, &mut frame, may_add, &mut evictions_left);
+        if let Some(unused) = frame {
+            self.host.give_frame(unused);
+        }
+        match result {
+            Some(PutStep::Stored) => Ok((PutOutcome::Stored, true)),
+            // The new frame takes over the charge of the one that it replaces.
+            Some(PutStep::Replaced) => Ok((PutOutcome::Replaced, false)),
+            // The old frame's charge falls when its last reader frees it.
+            Some(PutStep::ReplacedInUse) => Ok((PutOutcome::Replaced, true)),
+            Some(PutStep::Removed) => Err(PutError::NoSpace),
+            Some(PutStep::Absent | PutStep::Need(_)) => Err(PutError::NoMemory),
+            None => Err(PutError::NoPool),
+        }
+    }
+
+    /// Puts the filled frame under its name, fetching metadata as it is asked for. `None`: the pool
+    /// went away.
+    fn publish(
+        &self,
+        access: &Access<'_>,
+        name: &PageName,
+        frame: &mut Option<Frame>,
+        mut may_add: bool,
+        evictions_left: &mut u32,
+    ) -> Option<PutStep> {
+        let shard = access.shard(name);
+        let payer = access.payer();
+        let mut stock = Stock::default();
+        let mut garbage = Garbage::<1>::new();
+        let mut step = None;
+        for round in 0..NEEDS_PER_PUT_MAX {
+            let mut state = shard.state.lock(&self.host);
+            if !access.is_current() {
+                step = None;
+                break;
+            }
+            let members = self.members(access);
+            let (aging, tick) = (access.pool.aging(), || self.tick());
+            let done = state.put(
+                &self.key,
+                name,
+                &members,
+                frame,
+                may_add,
+                tick,
+                aging,
+                &mut stock,
+                &mut garbage,
+            );
+            shard.publish(&state);
+            drop(state);
+            if let PutStep::Need(need) = done {
+                // The last round must come to an end, and a put that can't add can always end.
+                let is_last = round + 2 >= NEEDS_PER_PUT_MAX;
+                if is_last || !self.fetch(need, &mut stock, access, evictions_left) {
+                    may_add = false;
+                }
+            }
+            let is_done = !matches!(done, PutStep::Need(_));
+            step = Some(done);
+            if is_done {
+                break;
+            }
+        }
+        // A replaced frame hands its charge to the new one.
+        let frame_payer = if step == Some(PutStep::Replaced) { None } else { payer };
+        garbage.free_frames(&self.host, frame_payer);
+        garbage.free(&self.host, payer);
+        stock.discard(&self.host, payer);
+        step
+    }
+
+    /// Fetches one block of metadata, evicting pages if the host has no memory.
+    fn fetch(
+        &self,
+        need: Need,
+        stock: &mut Stock,
+        access: &Access<'_>,
+        evictions_left: &mut u32,
+    ) -> bool {
+        loop {
+            match stock.fetch(need, &self.host, access.payer()) {
+                Ok(()) => return true,
+                Err(Unpaid::Charge) => return false,
+                Err(Unpaid::Memory) => match self.evict(evictions_left) {
+                    Some(frame) => self.host.give_room(frame),
+                    None => return false,
+                },
+            }
+        }
+    }
+
+    /// A frame to fill: a free one, else one that eviction yields, else the spare.
+    fn frame_for_put(&self, charged: bool, evictions_left: &mut u32) -> Option<Supply> {
+        if let Some(frame) = self.host.take_frame() {
+            return Some(Supply { frame, may_add: charged });
+        }
+        // A put that may not add a page may not cost another its page either.
+        if charged && let Some(frame) = self.evict(evictions_left) {
+            return Some(Supply { frame, may_add: true });
+        }
+        self.host.take_spare().map(|frame| Supply { frame, may_add: false })
+    }
+
+    /// Whether the handle holds a page.
+    fn holds<E>(&self, access: &Access<'_>, name: &PageName) -> Result<bool, PutError<E>> {
+        let state = access.shard(name).state.lock(&self.host);
+        if !access.is_current() {
+            return Err(PutError::NoPool);
+        }
+        Ok(state.find_page(name, &self.members(access)).is_some())
+    }
+
+    /// Removes the page of this name. Whether there was one; `None`: the pool went away.
+    pub(crate) fn remove_named(&self, access: &Access<'_>, name: &PageName) -> Option<bool> {
+        let shard = access.shard(name);
+        let mut garbage = Garbage::<1>::new();
+        let mut state = shard.state.lock(&self.host);
+        if !access.is_current() {
+            return None;
+        }
+        let found = state.find_page(name, &self.members(access));
+        if let Some(page) = found {
+            state.remove(&self.key, page, access.pool.aging(), &mut garbage);
+            shard.publish(&state);
+        }
+        drop(state);
+        garbage.free(&self.host, access.payer());
+        Some(found.is_some())
+    }
+}

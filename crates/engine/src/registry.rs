@@ -1,0 +1,377 @@
+//! The registry: clients come, pools are created and joined, rights are given.
+//!
+//! Off the data path. One lock protects the slots' words and the members of shared pools; what
+//! must be allocated is allocated before the lock is taken.
+
+use crate::NoMemory;
+use crate::client::{
+    CLIENTS_PER_SEGMENT, ClientId, DYING, FREE, LIVE, NO_MEMBER, Slot, SlotState, SlotWord,
+};
+use crate::engine::{CLIENTS_MAX, Engine, POOLS_MAX};
+use crate::host::{DomainId, Host};
+use crate::meta::pay;
+use crate::pool::{self, Lifetime, POOLS_PER_SEGMENT, Pool, PoolKind};
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+
+/// Shared pools that may exist on the host.
+pub(crate) const SHARED_POOLS: usize = 16;
+
+/// No record, in the lists of free ones.
+pub(crate) const NO_RECORD: u32 = u32::MAX;
+
+/// A shared pool that can be joined.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SharedPool {
+    pub(crate) uuid: [u64; 2],
+    pub(crate) pool: u32,
+    /// First and last member, in the order of joining: `client << 4 | pool id`.
+    pub(crate) first: u32,
+    pub(crate) last: u32,
+}
+
+/// What the registry's lock protects, beside the words in the records.
+#[derive(Debug)]
+pub(crate) struct Registry {
+    /// Records ever made, and the first of those that are free.
+    nr_clients: u32,
+    pub(crate) free_client: u32,
+    nr_pools: u32,
+    pub(crate) free_pool: u32,
+    pub(crate) shared: [Option<SharedPool>; SHARED_POOLS],
+    next_epoch: u32,
+}
+
+/// Why there is no new pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NewPoolError {
+    /// The client has as many pools as it may.
+    NoPoolId,
+    /// As many shared pools exist as may.
+    NoSharedPool,
+    /// No memory for the pool's records.
+    NoMemory,
+    /// The client is dying.
+    Dying,
+}
+
+/// Why an authorisation was not changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuthError {
+    /// The client is authorised for as many uuids as it may.
+    TableFull,
+    /// No memory for the client's record.
+    NoMemory,
+    /// The domain is dying.
+    Dying,
+}
+
+impl Registry {
+    pub(crate) const fn new() -> Self {
+        Self {
+            nr_clients: 0,
+            free_client: NO_RECORD,
+            nr_pools: 0,
+            free_pool: NO_RECORD,
+            shared: [None; SHARED_POOLS],
+            next_epoch: 1,
+        }
+    }
+
+    fn epoch(&mut self) -> u32 {
+        let epoch = self.next_epoch;
+        self.next_epoch = epoch.wrapping_add(1);
+        epoch
+    }
+}
+
+/// A member of a shared pool: a client's pool id.
+pub(crate) const fn member(client: ClientId, pool_id: u32) -> u32 {
+    (client.0 as u32) << 4 | pool_id
+}
+
+/// The client and the pool id of a member.
+#[expect(clippy::cast_possible_truncation, reason = "a client's number was shifted in")]
+pub(crate) const fn member_parts(member: u32) -> (ClientId, u32) {
+    (ClientId((member >> 4) as u16), member & 15)
+}
+
+impl<H: Host> Engine<H> {
+    /// The client that `domain` is, made now if it was none.
+    ///
+    /// The caller makes sure, afterwards, that the domain is not dying, and destroys the client
+    /// again if it is.
+    ///
+    /// # Errors
+    /// No memory for the record.
+    pub fn create_client(&self, domain: DomainId) -> Result<ClientId, NoMemory> {
+        let place = self.domains.get(usize::from(domain.0)).ok_or(NoMemory)?;
+        loop {
+            let mut registry = self.registry.lock(&self.host);
+            if let Some(client) = self.client_of(domain) {
+                return Ok(client);
+            }
+            let number = registry.free_client;
+            if let Some(client) = self.clients.get(number) {
+                registry.free_client = client.next_free.load(Relaxed);
+                client.domain.store(domain.0, Relaxed);
+                client.frozen.store(false, Relaxed);
+                client.state.store(LIVE, Relaxed);
+                #[expect(clippy::cast_possible_truncation, reason = "below CLIENTS_MAX")]
+                let id = ClientId(number as u16);
+                place.store(id.0 + 1, Release);
+                return Ok(id);
+            }
+            let first = registry.nr_clients;
+            drop(registry);
+            if first >= CLIENTS_MAX {
+                return Err(NoMemory);
+            }
+            self.clients.grow(first, &self.host)?;
+            let mut registry = self.registry.lock(&self.host);
+            if registry.nr_clients == first {
+                registry.nr_clients += CLIENTS_PER_SEGMENT;
+                for at in (first..registry.nr_clients).rev() {
+                    if let Some(client) = self.clients.get(at) {
+                        client.next_free.store(registry.free_client, Relaxed);
+                        registry.free_client = at;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Freezes or thaws a client.
+    pub fn set_frozen(&self, client: ClientId, frozen: bool) {
+        if let Some(client) = self.client(client) {
+            client.frozen.store(frozen, Relaxed);
+        }
+    }
+
+    /// Every domain that is a client now.
+    pub fn domains(&self) -> impl Iterator<Item = DomainId> + '_ {
+        (0..=u16::MAX).map(DomainId).filter(|&domain| self.client_of(domain).is_some())
+    }
+
+    /// Allows or forbids the client to join the shared pool of `uuid` from now on.
+    ///
+    /// # Errors
+    /// [`AuthError::TableFull`].
+    pub fn set_auth(
+        &self,
+        client: ClientId,
+        uuid: [u64; 2],
+        allowed: bool,
+    ) -> Result<(), AuthError> {
+        let Some(client) = self.client(client) else {
+            return Err(AuthError::Dying);
+        };
+        let mut auth = client.auth.lock(&self.host);
+        let present = auth.uuids.iter_mut().find(|place| **place == Some(uuid));
+        match (present, allowed) {
+            (Some(_), true) | (None, false) => Ok(()),
+            (Some(place), false) => {
+                *place = None;
+                Ok(())
+            }
+            (None, true) => {
+                let free = auth.uuids.iter_mut().find(|place| place.is_none());
+                *free.ok_or(AuthError::TableFull)? = Some(uuid);
+                Ok(())
+            }
+        }
+    }
+
+    /// Creates a pool, or joins a shared one. Returns the client's lowest free pool id, now taken.
+    ///
+    /// A shared pool that the client may not join, and the uuid of all ones, give a private
+    /// ephemeral pool without a word (R32).
+    ///
+    /// # Errors
+    /// [`NewPoolError`]; nothing has changed.
+    pub fn new_pool(&self, client: ClientId, kind: PoolKind) -> Result<u8, NewPoolError> {
+        let record = self.client(client).ok_or(NewPoolError::Dying)?;
+        let is_free = |word: u64| SlotWord(word) == SlotWord::EMPTY;
+        if !record.slots.iter().any(|slot| is_free(slot.word.load(Relaxed))) {
+            return Err(NewPoolError::NoPoolId);
+        }
+        let (lifetime, uuid) = match kind {
+            PoolKind::Private(lifetime) => (lifetime, None),
+            PoolKind::Shared(uuid) => {
+                let may_join = uuid != [u64::MAX; 2]
+                    && record.auth.lock(&self.host).uuids.contains(&Some(uuid));
+                (Lifetime::Ephemeral, may_join.then_some(uuid))
+            }
+        };
+        let (number, pool) = self.take_pool().map_err(|NoMemory| NewPoolError::NoMemory)?;
+
+        let mut registry = self.registry.lock(&self.host);
+        let placed = self.place_pool(&mut registry, client, (number, pool), lifetime, uuid);
+        let is_used = pool.state.load(Relaxed) == pool::IN_USE;
+        if !is_used {
+            pool.next_free.store(registry.free_pool, Relaxed);
+            registry.free_pool = number;
+        }
+        drop(registry);
+        if is_used && lifetime == Lifetime::Ephemeral {
+            self.queue_pool(number, pool);
+        }
+        placed
+    }
+
+    /// Finds the client's lowest free pool id and gives it a shared pool that exists, or the free
+    /// record `fresh`, which is then in use.
+    fn place_pool(
+        &self,
+        registry: &mut Registry,
+        client: ClientId,
+        fresh: (u32, &Pool),
+        lifetime: Lifetime,
+        uuid: Option<[u64; 2]>,
+    ) -> Result<u8, NewPoolError> {
+        let record = self.client(client).ok_or(NewPoolError::Dying)?;
+        if record.state.load(Relaxed) != LIVE {
+            return Err(NewPoolError::Dying);
+        }
+        let (pool_id, slot) = (0..)
+            .zip(&record.slots)
+            .find(|(_, slot)| slot.word.load(Relaxed) == SlotWord::EMPTY.0)
+            .ok_or(NewPoolError::NoPoolId)?;
+        let own = member(client, u32::from(pool_id));
+        let mut epoch = registry.epoch();
+
+        let existing = registry.shared.iter_mut().flatten().find(|entry| uuid == Some(entry.uuid));
+        let target = if let Some(entry) = existing {
+            // A client that joins twice has one stay: it has left when both ids have.
+            epoch = self.epoch_in(client, entry.pool).unwrap_or(epoch);
+            self.append_member(entry, own, slot);
+            entry.pool
+        } else {
+            let (number, pool) = fresh;
+            if let Some(uuid) = uuid {
+                let vacant = registry.shared.iter_mut().find(|entry| entry.is_none());
+                *vacant.ok_or(NewPoolError::NoSharedPool)? =
+                    Some(SharedPool { uuid, pool: number, first: own, last: own });
+                slot.earlier.store(NO_MEMBER, Relaxed);
+                slot.later.store(NO_MEMBER, Relaxed);
+            }
+            pool.persistent.store(lifetime == Lifetime::Persistent, Relaxed);
+            pool.shared.store(uuid.is_some(), Relaxed);
+            pool.owner.store(client.0, Relaxed);
+            pool.nr_leaving.store(0, Relaxed);
+            pool.state.store(pool::IN_USE, Release);
+            number
+        };
+        let generation = self.pools.get(target).map_or(0, |pool| pool.generation.load(Relaxed));
+        slot.epoch.store(epoch, Relaxed);
+        slot.swept.store(0, Relaxed);
+        slot.word.store(SlotWord::new(target, generation, SlotState::Live).0, Release);
+        Ok(pool_id)
+    }
+
+    /// The epoch of the client's stay in a pool, if it is in it.
+    pub(crate) fn epoch_in(&self, client: ClientId, pool: u32) -> Option<u32> {
+        let slots = &self.client(client)?.slots;
+        let is_in = |word: SlotWord| word.state() == SlotState::Live && word.pool() == pool;
+        let slot = slots.iter().find(|slot| is_in(SlotWord(slot.word.load(Acquire))))?;
+        Some(slot.epoch.load(Relaxed))
+    }
+
+    /// Puts a member at the end of a shared pool's list.
+    fn append_member(&self, entry: &mut SharedPool, own: u32, slot: &Slot) {
+        slot.earlier.store(entry.last, Relaxed);
+        slot.later.store(NO_MEMBER, Relaxed);
+        if let Some(last) = self.member_slot(entry.last) {
+            last.later.store(own, Relaxed);
+        }
+        entry.last = own;
+    }
+
+    /// The slot of a member of a shared pool.
+    pub(crate) fn member_slot(&self, member: u32) -> Option<&Slot> {
+        if member == NO_MEMBER {
+            return None;
+        }
+        let (client, pool_id) = member_parts(member);
+        self.slot(client, pool_id)
+    }
+
+    /// A free pool record with its shards made, out of the list of free ones.
+    fn take_pool(&self) -> Result<(u32, &Pool), NoMemory> {
+        loop {
+            let mut registry = self.registry.lock(&self.host);
+            let number = registry.free_pool;
+            if let Some(pool) = self.pools.get(number) {
+                registry.free_pool = pool.next_free.load(Relaxed);
+                drop(registry);
+                return self.with_shards(number, pool);
+            }
+            let first = registry.nr_pools;
+            drop(registry);
+            if first >= POOLS_MAX {
+                return Err(NoMemory);
+            }
+            self.pools.grow(first, &self.host)?;
+            let mut registry = self.registry.lock(&self.host);
+            if registry.nr_pools == first {
+                registry.nr_pools += POOLS_PER_SEGMENT;
+                for at in (first..registry.nr_pools).rev() {
+                    if let Some(pool) = self.pools.get(at) {
+                        pool.next_free.store(registry.free_pool, Relaxed);
+                        registry.free_pool = at;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Makes the shards of a record that nobody else has, or puts it back.
+    fn with_shards<'a>(&self, number: u32, pool: &'a Pool) -> Result<(u32, &'a Pool), NoMemory> {
+        if pool.shards_if_made().is_some() {
+            return Ok((number, pool));
+        }
+        if pay(&self.host, None).is_ok() {
+            if pool.make_shards() {
+                return Ok((number, pool));
+            }
+            self.host.metadata_freed();
+        }
+        let mut registry = self.registry.lock(&self.host);
+        pool.next_free.store(registry.free_pool, Relaxed);
+        registry.free_pool = number;
+        Err(NoMemory)
+    }
+
+    /// Marks a client as dying: it gets no new pools. `false`: it is gone already.
+    pub(crate) fn begin_client_death(&self, client: ClientId) {
+        let _registry = self.registry.lock(&self.host);
+        if let Some(client) = self.client(client) {
+            client.state.store(DYING, Relaxed);
+        }
+    }
+
+    /// Frees the record of a client without pools.
+    pub(crate) fn end_client(&self, domain: DomainId, id: ClientId) {
+        let Some(client) = self.client(id) else {
+            return;
+        };
+        client.auth.lock(&self.host).uuids = Default::default();
+        let mut registry = self.registry.lock(&self.host);
+        // Another CPU may have come first, and the record may serve another domain by now.
+        if self.client_of(domain) != Some(id) || client.state.load(Relaxed) != DYING {
+            return;
+        }
+        if let Some(place) = self.domains.get(usize::from(domain.0)) {
+            place.store(0, Release);
+        }
+        client.state.store(FREE, Relaxed);
+        client.next_free.store(registry.free_client, Relaxed);
+        registry.free_client = u32::from(id.0);
+    }
+
+    /// Whether the client has any pool id in use.
+    pub(crate) fn has_pools(&self, client: ClientId) -> bool {
+        self.client(client).is_some_and(|client| {
+            client.slots.iter().any(|slot| slot.word.load(Acquire) != SlotWord::EMPTY.0)
+        })
+    }
+}

@@ -1,0 +1,348 @@
+//! Slabs of typed slots in frame-sized chunks.
+//!
+//! A slot's number is chunk and place; it stays the slot's name while the slot is used. Freed
+//! chunks go back, but for one empty one that is kept so that a lone page that comes and goes does
+//! not allocate each time.
+
+use crate::meta::{Block, Garbage, boxed};
+use crate::object::{self, Object};
+use crate::page::{self, Page};
+use crate::paged::{PAGED_MAX, Paged, PagedNeed, PagedSupply};
+use alloc::boxed::Box;
+
+/// A frame of slots.
+pub(crate) type Chunk<T, const N: usize> = Box<[T; N]>;
+/// A frame of pages.
+pub(crate) type PageChunk = Chunk<Page, { page::PER_CHUNK }>;
+/// A frame of objects.
+pub(crate) type ObjectChunk = Chunk<Object, { object::PER_CHUNK }>;
+
+/// A slot's number: `chunk << PLACE_BITS | place`. The top bit is free for the index's use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SlotId(pub(crate) u32);
+
+impl SlotId {
+    /// No slot.
+    pub(crate) const NONE: Self = Self(u32::MAX);
+
+    /// This slot, or `None` for [`NONE`](Self::NONE).
+    pub(crate) fn some(self) -> Option<Self> {
+        (self != Self::NONE).then_some(self)
+    }
+}
+
+/// Bits of a slot number that tell the place in the chunk.
+const PLACE_BITS: u32 = 7;
+/// Places that a chunk may have.
+const PLACES_MAX: u32 = 1 << PLACE_BITS;
+/// End of a list of chunks.
+const NO_CELL: u32 = u32::MAX;
+
+/// A chunk with what is known of it.
+#[derive(Debug)]
+pub(crate) struct Cell<T, const N: usize> {
+    slots: Option<Chunk<T, N>>,
+    /// A bit for each place that is used.
+    used: [u64; 2],
+    /// Neighbours in the list of chunks with a free place; `next` also links cells without chunk.
+    prev: u32,
+    next: u32,
+}
+
+impl<T, const N: usize> Default for Cell<T, N> {
+    fn default() -> Self {
+        Self { slots: None, used: [0; 2], prev: NO_CELL, next: NO_CELL }
+    }
+}
+
+impl<T, const N: usize> Cell<T, N> {
+    const fn nr_used(&self) -> u32 {
+        self.used[0].count_ones() + self.used[1].count_ones()
+    }
+
+    /// The first place that is free (`N` when none is).
+    const fn first_free(&self) -> u32 {
+        let low = self.used[0].trailing_ones();
+        if low < 64 { low } else { 64 + self.used[1].trailing_ones() }
+    }
+
+    /// The first place at or after `from` that is used.
+    fn first_used(&self, from: u32) -> Option<u32> {
+        (from..PLACES_MAX).find(|&place| self.is_used(place))
+    }
+
+    fn is_used(&self, place: u32) -> bool {
+        self.used.get(place as usize / 64).is_some_and(|word| word >> (place % 64) & 1 != 0)
+    }
+
+    fn mark(&mut self, place: u32, used: bool) {
+        if let Some(word) = self.used.get_mut(place as usize / 64) {
+            let bit = 1 << (place % 64);
+            *word = if used { *word | bit } else { *word & !bit };
+        }
+    }
+}
+
+/// The block that a new slot wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SlabNeed {
+    Chunk,
+    Cells(PagedNeed),
+    /// No more slot numbers.
+    Full,
+}
+
+/// Blocks for new slots, allocated beforehand.
+#[derive(Debug)]
+pub(crate) struct SlabSupply<T, const N: usize> {
+    pub(crate) chunk: Option<Chunk<T, N>>,
+    pub(crate) cells: PagedSupply<Cell<T, N>>,
+}
+
+impl<T, const N: usize> Default for SlabSupply<T, N> {
+    fn default() -> Self {
+        Self { chunk: None, cells: PagedSupply::default() }
+    }
+}
+
+impl<T: Default, const N: usize> SlabSupply<T, N> {
+    /// Allocates what `need` names. `false`: not to be had.
+    pub(crate) fn fetch(&mut self, need: SlabNeed) -> bool {
+        match need {
+            SlabNeed::Chunk => {
+                self.chunk = boxed();
+                self.chunk.is_some()
+            }
+            SlabNeed::Cells(need) => self.cells.fetch(need),
+            SlabNeed::Full => false,
+        }
+    }
+}
+
+/// A slab.
+///
+/// # Invariants
+/// The list from `open` holds each cell whose chunk has a free place; the list from `bare` each
+/// cell below `nr_cells` without a chunk. `nr_empty` counts chunks without a used place: 0 or 1.
+#[derive(Debug)]
+pub(crate) struct Slab<T, const N: usize> {
+    cells: Paged<Cell<T, N>>,
+    nr_cells: u32,
+    open: u32,
+    bare: u32,
+    nr_empty: u32,
+    nr_used: u32,
+    /// No chunk below this one has a used place.
+    scan_from: u32,
+}
+
+impl<T: Default, const N: usize> Slab<T, N> {
+    pub(crate) fn new() -> Self {
+        const { assert!(N <= PLACES_MAX as usize) };
+        Self {
+            cells: Paged::new(),
+            nr_cells: 0,
+            open: NO_CELL,
+            bare: NO_CELL,
+            nr_empty: 0,
+            nr_used: 0,
+            scan_from: 0,
+        }
+    }
+
+    /// Slots in use.
+    pub(crate) const fn len(&self) -> u32 {
+        self.nr_used
+    }
+
+    fn cell(&mut self, at: u32) -> &mut Cell<T, N> {
+        match self.cells.get_mut(at as usize) {
+            Some(cell) => cell,
+            None => crate::broken("slab: a chunk's number names no chunk"),
+        }
+    }
+
+    /// The slot `id`, which is in use.
+    pub(crate) fn get(&self, id: SlotId) -> &T {
+        let cell = self.cells.get((id.0 >> PLACE_BITS) as usize);
+        let place = (id.0 % PLACES_MAX) as usize;
+        match cell.and_then(|cell| cell.slots.as_ref()).and_then(|slots| slots.get(place)) {
+            Some(slot) => slot,
+            None => crate::broken("slab: a slot's number names no slot"),
+        }
+    }
+
+    /// The slot `id`, which is in use.
+    pub(crate) fn get_mut(&mut self, id: SlotId) -> &mut T {
+        let cell = self.cells.get_mut((id.0 >> PLACE_BITS) as usize);
+        let place = (id.0 % PLACES_MAX) as usize;
+        match cell.and_then(|cell| cell.slots.as_mut()).and_then(|slots| slots.get_mut(place)) {
+            Some(slot) => slot,
+            None => crate::broken("slab: a slot's number names no slot"),
+        }
+    }
+
+    /// Sees to it that the next [`insert`](Self::insert) finds a slot.
+    ///
+    /// # Errors
+    /// The block that `supply` lacks.
+    pub(crate) fn prepare(&mut self, supply: &mut SlabSupply<T, N>) -> Result<(), SlabNeed> {
+        if self.open != NO_CELL {
+            return Ok(());
+        }
+        let fresh = self.bare == NO_CELL;
+        let at = if fresh { self.nr_cells } else { self.bare };
+        if at as usize >= PAGED_MAX {
+            return Err(SlabNeed::Full);
+        }
+        self.cells.ensure(at as usize, &mut supply.cells).map_err(SlabNeed::Cells)?;
+        let chunk = supply.chunk.take().ok_or(SlabNeed::Chunk)?;
+        let cell = self.cell(at);
+        let next_bare = cell.next;
+        *cell = Cell { slots: Some(chunk), ..Cell::default() };
+        if fresh {
+            self.nr_cells += 1;
+        } else {
+            self.bare = next_bare;
+        }
+        self.nr_empty += 1;
+        self.open = at;
+        Ok(())
+    }
+
+    /// Puts `value` into a slot. [`prepare`](Self::prepare) went before, under the same lock.
+    pub(crate) fn insert(&mut self, value: T) -> SlotId {
+        let at = self.open;
+        let cell = self.cell(at);
+        let place = cell.first_free();
+        match cell.slots.as_mut().and_then(|slots| slots.get_mut(place as usize)) {
+            Some(slot) => *slot = value,
+            None => crate::broken("slab: insertion without preparation"),
+        }
+        let was_empty = cell.used == [0; 2];
+        cell.mark(place, true);
+        if cell.first_free() as usize >= N {
+            let next = cell.next;
+            cell.next = NO_CELL;
+            self.open = next;
+            if next != NO_CELL {
+                self.cell(next).prev = NO_CELL;
+            }
+        }
+        self.nr_empty -= u32::from(was_empty);
+        self.nr_used += 1;
+        self.scan_from = self.scan_from.min(at);
+        SlotId(at << PLACE_BITS | place)
+    }
+
+    /// Takes the value out of slot `id`, which is in use; a chunk may fall to the garbage.
+    pub(crate) fn remove<const F: usize>(&mut self, id: SlotId, garbage: &mut Garbage<F>) -> T
+    where
+        Block: From<Chunk<T, N>>,
+    {
+        let value = core::mem::take(self.get_mut(id));
+        let at = id.0 >> PLACE_BITS;
+        let open = self.open;
+        let cell = self.cell(at);
+        let was_full = cell.first_free() as usize >= N;
+        cell.mark(id.0 % PLACES_MAX, false);
+        let is_empty = cell.used == [0; 2];
+        if was_full {
+            (cell.prev, cell.next) = (NO_CELL, open);
+            self.open = at;
+            if open != NO_CELL {
+                self.cell(open).prev = at;
+            }
+        }
+        self.nr_used -= 1;
+        if is_empty {
+            if self.nr_empty > 0 {
+                self.drop_chunk(at, garbage);
+            } else {
+                self.nr_empty = 1;
+            }
+        }
+        value
+    }
+
+    /// Takes the empty chunk `at` out of the open list and hands it to the garbage.
+    fn drop_chunk<const F: usize>(&mut self, at: u32, garbage: &mut Garbage<F>)
+    where
+        Block: From<Chunk<T, N>>,
+    {
+        let bare = self.bare;
+        let cell = self.cell(at);
+        let (prev, next) = (cell.prev, cell.next);
+        (cell.prev, cell.next) = (NO_CELL, bare);
+        let chunk = cell.slots.take();
+        self.bare = at;
+        match prev {
+            NO_CELL => self.open = next,
+            prev => self.cell(prev).next = next,
+        }
+        if next != NO_CELL {
+            self.cell(next).prev = prev;
+        }
+        if let Some(chunk) = chunk {
+            garbage.push_block(chunk);
+        }
+    }
+
+    /// The first used slot at or after `from`; with `SlotId(0)` it costs no scan of empty chunks
+    /// that an earlier call has already passed.
+    pub(crate) fn next_used(&mut self, from: SlotId) -> Option<SlotId> {
+        if self.nr_used == 0 {
+            return None;
+        }
+        let (mut at, mut place) = (from.0 >> PLACE_BITS, from.0 % PLACES_MAX);
+        let from_start = from.0 == 0;
+        if from_start {
+            (at, place) = (self.scan_from, 0);
+        }
+        while at < self.nr_cells {
+            if let Some(place) = self.cell(at).first_used(place) {
+                if from_start {
+                    self.scan_from = at;
+                }
+                return Some(SlotId(at << PLACE_BITS | place));
+            }
+            (at, place) = (at + 1, 0);
+        }
+        None
+    }
+
+    /// Hands one block of an empty slab to the garbage. `true` when none is left.
+    pub(crate) fn dismantle<const F: usize>(&mut self, garbage: &mut Garbage<F>) -> bool
+    where
+        Block: From<Chunk<T, N>>
+            + From<crate::paged::Leaf<Cell<T, N>>>
+            + From<crate::paged::Root<Cell<T, N>>>,
+    {
+        if self.nr_empty > 0 {
+            let at = self.open;
+            self.nr_empty = 0;
+            self.drop_chunk(at, garbage);
+            return false;
+        }
+        (self.nr_cells, self.bare, self.scan_from) = (0, NO_CELL, 0);
+        match self.cells.dismantle() {
+            Some(block) => {
+                garbage.push_block(block);
+                false
+            }
+            None => true,
+        }
+    }
+
+    /// Counts used slots and blocks anew, for the audit.
+    pub(crate) fn recount(&self) -> (u32, u32) {
+        let mut counts = (0, self.cells.nr_blocks());
+        for at in 0..self.nr_cells {
+            if let Some(cell) = self.cells.get(at as usize) {
+                counts.0 += cell.nr_used();
+                counts.1 += u32::from(cell.slots.is_some());
+            }
+        }
+        counts
+    }
+}

@@ -1,0 +1,69 @@
+//! What is counted: events per shard, added up on demand.
+
+/// Events in one shard since its pool was created; under the shard's lock.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ShardStats {
+    pub(crate) puts_stored: u64,
+    pub(crate) puts_replaced: u64,
+    pub(crate) hits: u64,
+    pub(crate) misses: u64,
+    pub(crate) flushes: u64,
+    pub(crate) evicted: u64,
+}
+
+/// Events in one pool since it was created, and what it holds now.
+///
+/// Exact when no call is under way in the pool; otherwise each shard is exact by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PoolStats {
+    /// Puts that added a page.
+    pub puts_stored: u64,
+    /// Puts that replaced a page.
+    pub puts_replaced: u64,
+    /// Gets that found the page and delivered it.
+    pub hits: u64,
+    /// Gets that did not find the page in a pool with pages (R16: not those on an empty pool).
+    pub misses: u64,
+    /// Calls of flush-page, and of flush-object.
+    pub flushes: u64,
+    /// Pages that eviction took.
+    pub evicted: u64,
+    /// Pages that can be found now.
+    pub pages: u64,
+}
+
+impl PoolStats {
+    pub(crate) fn add(&mut self, shard: &ShardStats) {
+        self.puts_stored += shard.puts_stored;
+        self.puts_replaced += shard.puts_replaced;
+        self.hits += shard.hits;
+        self.misses += shard.misses;
+        self.flushes += shard.flushes;
+        self.evicted += shard.evicted;
+    }
+}
+
+/// What the whole engine holds, counted anew by the audit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Clients.
+    pub clients: u64,
+    /// Pools, each shared one once; dying ones included.
+    pub pools: u64,
+    /// Shared pools that can be joined.
+    pub shared_pools: u64,
+    /// Objects that can be found; one that is spread over several shards counts in each.
+    pub objects: u64,
+    /// Pages that can be found.
+    pub pages: u64,
+    /// Of these, in ephemeral pools.
+    pub ephemeral_pages: u64,
+    /// Of these, in persistent pools.
+    pub persistent_pages: u64,
+    /// Frames held, those of unreachable pages that wait to be freed included.
+    pub frames: u64,
+    /// Frames of metadata in use for pages and objects.
+    pub metadata_frames: u64,
+    /// Frames of metadata kept for the records of clients and pools, reused and never given back.
+    pub kept_frames: u64,
+}

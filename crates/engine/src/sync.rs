@@ -1,0 +1,63 @@
+//! The engine's locks.
+//!
+//! # Lock order
+//!
+//! There is none to remember: **no two engine locks are ever held together**, and none is held
+//! across a call to the host, a copy of a page, an allocation or a free. The locks are
+//!
+//! | lock | protects | held for |
+//! |---|---|---|
+//! | a shard's | that shard's index, objects, pages and their age list | one look-up and a few links, or one slice of at most 64 pages |
+//! | the registry's | client and pool slots, members of shared pools, authorisations | a scan of 16 slots |
+//! | the eviction queue's | the order in which pools are asked for their oldest page | a few heap steps |
+//!
+//! Tickets, so that a guest's second CPU cannot starve another domain. None is taken with
+//! interrupts off.
+
+use crate::host::Host;
+use core::ops::{Deref, DerefMut};
+use spin::mutex::{TicketMutex, TicketMutexGuard};
+
+/// A ticket lock that tells the host when it is taken and released.
+#[derive(Debug, Default)]
+pub(crate) struct Lock<T>(TicketMutex<T>);
+
+impl<T> Lock<T> {
+    /// An open lock around `value`.
+    pub(crate) const fn new(value: T) -> Self {
+        Self(TicketMutex::new(value))
+    }
+
+    /// Waits for the lock.
+    pub(crate) fn lock<'a, H: Host>(&'a self, host: &'a H) -> Guard<'a, T, H> {
+        let guard = self.0.lock();
+        host.lock_held(true);
+        Guard { guard, host }
+    }
+}
+
+/// Proof that the lock is held; dropping it releases the lock.
+#[must_use = "a guard that is dropped at once protects nothing"]
+pub(crate) struct Guard<'a, T, H: Host> {
+    guard: TicketMutexGuard<'a, T>,
+    host: &'a H,
+}
+
+impl<T, H: Host> Deref for Guard<'_, T, H> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.guard
+    }
+}
+
+impl<T, H: Host> DerefMut for Guard<'_, T, H> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.guard
+    }
+}
+
+impl<T, H: Host> Drop for Guard<'_, T, H> {
+    fn drop(&mut self) {
+        self.host.lock_held(false);
+    }
+}

@@ -1,0 +1,89 @@
+//! What the toolstack and the hypervisor ask: freezing, authorisation, the death of a domain, and
+//! figures. The control interface that calls these is a room of its own.
+
+use crate::dispatch::Service;
+use crate::platform::Platform;
+use hypercall_abi::{Status, Uuid};
+pub use tmem_engine::AuthError;
+use tmem_engine::{AuditError, DomainId, PoolStats, Totals};
+
+/// How far the destruction of a domain came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "an unfinished destruction must be called again"]
+pub enum Progress {
+    /// Nothing of the domain is left.
+    Done,
+    /// Call again.
+    More,
+}
+
+/// One domain, or every client that there is now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clients {
+    /// This domain.
+    One(DomainId),
+    /// All that exist at this moment.
+    All,
+}
+
+/// The domain is no client of tmem.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnknownClient;
+
+impl<P: Platform> Service<P> {
+    /// Destroys a slice of what a dying domain has in tmem. The domain is marked as dying before
+    /// the first call, so that it can't come back (R27, R29).
+    pub fn destroy_domain(&self, domain: DomainId) -> Progress {
+        if self.engine.destroy_client(domain) { Progress::Done } else { Progress::More }
+    }
+
+    /// Freezes or thaws clients: a frozen one's puts of new pages are refused, its flushes carried
+    /// out but answered by -1000 (R53). Freezing a frozen client changes nothing (R54).
+    ///
+    /// # Errors
+    /// The one domain is no client.
+    pub fn set_frozen(&self, who: Clients, frozen: bool) -> Result<(), UnknownClient> {
+        match who {
+            Clients::One(domain) => {
+                let client = self.engine.client_of(domain).ok_or(UnknownClient)?;
+                self.engine.set_frozen(client, frozen);
+            }
+            Clients::All => {
+                for client in self.engine.domains().filter_map(|d| self.engine.client_of(d)) {
+                    self.engine.set_frozen(client, frozen);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Allows or forbids `domain` to join the shared pool of `uuid` from now on. A pool that it has
+    /// joined already it keeps (R39). The domain becomes a client if it is none.
+    ///
+    /// # Errors
+    /// [`AuthError`].
+    pub fn set_auth(&self, domain: DomainId, uuid: Uuid, allowed: bool) -> Result<(), AuthError> {
+        if self.platform().is_dying(domain) {
+            return Err(AuthError::Dying);
+        }
+        let client = self.client_for(domain).map_err(|status| match status {
+            Status::NoMemory => AuthError::NoMemory,
+            _ => AuthError::Dying,
+        })?;
+        self.engine.set_auth(client, uuid.0, allowed)
+    }
+
+    /// Counts everything anew and compares what is said twice.
+    ///
+    /// # Errors
+    /// The first disagreement.
+    pub fn audit(&self) -> Result<Totals, AuditError> {
+        self.engine.audit()
+    }
+
+    /// What happened in a domain's pool, if it has one of this id.
+    pub fn pool_stats(&self, domain: DomainId, pool_id: u32) -> Option<PoolStats> {
+        let client = self.engine.client_of(domain)?;
+        self.engine.pool_stats(client, pool_id).ok()
+    }
+}

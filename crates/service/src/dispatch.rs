@@ -1,0 +1,179 @@
+//! The guest's call: the order of the checks, the six commands, and what each answer is called.
+//!
+//! Source of the order and of the statuses: Xen stable-4.11, `xen/common/tmem.c`, `do_tmem_op` and
+//! the `do_tmem_*` functions; `docs/hypercall.md` has them as tables.
+
+use crate::platform::{Gfn, Platform};
+use hypercall_abi::{
+    DecodeError, Handle, NewPool, OP_BYTES_32, OP_BYTES_64, Op, PoolFlags, Status, Uuid, decode,
+    decode_compat,
+};
+use tmem_engine::{
+    ClientId, Destroyed, DomainId, Engine, Flushed, GetError, GetOutcome, Lifetime, NewPoolError,
+    NoMemory, NoPool, PoolKind, PutError,
+};
+
+/// How far a call came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "an unfinished call must be made again"]
+pub enum Outcome {
+    /// Finished: the guest's answer.
+    Done(Status),
+    /// A slice of bounded work is done and more is left. The same call, made again with the same
+    /// operation, goes on; nothing is remembered for it, and it may as well never be made.
+    Again,
+}
+
+/// Transcendent memory as guests and the toolstack call it.
+///
+/// All calls may be made from any CPU at any time; none blocks, none keeps anything of the caller.
+pub struct Service<P: Platform> {
+    pub(crate) engine: Engine<P>,
+}
+
+impl<P: Platform> Service<P> {
+    /// A service without clients. `hash_key` should be drawn at random.
+    ///
+    /// # Errors
+    /// No memory for the tables of clients and pools, about 400 KiB.
+    pub fn new(platform: P, hash_key: [u64; 4]) -> Result<Self, NoMemory> {
+        Ok(Self { engine: Engine::new(platform, hash_key)? })
+    }
+
+    /// The machine below.
+    pub const fn platform(&self) -> &P {
+        self.engine.host()
+    }
+
+    /// Answers the block of a 64-bit caller, already copied from the guest.
+    pub fn op(&self, domain: DomainId, block: &[u8; OP_BYTES_64]) -> Outcome {
+        self.decoded(domain, decode(block))
+    }
+
+    /// Answers the block of a 32-bit caller, already copied from the guest.
+    pub fn op_compat(&self, domain: DomainId, block: &[u8; OP_BYTES_32]) -> Outcome {
+        self.decoded(domain, decode_compat(block))
+    }
+
+    /// Answers an operation that is decoded already.
+    pub fn call(&self, domain: DomainId, op: Op) -> Outcome {
+        self.decoded(domain, Ok(op))
+    }
+
+    fn decoded(&self, domain: DomainId, op: Result<Op, DecodeError>) -> Outcome {
+        if self.platform().is_dying(domain) {
+            return Outcome::Done(Status::NoDevice);
+        }
+        if let Err(DecodeError::Control(_)) = op {
+            return Outcome::Done(Status::NotSupported);
+        }
+        // Any other command, a retired or unknown one too, makes the caller a client.
+        let client = match self.client_for(domain) {
+            Ok(client) => client,
+            Err(status) => return Outcome::Done(status),
+        };
+        match op {
+            Ok(op) => self.dispatch(domain, client, op),
+            Err(DecodeError::Unknown { pool_id, .. }) => {
+                let known = self.engine.pool_lifetime(client, pool_id).is_ok();
+                Outcome::Done(if known { Status::NotImplemented } else { Status::NoDevice })
+            }
+            Err(DecodeError::Control(_)) => Outcome::Done(Status::NotSupported),
+        }
+    }
+
+    /// The caller's client record, made if this is its first call.
+    ///
+    /// A domain may begin to die at any moment: whoever kills it marks it first and destroys its
+    /// client then, so a client that is made too late is seen here and destroyed (R29, P5).
+    pub(crate) fn client_for(&self, domain: DomainId) -> Result<ClientId, Status> {
+        if let Some(client) = self.engine.client_of(domain) {
+            return Ok(client);
+        }
+        let client = self.engine.create_client(domain).map_err(|NoMemory| Status::NoMemory)?;
+        if self.platform().is_dying(domain) {
+            // It has no pools yet, so this is one step.
+            let _ = self.engine.destroy_client(domain);
+            return Err(Status::NoDevice);
+        }
+        Ok(client)
+    }
+
+    fn dispatch(&self, domain: DomainId, client: ClientId, op: Op) -> Outcome {
+        match op {
+            Op::NewPool(new) => Outcome::Done(self.new_pool(client, new)),
+            Op::DestroyPool { pool_id } => match self.engine.destroy_pool(client, pool_id) {
+                Destroyed::Nothing => Outcome::Done(Status::Nothing),
+                Destroyed::Done => Outcome::Done(Status::Success),
+                Destroyed::More => Outcome::Again,
+            },
+            Op::PutPage { handle, cmfn } => {
+                Outcome::Done(self.put(domain, client, handle, Gfn(cmfn)))
+            }
+            Op::GetPage { handle, cmfn } => {
+                Outcome::Done(self.get(domain, client, handle, Gfn(cmfn)))
+            }
+            Op::FlushPage { handle: Handle { pool_id, object, index } } => {
+                flushed(self.engine.flush_page(client, pool_id, object.0, index.0))
+            }
+            Op::FlushObject { pool_id, object } => {
+                flushed(self.engine.flush_object(client, pool_id, object.0))
+            }
+        }
+    }
+
+    fn new_pool(&self, client: ClientId, NewPool { flags, uuid: Uuid(uuid) }: NewPool) -> Status {
+        let Ok(flags) = PoolFlags::check(flags) else {
+            return Status::NotPermitted;
+        };
+        let kind = if flags.contains(PoolFlags::SHARED) {
+            PoolKind::Shared(uuid)
+        } else if flags.contains(PoolFlags::PERSIST) {
+            PoolKind::Private(Lifetime::Persistent)
+        } else {
+            PoolKind::Private(Lifetime::Ephemeral)
+        };
+        match self.engine.new_pool(client, kind) {
+            Ok(pool_id) => Status::Pool(pool_id),
+            Err(NewPoolError::NoPoolId | NewPoolError::NoSharedPool) => Status::NotPermitted,
+            Err(NewPoolError::NoMemory) => Status::NoMemory,
+            Err(NewPoolError::Dying) => Status::NoDevice,
+        }
+    }
+
+    fn put(&self, domain: DomainId, client: ClientId, handle: Handle, from: Gfn) -> Status {
+        let Handle { pool_id, object, index } = handle;
+        let fill = |frame| self.platform().copy_in(domain, from, frame);
+        match self.engine.put(client, pool_id, object.0, index.0, fill) {
+            Ok(_) => Status::Success,
+            Err(PutError::NoPool) => Status::NoDevice,
+            Err(PutError::Frozen) => Status::Frozen,
+            Err(PutError::NoMemory) => Status::NoMemory,
+            Err(PutError::NoSpace) => Status::NoSpace,
+            Err(PutError::Fill(_)) => Status::BadAddress,
+        }
+    }
+
+    fn get(&self, domain: DomainId, client: ClientId, handle: Handle, to: Gfn) -> Status {
+        let Handle { pool_id, object, index } = handle;
+        let drain = |frame| self.platform().copy_out(domain, frame, to);
+        match self.engine.get(client, pool_id, object.0, index.0, drain) {
+            Ok(GetOutcome::Hit) => Status::Success,
+            Ok(GetOutcome::Miss) => Status::Nothing,
+            Ok(GetOutcome::Empty) => Status::Empty,
+            Err(GetError::NoPool) => Status::NoDevice,
+            Err(GetError::Drain(_)) => Status::BadAddress,
+        }
+    }
+}
+
+/// A flush answers 1 whether or not something was there (R20), and -1000 under freeze although it
+/// was carried out (R21).
+fn flushed(result: Result<Flushed, NoPool>) -> Outcome {
+    match result {
+        Ok(Flushed::Done { frozen: false }) => Outcome::Done(Status::Success),
+        Ok(Flushed::Done { frozen: true }) => Outcome::Done(Status::Frozen),
+        Ok(Flushed::More) => Outcome::Again,
+        Err(NoPool) => Outcome::Done(Status::NoDevice),
+    }
+}

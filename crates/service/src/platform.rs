@@ -1,0 +1,39 @@
+//! What the service asks of the machine below it, beside what the engine asks.
+
+use tmem_engine::{DomainId, FrameId, Host};
+
+/// A guest's frame number as the caller gave it; unchecked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Gfn(pub u64);
+
+/// The guest's frame can't be used: not RAM, not its own, not writable for a get, ...
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadFrame;
+
+/// Copies of whole pages between a guest's frames and ours.
+///
+/// A guest may write its frame at any time, so bytes are copied, never borrowed, and whoever wants
+/// to decide by content decides by the copy.
+pub trait GuestPages {
+    /// Copies the calling domain's page `from` into frame `to`.
+    ///
+    /// # Errors
+    /// [`BadFrame`]; `to` then holds anything.
+    fn copy_in(&self, domain: DomainId, from: Gfn, to: FrameId) -> Result<(), BadFrame>;
+
+    /// Copies frame `from` into the calling domain's page `to`, which must be writable.
+    ///
+    /// # Errors
+    /// [`BadFrame`]; the guest's page is then unchanged.
+    fn copy_out(&self, domain: DomainId, from: FrameId, to: Gfn) -> Result<(), BadFrame>;
+}
+
+/// What the service asks about domains.
+pub trait Domains {
+    /// Whether `domain` is dying or gone. Once true for a domain, true until the number is reused.
+    fn is_dying(&self, domain: DomainId) -> bool;
+}
+
+/// All that the service needs below it.
+pub trait Platform: Host + GuestPages + Domains {}
+impl<T: Host + GuestPages + Domains> Platform for T {}
