@@ -1,4 +1,4 @@
-//! A growing array made of frames: two elements in place, then leaves of 128 under one root.
+//! A growing array made of frames: two elements in place, then leaves of 64 under one root.
 //!
 //! No block is bigger than a frame, growing moves nothing, and an array of two costs no frame.
 //! Blocks are brought by the caller ([`PagedSupply`]), who allocates them without a lock.
@@ -6,7 +6,7 @@
 use crate::meta::{Block, boxed};
 
 /// Elements in a leaf.
-pub(crate) const LEAF_LEN: usize = 128;
+pub(crate) const LEAF_LEN: usize = 64;
 /// Leaves below the root.
 const ROOT_LEN: usize = 512;
 /// Elements in place.
