@@ -1,1 +1,39 @@
-fn main() {}
+//! `cargo xtask`: builds Xen with tmem and the test guest, boots them, judges, checks.
+//!
+//! Depends on none of our crates, so that it runs when they do not build. Start with [`cli`].
+#![forbid(unsafe_code)]
+
+mod cargo;
+mod cases;
+mod check_abi;
+mod check_object;
+mod cli;
+mod guest;
+mod hash;
+mod judge;
+mod machine;
+mod paths;
+mod pins;
+mod process;
+mod progress;
+mod qemu;
+mod qemu_run;
+mod qemu_test;
+mod results;
+mod shim;
+mod toolchain;
+mod xen;
+
+use clap::Parser as _;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments = cli::Arguments::parse();
+    match process::end_children_on_interrupt().and_then(|()| cli::run(arguments)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

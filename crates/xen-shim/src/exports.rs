@@ -1,0 +1,85 @@
+//! The doorway: what Xen's C glue calls. `exports.txt` lists the names.
+//!
+//! Each function turns C's arguments into ours and our answer into C's. Must not know more.
+
+use crate::host::Xen;
+use crate::{allocator, frames};
+use hypercall_abi::{OP_BYTES_32, OP_BYTES_64, Status};
+use spin::Once;
+use tmem_service::{DomainId, NoMemory, Outcome, Progress, Service};
+
+/// Not a status: a slice of the work is done, call again (`TMEM_RS_AGAIN`).
+const AGAIN: i64 = i64::MIN;
+
+/// Transcendent memory, once it is started.
+static SERVICE: Once<Service<Xen>> = Once::new();
+
+/// Starts the service with a random key for its hashes. Called once, before any other.
+#[unsafe(no_mangle)]
+extern "C" fn tmem_rs_init(key0: u64, key1: u64, key2: u64, key3: u64) -> i32 {
+    assert_stack_aligned();
+    let key = [key0, key1, key2, key3];
+    match allocator::while_starting(|| SERVICE.try_call_once(|| Service::new(Xen, key))) {
+        Ok(_) => 0,
+        Err(NoMemory) => -12,
+    }
+}
+
+/// Carries out one operation of domain `domid`, which runs now, or a slice of it.
+///
+/// # Safety
+/// `block` points to the 56 bytes of a 64-bit caller's operation, or to the 52 bytes of a 32-bit
+/// caller's if `compat`, which nobody changes during the call.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn tmem_rs_op(domid: u16, block: *const u8, compat: bool) -> i64 {
+    assert_stack_aligned();
+    let Some(service) = SERVICE.get() else {
+        return Status::NoDevice.encode();
+    };
+    let domain = DomainId(domid);
+    let outcome = if compat {
+        // SAFETY: that many bytes, as the caller promises.
+        service.op_compat(domain, unsafe { &*block.cast::<[u8; OP_BYTES_32]>() })
+    } else {
+        // SAFETY: that many bytes, as the caller promises.
+        service.op(domain, unsafe { &*block.cast::<[u8; OP_BYTES_64]>() })
+    };
+    match outcome {
+        Outcome::Done(status) => status.encode(),
+        Outcome::Again => AGAIN,
+    }
+}
+
+/// Gives back a slice of what a dying domain has. 1: there is more; 0: nothing is left.
+#[unsafe(no_mangle)]
+extern "C" fn tmem_rs_domain_destroy(domid: u16) -> i32 {
+    assert_stack_aligned();
+    match SERVICE.get().map(|service| service.destroy_domain(DomainId(domid))) {
+        None | Some(Progress::Done) => 0,
+        Some(Progress::More) => 1,
+    }
+}
+
+/// Gives back what a CPU keeps.
+///
+/// # Safety
+/// CPU `cpu` is offline and its per-CPU area still exists.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn tmem_rs_cpu_dead(cpu: u32) {
+    assert_stack_aligned();
+    // SAFETY: as the caller promises.
+    unsafe { frames::drain(cpu) }
+}
+
+/// In a debug build: that the glue has aligned the stack, as compiled Rust takes for granted.
+fn assert_stack_aligned() {
+    #[repr(align(16))]
+    struct Aligned(u8);
+
+    if cfg!(debug_assertions) {
+        let local = Aligned(0);
+        // The black box: the compiler "knows" the answer, which is the very thing in doubt.
+        let address = core::hint::black_box(&raw const local.0).addr();
+        assert_eq!(address % 16, 0, "the stack is not aligned to 16 bytes");
+    }
+}

@@ -1,0 +1,76 @@
+//! The glue's functions that Rust calls: declarations, and a safe wrapper where C's is unsafe.
+//!
+//! The other side of each is in `xen/include/xen/tmem-rs.h`. Must not know: why they are called.
+
+use core::ffi::c_void;
+use tmem_engine::{Frame, FrameId};
+
+/// Bytes of per-CPU state that the glue keeps for us (`TMEM_PERCPU_BYTES`).
+pub(crate) const PERCPU_BYTES: usize = 512;
+/// Alignment of that state.
+pub(crate) const PERCPU_ALIGN: usize = 64;
+
+/// Frames that one call takes at most: a block of order 5, which Xen hands out in one round.
+pub(crate) const BATCH: u32 = 32;
+
+// SAFETY: the signatures are those of tmem-rs.h. The `safe` ones take any argument: a domain or a
+// frame that does not exist is answered, not followed.
+unsafe extern "C" {
+    fn tmem_xen_take_frames(mfns: *mut u64, nr: u32) -> u32;
+    fn tmem_xen_free_frame(mfn: u64);
+    pub(crate) safe fn tmem_xen_alloc_meta() -> *mut c_void;
+    pub(crate) fn tmem_xen_free_meta(page: *mut c_void);
+    pub(crate) safe fn tmem_xen_alloc_boot(bytes: usize, align: usize) -> *mut c_void;
+    pub(crate) safe fn tmem_xen_charge(domid: u16, nr: u32) -> bool;
+    pub(crate) safe fn tmem_xen_uncharge(domid: u16, nr: u32);
+    pub(crate) safe fn tmem_xen_domain_is_dying(domid: u16) -> bool;
+    fn tmem_xen_copy_from_guest(cmfn: u64, mfn: u64) -> i32;
+    fn tmem_xen_copy_to_guest(mfn: u64, cmfn: u64) -> i32;
+    pub(crate) fn tmem_xen_percpu(cpu: u32) -> *mut c_void;
+    pub(crate) safe fn tmem_xen_cpu() -> u32;
+    #[cfg(target_os = "none")]
+    fn tmem_xen_panic(file: *const u8, len: usize, line: u32) -> !;
+}
+
+/// Takes up to [`BATCH`] frames from Xen's heap, each into `keep`. They hold what their last owner
+/// left: for being overwritten in full only.
+pub(crate) fn take_frames(mut keep: impl FnMut(Frame)) {
+    let mut numbers = [0; BATCH as usize];
+    // SAFETY: room for BATCH numbers, as said.
+    let nr = unsafe { tmem_xen_take_frames(numbers.as_mut_ptr(), BATCH) };
+    for number in numbers.into_iter().take(nr as usize) {
+        match u32::try_from(number).ok().and_then(FrameId::new) {
+            Some(id) => keep(Frame::from_id(id)),
+            // Never: the glue asks for frames below 2^32, and frame 0 is no free memory.
+            // SAFETY: just taken, known to nobody.
+            None => unsafe { tmem_xen_free_frame(number) },
+        }
+    }
+}
+
+/// Gives a frame back to Xen, which scrubs it before anybody else can read it.
+pub(crate) fn free_frame(frame: Frame) {
+    // SAFETY: a `Frame` is one that was taken and not given back, and it ends here.
+    unsafe { tmem_xen_free_frame(u64::from(frame.into_id().get())) }
+}
+
+/// Copies the current domain's page `from` into frame `to`. `false`: no page to copy from.
+pub(crate) fn copy_from_guest(from: u64, to: FrameId) -> bool {
+    // SAFETY: `to` names a frame of ours (the engine names no others), which no guest can reach;
+    // whoever gave us the name lets nobody else use the frame now. C checks `from`.
+    unsafe { tmem_xen_copy_from_guest(from, u64::from(to.get())) == 0 }
+}
+
+/// Copies frame `from` into the current domain's page `to`. `false`: no page that may be written.
+pub(crate) fn copy_to_guest(from: FrameId, to: u64) -> bool {
+    // SAFETY: `from` names a frame of ours, which is only read; C checks that the guest may write
+    // `to`.
+    unsafe { tmem_xen_copy_to_guest(u64::from(from.get()), to) == 0 }
+}
+
+/// Stops the machine with the place of the fault on the console.
+#[cfg(target_os = "none")]
+pub(crate) fn stop(file: &str, line: u32) -> ! {
+    // SAFETY: C reads `len` bytes of it at most.
+    unsafe { tmem_xen_panic(file.as_ptr(), file.len(), line) }
+}

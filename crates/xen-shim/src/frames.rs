@@ -1,0 +1,117 @@
+//! The frames that each CPU keeps: a stock, so that few calls reach Xen's heap, and one spare.
+//!
+//! The spare is for a duplicate put when the host is full: the new content goes into it, the old
+//! page's frame takes its place. It is filled before anything else and taken by [`take_spare`]
+//! only.
+//!
+//! Must not know: what frames are for. The state is in C's per-CPU area, of plain cells: a call
+//! into Xen may come back in here on the same CPU, so nothing is assumed to last across one.
+
+use crate::ffi::{self, BATCH, PERCPU_ALIGN, PERCPU_BYTES};
+use core::cell::Cell;
+use static_assertions::const_assert;
+use tmem_engine::{Frame, FrameId};
+
+/// Frames that a CPU keeps at most, besides the spare: two batches, so that a guest that puts and
+/// flushes by turns works out of the stock.
+const STOCK_MAX: usize = 2 * BATCH as usize;
+
+/// One CPU's frames. All zero, as C hands it over, is an empty one.
+///
+/// Cells, not locks: only its own CPU uses it, and [`drain`] when that CPU is gone. The numbers in
+/// `stock[..nr]` and a non-zero `spare` each stand for a [`Frame`] kept here.
+#[repr(C)]
+struct Kept {
+    spare: Cell<u32>,
+    nr: Cell<u32>,
+    stock: [Cell<u32>; STOCK_MAX],
+}
+const_assert!(size_of::<Kept>() <= PERCPU_BYTES);
+const_assert!(align_of::<Kept>() <= PERCPU_ALIGN);
+
+impl Kept {
+    /// The frames of CPU `cpu`.
+    ///
+    /// # Safety
+    /// `cpu` is the one that this runs on, or one that is offline and whose area still exists. The
+    /// reference is not used after this call of ours has returned to Xen.
+    unsafe fn of_cpu<'a>(cpu: u32) -> &'a Self {
+        // SAFETY: the CPU has an area, by the caller's promise.
+        let area: *const Self = unsafe { ffi::tmem_xen_percpu(cpu) }.cast();
+        // SAFETY: the area is big and aligned enough (asserted above), any bytes are valid cells,
+        // and no other CPU uses it (the caller's promise).
+        unsafe { &*area }
+    }
+
+    /// Does `action` with this CPU's frames. `action` makes no call into Xen.
+    fn here<T>(action: impl FnOnce(&Self) -> T) -> T {
+        // SAFETY: this CPU; it does not change before the call returns to Xen.
+        action(unsafe { Self::of_cpu(ffi::tmem_xen_cpu()) })
+    }
+
+    fn pop_stock(&self) -> Option<Frame> {
+        let nr = self.nr.get().checked_sub(1)?;
+        let id = FrameId::new(self.stock.get(nr as usize)?.get())?;
+        self.nr.set(nr);
+        Some(Frame::from_id(id))
+    }
+
+    fn pop_spare(&self) -> Option<Frame> {
+        FrameId::new(self.spare.take()).map(Frame::from_id)
+    }
+
+    /// Keeps `frame`, as the spare if there is none, or hands it back: there is no room.
+    fn push(&self, frame: Frame) -> Result<(), Frame> {
+        if self.spare.get() == 0 {
+            self.spare.set(frame.into_id().get());
+            return Ok(());
+        }
+        let nr = self.nr.get();
+        match self.stock.get(nr as usize) {
+            Some(place) => {
+                place.set(frame.into_id().get());
+                self.nr.set(nr + 1);
+                Ok(())
+            }
+            None => Err(frame),
+        }
+    }
+}
+
+/// A frame to be overwritten in full, or `None` when Xen has none to give.
+pub(crate) fn take() -> Option<Frame> {
+    Kept::here(Kept::pop_stock).or_else(|| {
+        ffi::take_frames(give);
+        Kept::here(Kept::pop_stock)
+    })
+}
+
+/// Gives a frame of this CPU's stock back to Xen, to make room for something else. `false`: the
+/// stock is empty.
+pub(crate) fn release() -> bool {
+    Kept::here(Kept::pop_stock).map(ffi::free_frame).is_some()
+}
+
+/// This CPU's spare, if it is there.
+pub(crate) fn take_spare() -> Option<Frame> {
+    Kept::here(Kept::pop_spare)
+}
+
+/// Keeps a frame for the next [`take`] on this CPU, or gives it back to Xen.
+pub(crate) fn give(frame: Frame) {
+    if let Err(frame) = Kept::here(|kept| kept.push(frame)) {
+        ffi::free_frame(frame);
+    }
+}
+
+/// Gives all that a CPU keeps back to Xen.
+///
+/// # Safety
+/// CPU `cpu` is offline and its per-CPU area still exists.
+pub(crate) unsafe fn drain(cpu: u32) {
+    // SAFETY: as the caller promises.
+    let kept = unsafe { Kept::of_cpu(cpu) };
+    while let Some(frame) = kept.pop_stock().or_else(|| kept.pop_spare()) {
+        ffi::free_frame(frame);
+    }
+}

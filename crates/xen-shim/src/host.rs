@@ -1,0 +1,63 @@
+//! The machine as engine and service see it: Xen, by way of the glue.
+//!
+//! Must not know: how frames are kept ([`frames`]) or how C is called ([`ffi`]).
+
+use crate::{ffi, frames};
+use tmem_engine::{ChargeRefused, DomainId, Frame, FrameId, Host};
+use tmem_service::{BadFrame, Domains, Gfn, GuestPages};
+
+/// Xen. It has no state of its own: all of it is in Xen or in per-CPU areas.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Xen;
+
+impl Host for Xen {
+    const REPORTS_EVICTIONS: bool = false;
+
+    fn take_frame(&self) -> Option<Frame> {
+        frames::take()
+    }
+
+    fn take_spare(&self) -> Option<Frame> {
+        frames::take_spare()
+    }
+
+    fn give_frame(&self, frame: Frame) {
+        frames::give(frame);
+    }
+
+    fn give_room(&self, frame: Frame) {
+        ffi::free_frame(frame);
+    }
+
+    /// Always: the limit is in the allocator, which leaves Xen its reserve.
+    fn metadata_wanted(&self) -> bool {
+        true
+    }
+
+    fn metadata_freed(&self) {}
+
+    fn charge(&self, domain: DomainId, frames: u32) -> Result<(), ChargeRefused> {
+        if ffi::tmem_xen_charge(domain.0, frames) { Ok(()) } else { Err(ChargeRefused) }
+    }
+
+    fn uncharge(&self, domain: DomainId, frames: u32) {
+        ffi::tmem_xen_uncharge(domain.0, frames);
+    }
+}
+
+/// Xen looks frames up for the domain that runs now, which is the caller.
+impl GuestPages for Xen {
+    fn copy_in(&self, _caller: DomainId, from: Gfn, to: FrameId) -> Result<(), BadFrame> {
+        if ffi::copy_from_guest(from.0, to) { Ok(()) } else { Err(BadFrame) }
+    }
+
+    fn copy_out(&self, _caller: DomainId, from: FrameId, to: Gfn) -> Result<(), BadFrame> {
+        if ffi::copy_to_guest(from, to.0) { Ok(()) } else { Err(BadFrame) }
+    }
+}
+
+impl Domains for Xen {
+    fn is_dying(&self, domain: DomainId) -> bool {
+        ffi::tmem_xen_domain_is_dying(domain.0)
+    }
+}

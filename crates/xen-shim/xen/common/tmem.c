@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * tmem.c: transcendent memory, the glue's door.
+ *
+ * Holds the hypercall, the boot option, the start, the death of domains and
+ * of CPUs.  This file calls the Rust library, so it alone is compiled with
+ * the stack alignment of the ABI (see common/Makefile).  What the library
+ * asks of Xen is in tmem_frames.c and tmem_guest.c.
+ */
+
+#include <xen/cpu.h>
+#include <xen/errno.h>
+#include <xen/event.h>
+#include <xen/guest_access.h>
+#include <xen/hypercall.h>
+#include <xen/init.h>
+#include <xen/lib.h>
+#include <xen/param.h>
+#include <xen/percpu.h>
+#include <xen/random.h>
+#include <xen/sched.h>
+#include <xen/tmem.h>
+#include <xen/tmem-rs.h>
+
+#include <asm/guest.h>
+
+static bool __initdata opt_tmem;
+boolean_param("tmem", opt_tmem);
+
+static bool __read_mostly tmem_enabled;
+
+struct tmem_percpu {
+    uint8_t bytes[TMEM_PERCPU_BYTES] __aligned(64);
+};
+static DEFINE_PER_CPU(struct tmem_percpu, tmem_percpu);
+
+/*
+ * The library takes ticket locks of its own, which check_lock() can't see:
+ * they are sound only if no IRQ handler and no atomic context gets here.
+ */
+static void check_entry(void)
+{
+    ASSERT(local_irq_is_enabled());
+    ASSERT(!in_irq());
+}
+
+long do_tmem_op(XEN_GUEST_HANDLE_PARAM(void) uops)
+{
+    struct domain *d = current->domain;
+    uint64_t block[TMEM_OP_BYTES / sizeof(uint64_t)];
+    bool compat = false;
+    long rc;
+
+    /* A shim's guest is told what a Xen without tmem tells it. */
+    if ( pv_shim )
+        return -ENOSYS;
+
+    if ( !tmem_enabled || d->is_dying )
+        return -ENODEV;
+
+#ifdef CONFIG_COMPAT
+    compat = current->hcall_compat;
+#endif
+
+    /* The one read of the guest's operation: all decisions use this copy. */
+    if ( copy_from_guest((uint8_t *)block, uops,
+                         compat ? TMEM_OP_COMPAT_BYTES : TMEM_OP_BYTES) )
+        return -EFAULT;
+
+    check_entry();
+
+    while ( (rc = tmem_rs_op(d->domain_id, block, compat)) == TMEM_RS_AGAIN )
+        if ( hypercall_preempt_check() )
+            return hypercall_create_continuation(__HYPERVISOR_tmem_op, "h",
+                                                 uops);
+
+    return rc;
+}
+
+int tmem_domain_destroy(struct domain *d)
+{
+    if ( !tmem_enabled )
+        return 0;
+
+    check_entry();
+
+    /*
+     * domain_create()'s error path can't take -ERESTART and doesn't get it:
+     * its domain never ran, so there is nothing to give back.
+     */
+    while ( tmem_rs_domain_destroy(d->domain_id) )
+        if ( hypercall_preempt_check() )
+            return -ERESTART;
+
+    ASSERT(!d->tmem_pages);
+
+    return 0;
+}
+
+void *tmem_xen_percpu(unsigned int cpu)
+{
+    return &per_cpu(tmem_percpu, cpu);
+}
+
+unsigned int tmem_xen_cpu(void)
+{
+    return smp_processor_id();
+}
+
+void noreturn tmem_xen_panic(const char *file, size_t len, unsigned int line)
+{
+    panic("tmem: fault at %.*s:%u\n", (int)min_t(size_t, len, 256), file, line);
+}
+
+static int cf_check cpu_callback(
+    struct notifier_block *nfb, unsigned long action, void *hcpu)
+{
+    /*
+     * The area may be freed by RCU once the notifiers have run, so this is
+     * the last moment.  Over a suspend it stays, with what it holds.
+     */
+    if ( action == CPU_DEAD && system_state != SYS_STATE_suspend )
+        tmem_rs_cpu_dead((unsigned long)hcpu);
+
+    return NOTIFY_DONE;
+}
+
+static struct notifier_block cpu_nfb = {
+    .notifier_call = cpu_callback,
+};
+
+static uint64_t __init random_word(void)
+{
+    return ((uint64_t)get_random() << 32) | get_random();
+}
+
+static int __init cf_check tmem_init(void)
+{
+    unsigned long reserve;
+    int rc;
+
+    if ( !opt_tmem || pv_shim )
+        return 0;
+
+    reserve = tmem_frames_init();
+    rc = tmem_rs_init(random_word(), random_word(),
+                      random_word(), random_word());
+    if ( rc )
+    {
+        printk(XENLOG_ERR "tmem: initialisation failed: %d\n", rc);
+        return 0;
+    }
+
+    register_cpu_notifier(&cpu_nfb);
+    tmem_enabled = true;
+    printk(XENLOG_INFO "tmem: initialised, leaving %lu pages free\n", reserve);
+
+    return 0;
+}
+__initcall(tmem_init);
+
+/*
+ * Local variables:
+ * mode: C
+ * c-file-style: "BSD"
+ * c-basic-offset: 4
+ * tab-width: 4
+ * indent-tabs-mode: nil
+ * End:
+ */

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * tmem_frames.c: the memory that tmem takes from Xen and gives back.
+ *
+ * Holds the reserve that tmem leaves free, data frames and metadata pages.
+ * Data frames never have an owner: no guest can name them, and Xen scrubs
+ * every ownerless page that is freed.
+ */
+
+#include <xen/cpumask.h>
+#include <xen/init.h>
+#include <xen/lib.h>
+#include <xen/mm.h>
+#include <xen/tmem-rs.h>
+#include <xen/xmalloc.h>
+
+/*
+ * Frames are taken in blocks of 2^5 to pay for one heap_lock round instead of
+ * 32, except for the last SINGLES_BELOW above the reserve: single pages come
+ * from the smallest free blocks, so that what is left to Xen at the end is
+ * left in big ones, fit for its requests of order > 0.
+ */
+#define BLOCK_ORDER   5
+#define SINGLES_BELOW (MB(16) >> PAGE_SHIFT)
+
+/* The library names a frame by 32 bits: only below 2^(32 + PAGE_SHIFT). */
+#define FRAME_FLAGS   (MEMF_no_scrub | MEMF_no_dma | MEMF_bits(32 + PAGE_SHIFT))
+
+/* Page frames below 4GiB, of which Xen needs one for each new domain. */
+#define LOW_FRAMES    (GB(4) >> PAGE_SHIFT)
+
+/*
+ * Unclaimed free pages that tmem never touches.  Measured at run time, Xen's
+ * own requests of order > 0 are few: order 1 for each vCPU of an HVM guest on
+ * SVM, order 3 and a per-CPU area for each CPU that comes up; a populate of
+ * order 9 falls back to single pages.  1MiB is room for 128 such vCPUs.  The
+ * rest, up to 1/128 of memory, is for the single pages of everybody else.
+ */
+#define RESERVE_MIN   (MB(1) >> PAGE_SHIFT)
+#define RESERVE_MAX   (MB(64) >> PAGE_SHIFT)
+static unsigned long __read_mostly reserve;
+
+/* The host has memory above 4GiB: leave what is below to those who need it. */
+static bool __read_mostly spare_low;
+
+unsigned long __init tmem_frames_init(void)
+{
+    reserve = min_t(unsigned long, total_pages / 128, RESERVE_MAX);
+    reserve = max_t(unsigned long, reserve, RESERVE_MIN);
+    /* All CPUs may look at the same moment, and then each take a block. */
+    reserve += (unsigned long)nr_cpu_ids << BLOCK_ORDER;
+
+    spare_low = max_page > LOW_FRAMES;
+
+    return reserve;
+}
+
+/* How many pages tmem may take now. */
+static unsigned long room(void)
+{
+    uint64_t free, claims;
+
+    get_outstanding_claims(&free, &claims);
+    free -= min(free, claims);
+    free -= min_t(uint64_t, free, reserve);
+
+    if ( spare_low )
+        free = min_t(uint64_t, free, avail_domheap_pages_region(-1, 33, 0));
+
+    return free;
+}
+
+unsigned int tmem_xen_take_frames(uint64_t *mfns, unsigned int nr)
+{
+    unsigned long left = room();
+    unsigned int taken = 0;
+
+    nr = min_t(unsigned long, nr, left);
+
+    while ( taken < nr )
+    {
+        unsigned int i, order = 0;
+        struct page_info *pg = NULL;
+
+        if ( left >= SINGLES_BELOW && (nr - taken) >> BLOCK_ORDER )
+            pg = alloc_domheap_pages(NULL, order = BLOCK_ORDER, FRAME_FLAGS);
+        if ( !pg )
+            pg = alloc_domheap_pages(NULL, order = 0, FRAME_FLAGS);
+        if ( !pg )
+            break;
+
+        if ( spare_low && mfn_x(page_to_mfn(pg)) < LOW_FRAMES )
+        {
+            free_domheap_pages(pg, order);
+            break;
+        }
+
+        /* Each page of the block is freed alone; the buddies merge again. */
+        for ( i = 0; i < (1U << order); i++ )
+            mfns[taken++] = mfn_x(page_to_mfn(pg + i));
+        left -= min(left, 1UL << order);
+    }
+
+    return taken;
+}
+
+void tmem_xen_free_frame(uint64_t mfn)
+{
+    free_domheap_page(mfn_to_page(_mfn(mfn)));
+}
+
+void *tmem_xen_alloc_meta(void)
+{
+    void *page = room() ? alloc_xenheap_page() : NULL;
+
+    /* alloc_xenheap_page() leaves in it what the last owner wrote. */
+    if ( page )
+        clear_page(page);
+
+    return page;
+}
+
+void tmem_xen_free_meta(void *page)
+{
+    free_xenheap_page(page);
+}
+
+void *tmem_xen_alloc_boot(size_t bytes, size_t align)
+{
+    /* Not __init: the library refers to it from its allocator. */
+    return _xmalloc(bytes, align);
+}
+
+/*
+ * Local variables:
+ * mode: C
+ * c-file-style: "BSD"
+ * c-basic-offset: 4
+ * tab-width: 4
+ * indent-tabs-mode: nil
+ * End:
+ */

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * tmem_guest.c: what tmem does to domains and to their memory.
+ *
+ * Holds the charge against a domain's maximum and the copies from and to the
+ * calling domain's pages.  No mapping and no reference outlives a call.
+ */
+
+#include <xen/domain_page.h>
+#include <xen/errno.h>
+#include <xen/lib.h>
+#include <xen/mm.h>
+#include <xen/rcupdate.h>
+#include <xen/sched.h>
+#include <xen/string.h>
+#include <xen/tmem.h>
+#include <xen/tmem-rs.h>
+
+#include <asm/p2m.h>
+#include <asm/paging.h>
+
+/* The domain of that id, dying ones included, or NULL; RCU-locked. */
+static struct domain *find_domain(domid_t domid)
+{
+    struct domain *curr = current->domain;
+
+    return curr->domain_id == domid ? rcu_lock_domain(curr)
+                                    : rcu_lock_domain_by_id(domid);
+}
+
+bool tmem_xen_charge(domid_t domid, uint32_t nr)
+{
+    struct domain *d = find_domain(domid);
+    bool ok = false;
+
+    if ( !d )
+        return false;
+
+    spin_lock(&d->page_alloc_lock);
+
+    if ( !d->is_dying )
+    {
+        unsigned int room = d->max_pages;
+
+        /* Less than is used after XEN_DOMCTL_max_mem: then there is none. */
+        room -= min(room, domain_tot_pages(d));
+        room -= min(room, d->tmem_pages);
+
+        ok = nr <= room;
+        if ( ok )
+            d->tmem_pages += nr;
+    }
+
+    spin_unlock(&d->page_alloc_lock);
+    rcu_unlock_domain(d);
+
+    return ok;
+}
+
+void tmem_xen_uncharge(domid_t domid, uint32_t nr)
+{
+    struct domain *d = find_domain(domid);
+
+    if ( !d )
+    {
+        ASSERT_UNREACHABLE();
+        return;
+    }
+
+    spin_lock(&d->page_alloc_lock);
+    ASSERT(d->tmem_pages >= nr);
+    d->tmem_pages -= min(d->tmem_pages, nr);
+    spin_unlock(&d->page_alloc_lock);
+
+    rcu_unlock_domain(d);
+}
+
+bool tmem_xen_domain_is_dying(domid_t domid)
+{
+    struct domain *d = find_domain(domid);
+    bool dying = !d || d->is_dying;
+
+    if ( d )
+        rcu_unlock_domain(d);
+
+    return dying;
+}
+
+/*
+ * A reference to page cmfn of the current domain, for reading or for writing,
+ * or NULL.  Only plain RAM will do, as it is or while it is watched for
+ * log-dirty: p2m_is_any_ram() would let in grants and foreign pages, that is
+ * another domain's memory.
+ */
+static struct page_info *get_guest_page(uint64_t cmfn, bool write)
+{
+    struct domain *d = current->domain;
+    struct page_info *page;
+    p2m_type_t p2mt;
+
+    /* Paged out counts as bad: there is no ring to wait on the pager. */
+    if ( check_get_page_from_gfn(d, _gfn(cmfn), !write, &p2mt, &page) )
+        return NULL;
+
+    if ( (p2mt == p2m_ram_rw || p2mt == p2m_ram_logdirty) &&
+         (!write || get_page_type(page, PGT_writable_page)) )
+        return page;
+
+    put_page(page);
+
+    return NULL;
+}
+
+/* Through mappings that end here: the frames may be beyond the direct map. */
+static void copy_frame(mfn_t to, mfn_t from)
+{
+    const void *src = map_domain_page(from);
+    void *dst = map_domain_page(to);
+
+    /* Not copy_page(): it bypasses the cache, and a guest reads what it got. */
+    memcpy(dst, src, PAGE_SIZE);
+
+    unmap_domain_page(dst);
+    unmap_domain_page(src);
+}
+
+int tmem_xen_copy_from_guest(uint64_t cmfn, uint64_t mfn)
+{
+    struct page_info *page = get_guest_page(cmfn, false);
+
+    if ( !page )
+        return -EFAULT;
+
+    copy_frame(_mfn(mfn), page_to_mfn(page));
+    put_page(page);
+
+    return 0;
+}
+
+int tmem_xen_copy_to_guest(uint64_t mfn, uint64_t cmfn)
+{
+    /*
+     * The writable type keeps page tables and descriptor tables out, and for
+     * HVM guests in shadow mode it drops the shadows of the page.
+     */
+    struct page_info *page = get_guest_page(cmfn, true);
+
+    if ( !page )
+        return -EFAULT;
+
+    copy_frame(page_to_mfn(page), _mfn(mfn));
+    paging_mark_dirty(current->domain, page_to_mfn(page));
+    put_page_and_type(page);
+
+    return 0;
+}
+
+/*
+ * Local variables:
+ * mode: C
+ * c-file-style: "BSD"
+ * c-basic-offset: 4
+ * tab-width: 4
+ * indent-tabs-mode: nil
+ * End:
+ */

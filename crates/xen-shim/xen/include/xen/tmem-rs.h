@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * xen/tmem-rs.h: the border between tmem's C glue and its Rust library.
+ *
+ * Included by the glue only.  The Rust side of each declaration is in
+ * crates/xen-shim/src/exports.rs (tmem_rs_*) and ffi.rs (tmem_xen_*); a change
+ * here is a change there.  Every function is called with IRQs on, in process
+ * context, with no lock of Xen held but those named.
+ */
+#ifndef __XEN_TMEM_RS_H__
+#define __XEN_TMEM_RS_H__
+
+#include <xen/types.h>
+
+/* Bytes of struct tmem_op as a 64-bit and as a 32-bit caller lays it out. */
+#define TMEM_OP_BYTES        56
+#define TMEM_OP_COMPAT_BYTES 52
+
+/* Not a status: a slice of the work is done, call again. */
+#define TMEM_RS_AGAIN        LONG_MIN
+
+/* Room that each CPU keeps for the library's own per-CPU state. */
+#define TMEM_PERCPU_BYTES    512
+
+/* The library's exports. */
+
+/* Starts the library with a 256-bit hash key.  Returns 0 or -ENOMEM. */
+int tmem_rs_init(uint64_t key0, uint64_t key1, uint64_t key2, uint64_t key3);
+/*
+ * Carries out one operation, or a slice of it, for domain domid.  block is
+ * TMEM_OP_BYTES long, TMEM_OP_COMPAT_BYTES if compat.  Returns the guest's
+ * status or TMEM_RS_AGAIN.
+ */
+long tmem_rs_op(domid_t domid, const void *block, bool compat);
+/* Gives back a slice of a dying domain's pages.  Returns 1 if more are left. */
+int tmem_rs_domain_destroy(domid_t domid);
+/* Empties the per-CPU state of a CPU that is offline. */
+void tmem_rs_cpu_dead(unsigned int cpu);
+
+/* What the library asks of Xen.  Memory: tmem_frames.c. */
+
+/*
+ * Fixes the number of pages that tmem always leaves free, and returns it.
+ * Called once, before the library starts.
+ */
+unsigned long tmem_frames_init(void);
+
+/*
+ * Takes up to nr ownerless domheap frames with their old content, for being
+ * overwritten in full.  Returns how many.
+ */
+unsigned int tmem_xen_take_frames(uint64_t *mfns, unsigned int nr);
+void tmem_xen_free_frame(uint64_t mfn);
+/* One page that is mapped in every context, or NULL. */
+void *tmem_xen_alloc_meta(void);
+void tmem_xen_free_meta(void *page);
+/* Start-up only: any size, never freed. */
+void *tmem_xen_alloc_boot(size_t bytes, size_t align);
+
+/* Domains and their memory: tmem_guest.c. */
+
+/* Takes or gives nr pages of the domain's d->max_pages. */
+bool tmem_xen_charge(domid_t domid, uint32_t nr);
+void tmem_xen_uncharge(domid_t domid, uint32_t nr);
+bool tmem_xen_domain_is_dying(domid_t domid);
+/* Copy a whole page of the current domain.  Return 0 or -EFAULT. */
+int tmem_xen_copy_from_guest(uint64_t cmfn, uint64_t mfn);
+int tmem_xen_copy_to_guest(uint64_t mfn, uint64_t cmfn);
+
+/* CPUs and the end: tmem.c. */
+
+/* TMEM_PERCPU_BYTES of CPU cpu, zero when it comes up, aligned to 64. */
+void *tmem_xen_percpu(unsigned int cpu);
+unsigned int tmem_xen_cpu(void);
+/* A fault of the library at a place in its source.  file is not terminated. */
+void noreturn tmem_xen_panic(const char *file, size_t len, unsigned int line);
+
+#endif /* __XEN_TMEM_RS_H__ */
+
+/*
+ * Local variables:
+ * mode: C
+ * c-file-style: "BSD"
+ * c-basic-offset: 4
+ * tab-width: 4
+ * indent-tabs-mode: nil
+ * End:
+ */

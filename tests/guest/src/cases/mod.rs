@@ -1,0 +1,120 @@
+//! The cases: one file each, with a header that says what it checks, why, and what a broken host
+//! would do.
+//!
+//! Rule numbers (R...) and defect numbers (P...) are those of the project's list of tmem's rules
+//! and of the original's defects. A case begins without pools and with [`crate::rig::ROOM`] frames
+//! of room, and need not clean up: the runner destroys every pool after it.
+
+use crate::plain::args::Boot;
+use crate::rig::Rig;
+use crate::verdict::CaseResult;
+
+/// What must be there, or the case is skipped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// Nothing: the case is about what is there.
+    Nothing,
+    /// A Xen that answers tmem operations.
+    Tmem,
+    /// That, on a machine small enough to fill.
+    SmallMachine,
+    /// A Xen with tmem built in and switched off.
+    Off,
+}
+
+/// One case.
+pub struct Case {
+    /// Its name in verdict lines, `cases.toml` and `run=`.
+    pub name: &'static str,
+    /// The boot in which it says something.
+    pub boot: Boot,
+    /// What it checks, in a line.
+    pub about: &'static str,
+    /// Its prerequisite.
+    pub needs: Needs,
+    /// The case itself.
+    pub run: fn(&mut Rig) -> CaseResult,
+}
+
+impl Case {
+    /// A case of the boot with memory to spare.
+    const fn new(name: &'static str, about: &'static str, run: fn(&mut Rig) -> CaseResult) -> Self {
+        Self { name, boot: Boot::Default, about, needs: Needs::Tmem, run }
+    }
+
+    /// A case of the boot on a small machine.
+    const fn small(
+        name: &'static str,
+        about: &'static str,
+        run: fn(&mut Rig) -> CaseResult,
+    ) -> Self {
+        Self { name, boot: Boot::Small, about, needs: Needs::SmallMachine, run }
+    }
+}
+
+/// Declares the modules and lists their `CASE`s in the same order.
+macro_rules! cases {
+    ($($module:ident),* $(,)?) => {
+        $(mod $module;)*
+
+        /// Every case, in the order in which they run.
+        pub const CASES: &[Case] = &[$($module::CASE),*];
+    };
+}
+
+cases![
+    tmem_present,
+    new_pool_flags,
+    new_pool_junk,
+    pool_ids,
+    destroy_pool,
+    shared_unauthorised,
+    put_get_data,
+    put_copies,
+    addressing,
+    sparse_indexes,
+    empty_pool,
+    get_get,
+    exclusive_get,
+    persistent_get,
+    ephemeral_kept,
+    duplicate_put,
+    duplicate_put_bad_frame,
+    put_bad_frame,
+    get_bad_frame,
+    page_table_frame,
+    frames_hidden,
+    released_frame,
+    flush_page,
+    flush_object,
+    bad_pool_ids,
+    retired_commands,
+    control_commands,
+    ignored_fields,
+    op_pointer,
+    op_at_page_end,
+    limit_no_room,
+    limit_fill,
+    limit_balloon,
+    limit_duplicate,
+    limit_no_leak,
+    big_destroy,
+    big_flush_object,
+    storm,
+    evict_oldest_first,
+    evict_across_pools,
+    evict_put_age,
+    evict_one_object,
+    evict_not_persistent,
+    evict_for_persistent,
+    evict_duplicate,
+    storm_full,
+    off_commands,
+    demo,
+];
+
+mod model;
+mod script;
+
+#[cfg(test)]
+mod tests;

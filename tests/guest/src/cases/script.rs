@@ -1,0 +1,77 @@
+//! What several cases do with a pool: filling one to its limit, and filling the host.
+
+use crate::fail;
+use crate::plain::content::Content;
+use crate::rig::{
+    Rig, at,
+    statuses::{NO_MEMORY, SUCCESS},
+};
+use crate::verdict::CaseResult;
+use crate::xen::memory::highest_ram_frame;
+use hypercall_abi::Handle;
+
+/// Puts pages into object 0 of a persistent pool from index `from` on, until one is refused;
+/// returns the index of that one. Page `index` holds `Content::of(0, index)`.
+///
+/// # Errors
+/// Failure, if the refusal is anything but -12, or never comes.
+pub(super) fn fill(rig: &Rig, pool: u32, from: u32) -> CaseResult<u32> {
+    for index in from..from + 20_000 {
+        match rig.try_put(at(pool, 0, index), Content::of(0, u64::from(index))) {
+            SUCCESS => {}
+            NO_MEMORY => return Ok(index),
+            other => fail!("put {index} into a pool near its limit: answered {other}"),
+        }
+    }
+    fail!("20000 pages were stored and none refused")
+}
+
+/// More pages than the host has frames for, whatever else it keeps there.
+pub(super) fn more_than_fits() -> u32 {
+    u32::try_from(highest_ram_frame()).unwrap_or(u32::MAX)
+}
+
+/// Puts `pages` ephemeral pages, each of which must be accepted: the host makes room. Page `number`
+/// is `handle(number)` and holds `Content::of(1, number)`.
+///
+/// # Errors
+/// Failure, if a put is refused.
+pub(super) fn flood(rig: &Rig, pages: u32, handle: impl Fn(u32) -> Handle) -> CaseResult {
+    for number in 0..pages {
+        let answer = rig.try_put(handle(number), Content::of(1, u64::from(number)));
+        if answer != SUCCESS {
+            fail!("ephemeral put {number} of {pages}: answered {answer}");
+        }
+    }
+    Ok(())
+}
+
+/// Gets the pages of [`flood`] in the order in which they were put: the oldest must be gone and the
+/// youngest there, with one border between them (R42). Returns the first number that was there.
+///
+/// # Errors
+/// Failure, if a page is missing behind that border, if nothing was evicted, or if fewer pages are
+/// left than the guest alone gave frames back for.
+pub(super) fn oldest_gone(
+    rig: &Rig,
+    pages: u32,
+    handle: impl Fn(u32) -> Handle,
+) -> CaseResult<u32> {
+    let mut border = pages;
+    for number in 0..pages {
+        let there = rig.get_maybe(handle(number), Content::of(1, u64::from(number)))?;
+        if there && border == pages {
+            border = number;
+        } else if !there && border != pages {
+            fail!("page {number} of {pages} is gone, but the older page {border} was there");
+        }
+    }
+    let left = pages - border;
+    if border == 0 {
+        fail!("{pages} ephemeral pages and none evicted: more than the machine has");
+    }
+    if (left as usize) < crate::rig::ROOM / 4 * 3 {
+        fail!("only {left} of {pages} ephemeral pages are left");
+    }
+    Ok(border)
+}

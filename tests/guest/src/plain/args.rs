@@ -1,0 +1,110 @@
+//! The guest's command line: words separated by blanks, unknown ones ignored.
+
+/// The boot that cases belong to, as `cases.toml` names them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Boot {
+    /// tmem on, memory to spare.
+    Default,
+    /// tmem on, a machine so small that pages are evicted soon.
+    Small,
+    /// tmem built in, but not asked for on Xen's command line.
+    Off,
+    /// A small machine that runs nothing but the demonstration.
+    Demo,
+}
+
+impl Boot {
+    /// The name in `cases.toml` and on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::Small => "small",
+            Self::Off => "off",
+            Self::Demo => "demo",
+        }
+    }
+}
+
+/// The command line, read as often as needed: there is nowhere to keep a parsed copy.
+#[derive(Clone, Copy, Debug)]
+pub struct Args<'a>(&'a str);
+
+impl<'a> Args<'a> {
+    /// Wraps a command line.
+    pub const fn new(line: &'a str) -> Self {
+        Self(line)
+    }
+
+    /// Whether the word stands alone on the line.
+    pub fn has(self, word: &str) -> bool {
+        self.0.split_whitespace().any(|found| found == word)
+    }
+
+    /// The values of every `key=value` word with that key.
+    pub fn values(self, key: &str) -> impl Iterator<Item = &'a str> {
+        self.0.split_whitespace().filter_map(move |word| word.strip_prefix(key)?.strip_prefix('='))
+    }
+
+    /// The case names that `run=` gives; an empty list means that there was no such word.
+    pub fn run(self) -> impl Iterator<Item = &'a str> {
+        self.values("run").flat_map(|names| names.split(',')).filter(|name| !name.is_empty())
+    }
+
+    /// The `seed=` word, decimal or 0x-hexadecimal.
+    pub fn seed(self) -> Option<u64> {
+        let text = self.values("seed").next()?;
+        match text.strip_prefix("0x") {
+            Some(digits) => u64::from_str_radix(digits, 16).ok(),
+            None => text.parse().ok(),
+        }
+    }
+
+    /// Whether the line asks for the case `name` of `boot`.
+    pub fn selects(self, name: &str, boot: Boot) -> bool {
+        if self.has("list") {
+            false
+        } else if self.has("demo") {
+            boot == Boot::Demo
+        } else if self.run().next().is_some() {
+            self.run().any(|wanted| wanted == name)
+        } else {
+            self.values("boot").next().is_none_or(|wanted| wanted == boot.name())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Args, Boot};
+
+    #[test]
+    fn nothing_selects_everything_and_a_boot_selects_its_own() {
+        assert!(Args::new("").selects("a", Boot::Small));
+        assert!(Args::new("noapic boot=small").selects("a", Boot::Small));
+        assert!(!Args::new("boot=small").selects("a", Boot::Default));
+    }
+
+    #[test]
+    fn run_selects_by_whole_name() {
+        let args = Args::new("boot=small run=put-get,storm run=addressing");
+        assert!(args.selects("storm", Boot::Default));
+        assert!(args.selects("addressing", Boot::Default));
+        assert!(!args.selects("put", Boot::Small));
+        assert_eq!(args.run().count(), 3);
+    }
+
+    #[test]
+    fn demo_and_list() {
+        assert!(Args::new("demo").selects("demo", Boot::Demo));
+        assert!(!Args::new("demo").selects("a", Boot::Small));
+        assert!(!Args::new("list").selects("demo", Boot::Demo));
+    }
+
+    #[test]
+    fn seeds() {
+        assert_eq!(Args::new("seed=12").seed(), Some(12));
+        assert_eq!(Args::new("x seed=0xff").seed(), Some(255));
+        assert_eq!(Args::new("seed=no").seed(), None);
+        assert_eq!(Args::new("").seed(), None);
+    }
+}

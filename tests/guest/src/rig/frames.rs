@@ -1,0 +1,76 @@
+//! Frames that a host must refuse to read from or to write into.
+
+use super::Rig;
+use crate::give_up;
+use crate::plain::rng::Rng;
+use crate::verdict::CaseResult;
+use crate::xen::memory::highest_ram_frame;
+
+/// Why a frame number is bad.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadFrame {
+    /// Frame 0: RAM of the machine, not the guest's.
+    Zero,
+    /// The first frame behind the machine's RAM.
+    BehindRam,
+    /// The local APIC's registers: no RAM.
+    Apic,
+    /// Does not fit 32 bits; its low half is a good frame of the guest's.
+    HighBits,
+    /// The widest frame number that a page-table entry can hold, and one more.
+    BehindPhysical,
+    /// The sign bit of the number.
+    SignBit,
+    /// `INVALID_MFN`.
+    AllOnes,
+}
+
+impl BadFrame {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Zero,
+        Self::BehindRam,
+        Self::Apic,
+        Self::HighBits,
+        Self::BehindPhysical,
+        Self::SignBit,
+        Self::AllOnes,
+    ];
+
+    /// The frame number.
+    pub fn mfn(self, rig: &Rig) -> u64 {
+        match self {
+            Self::Zero => 0,
+            Self::BehindRam => highest_ram_frame() + 1,
+            Self::Apic => 0xfee00,
+            Self::HighBits => 1 << 32 | rig.pages.target_mfn(),
+            Self::BehindPhysical => 1 << 40,
+            Self::SignBit => 1 << 63 | rig.pages.target_mfn(),
+            Self::AllOnes => u64::MAX,
+        }
+    }
+}
+
+impl Rig {
+    /// A frame of the machine's RAM that is not the guest's: Xen's own, or free. Frames that Xen
+    /// shares with the guest (it may map those) don't count.
+    pub fn foreign_mfn(&self, rng: &mut Rng) -> Option<u64> {
+        let frames = u32::try_from(highest_ram_frame()).ok()?;
+        (0..64)
+            .map(|_| u64::from(rng.below(frames)))
+            .find(|&mfn| !self.balloon.owns(mfn) && !self.pages.can_map(mfn))
+    }
+
+    /// How many frames of the machine's RAM the guest can map, its own included.
+    ///
+    /// # Errors
+    /// Error, if the page that is used for trying can't be restored.
+    pub fn mappable_frames(&self) -> CaseResult<usize> {
+        let frames = 0..=highest_ram_frame();
+        let count = frames.filter(|&mfn| self.pages.can_map(mfn)).count();
+        if !self.pages.restore_edge() {
+            give_up!("Xen did not map the page behind the edge again");
+        }
+        Ok(count)
+    }
+}

@@ -1,0 +1,46 @@
+//! What a case works with: pages, frames, and tmem operations with their checks.
+//!
+//! [`pages`] owns the memory, [`calls`] makes the operations, [`frames`] finds frames that a host
+//! must refuse.
+
+mod calls;
+mod frames;
+mod pages;
+
+pub use calls::{Kind, at, statuses};
+pub use frames::BadFrame;
+pub use pages::Pages;
+
+use crate::plain::rng::Rng;
+use crate::xen::Start;
+use crate::xen::balloon::Balloon;
+
+/// Frames that the guest has given back when a case begins: what its persistent pools may hold.
+pub const ROOM: usize = 8192;
+
+/// A case's tools. The runner hands each case the same one, in the same state but for the seed.
+pub struct Rig {
+    /// The pages that are put from and got into.
+    pub pages: Pages,
+    /// The guest's own memory.
+    pub balloon: Balloon,
+    /// Seed of this run: contents and scripts follow from it.
+    pub seed: u64,
+    /// Machine frame of the top-level page table.
+    pub page_table_mfn: u64,
+}
+
+impl Rig {
+    /// Builds the rig on what Xen handed over; `None` if that makes no sense.
+    pub fn new(start: Start, seed: u64) -> Option<Self> {
+        let balloon = Balloon::new(start.frames, start.unmapped_from_pfn);
+        let page_table_mfn = balloon.mfn(usize::try_from(start.page_table_pfn).ok()?)?;
+        let pages = Pages::take(&balloon)?;
+        Some(Self { pages, balloon, seed, page_table_mfn })
+    }
+
+    /// A stream of pseudo-random numbers for `purpose`, the same for the same seed.
+    pub fn rng(&self, purpose: u64) -> Rng {
+        Rng::new(self.seed ^ purpose.rotate_left(32))
+    }
+}

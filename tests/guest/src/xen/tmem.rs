@@ -1,0 +1,26 @@
+//! Hypercall 38, with a good block or with any other.
+
+use super::hypercall::hypercall;
+use hypercall_abi::{HYPERVISOR_TMEM_OP, OP_BYTES_64, Op};
+
+/// The raw block of one operation.
+pub type Block = [u8; OP_BYTES_64];
+
+/// Sends an operation; returns Xen's answer.
+pub fn send(op: &Op) -> i64 {
+    send_block(&op.encode())
+}
+
+/// Sends a block as it is.
+pub fn send_block(block: &Block) -> i64 {
+    send_address(block.as_ptr().expose_provenance() as u64)
+}
+
+/// Sends an address at which there may be no block at all: Xen must find out. It only reads there;
+/// the page that a get writes into is named by the block, as a machine frame.
+pub fn send_address(address: u64) -> i64 {
+    // SAFETY: Xen checks the address and only reads there. A get writes into the frame that the
+    // block names; `rig` names only frames of pages that it reaches through raw pointers whose
+    // addresses are exposed, and frames that are in nobody's use.
+    unsafe { hypercall(HYPERVISOR_TMEM_OP, [address, 0, 0, 0]) }
+}

@@ -1,0 +1,17 @@
+//! The contract's rules R1 to R54 and the original's defects P1 to P81, as far as engine and
+//! service answer for them: one test or more each, in a file for each theme.
+//!
+//! Every test runs against the model as well, and ends by destroying all domains and looking for
+//! leaks; see `World`.
+
+mod accounting;
+mod data;
+mod eviction;
+mod faults;
+mod flush;
+mod lifecycle;
+mod pools;
+mod races;
+mod shared;
+mod slices;
+mod threads;

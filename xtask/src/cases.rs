@@ -1,0 +1,259 @@
+//! `tests/guest/cases.toml`: which cases the guest knows, and which boot of Xen each one needs.
+
+use crate::paths::Paths;
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use std::fs;
+use std::path::Path;
+
+/// The file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Plan {
+    /// Ways to boot.
+    #[serde(rename = "boot")]
+    pub(crate) boots: Vec<Boot>,
+    /// Cases.
+    #[serde(rename = "case")]
+    pub(crate) cases: Vec<Case>,
+}
+
+/// A way to boot Xen and the guest.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Boot {
+    /// Its name.
+    pub(crate) name: String,
+    /// What Xen's command line holds besides the console.
+    #[serde(default = "default_xen_args")]
+    pub(crate) xen_args: String,
+    /// Words that tell the guest to run every case of this boot; `boot=NAME` if absent.
+    #[serde(default)]
+    pub(crate) guest_args: Option<String>,
+    /// Memory of the machine, in MiB.
+    #[serde(default = "default_mem_mib")]
+    pub(crate) mem_mib: u32,
+    /// QEMU's model of the CPU.
+    #[serde(default = "default_cpu")]
+    pub(crate) cpu: String,
+    /// Number of CPUs.
+    #[serde(default = "default_smp")]
+    pub(crate) smp: u32,
+    /// After this many seconds the machine is ended.
+    #[serde(default = "default_limit_s")]
+    pub(crate) limit_s: u64,
+    /// Only with `--long` or when one of its cases is asked for by name.
+    #[serde(default)]
+    pub(crate) long: bool,
+}
+
+/// A case.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Case {
+    /// Its name.
+    pub(crate) name: String,
+    /// The boot that it needs.
+    pub(crate) boot: String,
+    /// What it is about, for people.
+    #[serde(default)]
+    pub(crate) about: String,
+}
+
+fn default_xen_args() -> String {
+    "dom0_mem=64M,max:64M tmem=1".to_owned()
+}
+
+fn default_mem_mib() -> u32 {
+    512
+}
+
+fn default_cpu() -> String {
+    "qemu64".to_owned()
+}
+
+fn default_smp() -> u32 {
+    1
+}
+
+fn default_limit_s() -> u64 {
+    180
+}
+
+/// One boot and the cases whose verdicts it owes.
+#[derive(Clone, Debug)]
+pub(crate) struct Round<'a> {
+    /// The boot.
+    pub(crate) boot: &'a Boot,
+    /// Names of its cases, in the file's order.
+    pub(crate) cases: Vec<&'a str>,
+    /// Whether these are all cases of the boot.
+    pub(crate) is_whole: bool,
+}
+
+impl Plan {
+    /// Reads the committed file.
+    ///
+    /// # Errors
+    /// With the line that is wrong.
+    pub(crate) fn read(paths: &Paths) -> Result<Self> {
+        let file = paths.root.join("tests/guest/cases.toml");
+        let text =
+            fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        Self::parse(&text, &file)
+    }
+
+    fn parse(text: &str, file: &Path) -> Result<Self> {
+        let plan: Self = toml::from_str(text).with_context(|| file.display().to_string())?;
+        for case in &plan.cases {
+            if plan.boot(&case.boot).is_none() {
+                bail!(
+                    "{}: case {} needs the unknown boot {}",
+                    file.display(),
+                    case.name,
+                    case.boot
+                );
+            }
+            if plan.cases.iter().filter(|other| other.name == case.name).count() > 1 {
+                bail!("{}: two cases are named {}", file.display(), case.name);
+            }
+        }
+        Ok(plan)
+    }
+
+    fn boot(&self, name: &str) -> Option<&Boot> {
+        self.boots.iter().find(|boot| boot.name == name)
+    }
+
+    /// The boots that the wanted cases need, each once; with no name: every case that is not
+    /// kept for long runs.
+    ///
+    /// # Errors
+    /// With all names, when one is unknown.
+    pub(crate) fn rounds(&self, wanted: &[String], long: bool) -> Result<Vec<Round<'_>>> {
+        let unknown: Vec<&str> = wanted
+            .iter()
+            .map(String::as_str)
+            .filter(|name| !self.cases.iter().any(|case| case.name == *name))
+            .collect();
+        if !unknown.is_empty() {
+            bail!("no case is named {}; there are:\n{}", unknown.join(", "), self.list());
+        }
+        let is_wanted = |case: &&Case, boot: &Boot| {
+            if wanted.is_empty() { long || !boot.long } else { wanted.contains(&case.name) }
+        };
+        let mut rounds = Vec::new();
+        for boot in &self.boots {
+            let all = self.cases.iter().filter(|case| case.boot == boot.name);
+            let cases: Vec<&str> = all
+                .clone()
+                .filter(|case| is_wanted(case, boot))
+                .map(|case| case.name.as_str())
+                .collect();
+            if !cases.is_empty() {
+                let is_whole = cases.len() == all.count();
+                rounds.push(Round { boot, cases, is_whole });
+            }
+        }
+        Ok(rounds)
+    }
+
+    /// The cases by boot, for people.
+    pub(crate) fn list(&self) -> String {
+        let line = |case: &Case| {
+            format!("    {:<28} {:<9} {}", case.name, case.boot, case.about).trim_end().to_owned()
+        };
+        self.cases.iter().map(line).collect::<Vec<_>>().join("\n")
+    }
+}
+
+impl Round<'_> {
+    /// The words that tell the guest what to do.
+    pub(crate) fn guest_args(&self) -> String {
+        match (self.is_whole, &self.boot.guest_args) {
+            (true, Some(words)) => words.clone(),
+            (true, None) => format!("boot={}", self.boot.name),
+            // One word each: all names in one could be longer than the guest's console line.
+            (false, _) => {
+                let words: Vec<String> =
+                    self.cases.iter().map(|case| format!("run={case}")).collect();
+                words.join(" ")
+            }
+        }
+    }
+}
+
+/// Name of the case that shows what tmem does.
+pub(crate) const DEMO: &str = "demo";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = "
+        [[boot]]
+        name = \"default\"
+        [[boot]]
+        name = \"small\"
+        mem_mib = 128
+        [[boot]]
+        name = \"storm\"
+        long = true
+        [[case]]
+        name = \"put-get\"
+        boot = \"default\"
+        [[case]]
+        name = \"flush\"
+        boot = \"default\"
+        [[case]]
+        name = \"evict\"
+        boot = \"small\"
+        [[case]]
+        name = \"puts-for-hours\"
+        boot = \"storm\"
+    ";
+
+    fn plan() -> Plan {
+        Plan::parse(FILE, Path::new("cases.toml")).expect("it is read")
+    }
+
+    fn cases_of(wanted: &[&str], long: bool) -> Vec<String> {
+        let wanted: Vec<String> = wanted.iter().map(|name| (*name).to_owned()).collect();
+        let plan = plan();
+        let rounds = plan.rounds(&wanted, long).expect("they are known");
+        rounds.iter().map(Round::guest_args).collect()
+    }
+
+    #[test]
+    fn without_names_every_boot_is_made_once_and_long_ones_wait() {
+        assert_eq!(cases_of(&[], false), ["boot=default", "boot=small"]);
+        assert_eq!(cases_of(&[], true), ["boot=default", "boot=small", "boot=storm"]);
+    }
+
+    #[test]
+    fn a_case_by_name_is_run_alone_even_a_long_one() {
+        assert_eq!(cases_of(&["flush"], false), ["run=flush"]);
+        assert_eq!(cases_of(&["puts-for-hours"], false), ["boot=storm"]);
+    }
+
+    #[test]
+    fn an_unknown_case_is_answered_with_the_names() {
+        let plan = plan();
+        let error = plan.rounds(&["put".to_owned()], false).expect_err("unknown").to_string();
+        assert!(error.contains("named put;") && error.contains("put-get"), "{error}");
+    }
+
+    #[test]
+    fn a_case_of_an_unknown_boot_is_refused() {
+        let text = "boot = []\n[[case]]\nname = \"a\"\nboot = \"b\"\n";
+        assert!(Plan::parse(text, Path::new("cases.toml")).is_err());
+    }
+
+    #[test]
+    fn what_a_boot_does_not_say_has_the_documented_default() {
+        let plan = plan();
+        assert_eq!(plan.boots[0].xen_args, "dom0_mem=64M,max:64M tmem=1");
+        assert_eq!((plan.boots[0].mem_mib, plan.boots[1].mem_mib), (512, 128));
+        assert_eq!((plan.boots[0].cpu.as_str(), plan.boots[0].smp), ("qemu64", 1));
+    }
+}

@@ -1,0 +1,201 @@
+//! Every entry into the panic machinery and every trap instruction, against the committed list.
+//!
+//! The list, `crates/xen-shim/panics.toml`, holds for each the argument why it can't run.
+
+use super::graph::{Callee, Flow, Graph, flow};
+use super::object_file::{ObjectFile, Reference};
+use anyhow::{Context, Result};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// An entry of the committed list.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Listed {
+    /// The function that holds the call or the trap, demangled.
+    caller: String,
+    /// The panic entry that it calls, demangled, or the trap's mnemonic.
+    callee: String,
+    /// How many such places the caller has.
+    #[serde(default = "one")]
+    count: usize,
+    /// The argument.
+    why: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct List {
+    #[serde(default, rename = "entry")]
+    entries: Vec<Listed>,
+}
+
+fn one() -> usize {
+    1
+}
+
+/// A caller and what it runs into.
+type Site = (String, String);
+
+/// Reads the committed list; none is an empty one.
+///
+/// # Errors
+/// When it is not as it should be.
+pub(crate) fn read_list(file: &Path) -> Result<Vec<Listed>> {
+    let text = match std::fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", file.display())),
+    };
+    let list: List = toml::from_str(&text).with_context(|| file.display().to_string())?;
+    Ok(list.entries)
+}
+
+/// Finds every site, with the places in the source where they are known.
+pub(crate) fn sites(graph: &Graph<'_>) -> BTreeMap<Site, Vec<String>> {
+    let mut sites: BTreeMap<Site, Vec<String>> = BTreeMap::new();
+    for (number, function) in graph.object.functions.iter().enumerate() {
+        let flows: Vec<Flow> =
+            function.instructions.iter().map(|instruction| flow(instruction, number)).collect();
+        for (index, step) in flows.iter().enumerate() {
+            let callee = match step {
+                Flow::Trap if !is_after_panic(graph, number, &flows, index) => {
+                    function.instructions[index].mnemonic.clone()
+                }
+                // One that diverges was entered by somebody who is listed.
+                Flow::Call(callee) | Flow::Tail(callee, _)
+                    if graph.is_diverging(callee) && !graph.diverges[number] =>
+                {
+                    callee_name(graph.object, callee)
+                }
+                _ => continue,
+            };
+            let place = location(graph.object, number, index);
+            sites.entry((function.name(), callee)).or_default().push(place);
+        }
+    }
+    sites
+}
+
+/// A trap that stands behind a diverging call, as a mark that nothing comes back, and that no
+/// jump leads to.
+fn is_after_panic(graph: &Graph<'_>, number: usize, flows: &[Flow], index: usize) -> bool {
+    let offset = graph.object.functions[number].instructions[index].offset;
+    let is_jumped_to = flows.iter().any(|flow| matches!(flow, Flow::Jump(to, _) if *to == offset));
+    let before = index.checked_sub(1).map(|before| &flows[before]);
+    !is_jumped_to && matches!(before, Some(Flow::Call(callee)) if graph.is_diverging(callee))
+}
+
+fn callee_name(object: &ObjectFile, callee: &Callee) -> String {
+    match callee {
+        Callee::Function(number) => object.functions[*number].name(),
+        Callee::External(name) => name.clone(),
+        Callee::Indirect => "an indirect call".to_owned(),
+    }
+}
+
+/// Differences between what was found and what is listed; each one a paragraph.
+pub(crate) fn compare(sites: &BTreeMap<Site, Vec<String>>, list: &[Listed]) -> Vec<String> {
+    let mut objections = Vec::new();
+    for ((caller, callee), places) in sites {
+        let listed = list.iter().find(|entry| entry.caller == *caller && entry.callee == *callee);
+        match listed {
+            Some(entry) if entry.count == places.len() => {}
+            Some(entry) => objections.push(format!(
+                "{caller} calls {callee} {} times, the list says {}: {}",
+                places.len(),
+                entry.count,
+                places.join(", ")
+            )),
+            None => objections.push(format!(
+                "not in the list ({}):\n[[entry]]\ncaller = {caller:?}\ncallee = {callee:?}\n{}why = \"\"",
+                places.join(", "),
+                if places.len() > 1 { format!("count = {}\n", places.len()) } else { String::new() },
+            )),
+        }
+    }
+    for entry in list {
+        if !sites.contains_key(&(entry.caller.clone(), entry.callee.clone())) {
+            objections.push(format!("stale: {} does not call {}", entry.caller, entry.callee));
+        }
+        if entry.why.trim().is_empty() {
+            objections.push(format!("no argument: {} -> {}", entry.caller, entry.callee));
+        }
+    }
+    objections
+}
+
+/// How many instructions before a call its location argument is looked for.
+const LOOK_BACK: usize = 12;
+
+/// The place in the source that a panic entry's caller hands over, if it can be found.
+fn location(object: &ObjectFile, number: usize, index: usize) -> String {
+    let instructions = &object.functions[number].instructions;
+    let near = instructions[index.saturating_sub(LOOK_BACK)..=index].iter().rev();
+    let found = near.filter_map(|instruction| match &instruction.reference {
+        Some(Reference::Data(section, offset)) => location_at(object, *section, *offset),
+        _ => None,
+    });
+    found.into_iter().next().unwrap_or_else(|| "place unknown".to_owned())
+}
+
+/// Reads a `core::panic::Location`: address and length of the file's name, line, column.
+fn location_at(object: &ObjectFile, section: usize, offset: u64) -> Option<String> {
+    let data = object.data.get(&section)?;
+    let Reference::Data(text, start) = data.references.get(&offset)? else {
+        return None;
+    };
+    let at = usize::try_from(offset).ok()?;
+    let len = u64::from_le_bytes(data.bytes.get(at + 8..at + 16)?.try_into().ok()?);
+    let line = u32::from_le_bytes(data.bytes.get(at + 16..at + 20)?.try_into().ok()?);
+    let (start, len) = (usize::try_from(*start).ok()?, usize::try_from(len).ok()?);
+    let bytes = object.data.get(text)?.bytes.get(start..start.checked_add(len)?)?;
+    let name = std::str::from_utf8(bytes).ok()?.trim_end_matches('\0');
+    name.ends_with(".rs").then(|| format!("{name}:{line}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sites() -> BTreeMap<Site, Vec<String>> {
+        BTreeMap::from([
+            (("put".to_owned(), "panic".to_owned()), vec!["a.rs:1".to_owned()]),
+            (("get".to_owned(), "ud2".to_owned()), vec!["x".to_owned(), "y".to_owned()]),
+        ])
+    }
+
+    fn list(text: &str) -> Vec<Listed> {
+        let list: List = toml::from_str(text).expect("a list");
+        list.entries
+    }
+
+    const COMPLETE: &str = "
+        [[entry]]\ncaller = \"put\"\ncallee = \"panic\"\nwhy = \"checked above\"
+        [[entry]]\ncaller = \"get\"\ncallee = \"ud2\"\ncount = 2\nwhy = \"no such state\"
+    ";
+
+    #[test]
+    fn a_complete_list_has_no_objection() {
+        assert_eq!(compare(&sites(), &list(COMPLETE)), Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_unlisted_entry_is_shown_as_it_would_be_written() {
+        let objections = compare(&sites(), &[]);
+        assert_eq!(objections.len(), 2);
+        assert!(
+            objections[1].contains("caller = \"put\"\ncallee = \"panic\"\nwhy"),
+            "{objections:?}"
+        );
+    }
+
+    #[test]
+    fn stale_entries_wrong_counts_and_missing_arguments_are_objections() {
+        let more =
+            format!("{COMPLETE}[[entry]]\ncaller = \"flush\"\ncallee = \"panic\"\nwhy = \" \"");
+        let objections = compare(&sites(), &list(&more.replace("count = 2", "count = 3")));
+        assert_eq!(objections.len(), 3, "{objections:?}");
+    }
+}

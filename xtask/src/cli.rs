@@ -1,0 +1,130 @@
+//! The command line: what can be typed, and which module does it.
+
+use crate::paths::Paths;
+use crate::results::Results;
+use crate::xen::build::Request;
+use crate::xen::config::Flavour;
+use crate::{check_abi, check_object, guest, qemu_run, qemu_test, xen};
+use anyhow::{Result, bail};
+use clap::{Parser, Subcommand};
+use std::path::{Path, PathBuf};
+
+/// Builds Xen with tmem and the test guest, boots them under QEMU, and judges what they did.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The demonstration: build, boot, show what the guest does, end with its table of pools.
+    QemuRun {
+        #[command(flatten)]
+        xen: XenArguments,
+        /// Show the whole serial line.
+        #[arg(long)]
+        verbose: bool,
+    },
+    /// Run the guest's cases under QEMU; all of them when none is named.
+    QemuTest {
+        /// Cases, as tests/guest/cases.toml names them.
+        #[arg(value_name = "CASE")]
+        cases: Vec<String>,
+        /// The long ones too.
+        #[arg(long)]
+        long: bool,
+        /// Write a JUnit report.
+        #[arg(long, value_name = "FILE")]
+        junit: Option<PathBuf>,
+        #[command(flatten)]
+        xen: XenArguments,
+    },
+    /// Fetch Xen's source, add tmem and build the hypervisor.
+    BuildXen(XenArguments),
+    /// Compare the hypercall-abi crate with Xen's own header.
+    CheckAbi {
+        /// A source tree of your own in place of Debian's.
+        #[arg(long, value_name = "DIR")]
+        xen_src: Option<PathBuf>,
+    },
+    /// Examine the Rust object in Xen and the final image: what no emulator would show.
+    CheckObject(XenArguments),
+    /// Build the bare-metal test guest.
+    BuildGuest,
+}
+
+/// Which Xen to build.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct XenArguments {
+    /// A source tree of your own in place of Debian's; it is copied, never changed.
+    #[arg(long, value_name = "DIR")]
+    xen_src: Option<PathBuf>,
+    /// With all assertions, C's and Rust's.
+    #[arg(long)]
+    debug: bool,
+    /// The patched tree with the option TMEM off: needs no Rust and holds none of our code.
+    #[arg(long, conflicts_with = "debug")]
+    without_tmem: bool,
+}
+
+impl XenArguments {
+    fn request(&self) -> Request {
+        let flavour = match (self.debug, self.without_tmem) {
+            (_, true) => Flavour::WithoutTmem,
+            (true, false) => Flavour::Debug,
+            (false, false) => Flavour::Release,
+        };
+        Request { own_tree: self.xen_src.clone(), flavour }
+    }
+}
+
+/// Does what the command line says.
+///
+/// # Errors
+/// Those of the command; the message is for the person at the terminal.
+pub(crate) fn run(arguments: Arguments) -> Result<()> {
+    let paths = Paths::find()?;
+    match arguments.command {
+        Command::QemuRun { xen, verbose } => qemu_run::run(&paths, &xen.request(), verbose),
+        Command::QemuTest { cases, long, junit, xen } => {
+            let mut results = Results::default();
+            qemu_test::run(&paths, &cases, long, &xen.request(), &mut results)?;
+            finish(&results, junit.as_deref())
+        }
+        Command::BuildXen(which) => {
+            let image = xen::build::build(&paths, &which.request())?;
+            println!("Xen from {}: {}", image.origin, image.xen().display());
+            Ok(())
+        }
+        Command::CheckAbi { xen_src } => {
+            let count = check_abi::run(&paths, xen_src.as_deref())?;
+            println!("{count} sizes, offsets and constants agree");
+            Ok(())
+        }
+        Command::CheckObject(which) => {
+            let image = xen::build::build(&paths, &which.request())?;
+            let mut results = Results::default();
+            check_object::run(&paths, &image, &mut results)?;
+            finish(&results, None)
+        }
+        Command::BuildGuest => {
+            println!("test guest: {}", guest::build(&paths)?.display());
+            Ok(())
+        }
+    }
+}
+
+/// Shows what did not pass and the summary; an error when something failed.
+fn finish(results: &Results, junit: Option<&Path>) -> Result<()> {
+    print!("{}", results.complaints());
+    if let Some(file) = junit {
+        results.write_junit(file)?;
+    }
+    println!("{}", results.summary());
+    if results.failed() > 0 {
+        bail!("{} checks failed", results.failed());
+    }
+    Ok(())
+}

@@ -1,0 +1,132 @@
+//! One boot of Xen and the guest under QEMU: its command line, its serial log, its time limit.
+//!
+//! Must not know what the log means; [`crate::judge`] reads it.
+
+use crate::cases::Round;
+use crate::machine::{QEMU_NEED, ensure};
+use crate::paths::{Paths, make_folder};
+use crate::process::Running;
+use crate::xen::tree::copy_if_different;
+use anyhow::{Context, Result, anyhow};
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// What Xen is always told: the serial console and every message.
+const XEN_CONSOLE: &str = "console=com1 com1=115200,8n1 loglvl=all guest_loglvl=all";
+/// The emulator.
+const QEMU: &str = "qemu-system-x86_64";
+
+/// What a boot left.
+#[derive(Debug)]
+pub(crate) struct BootLog {
+    /// Everything that the machine wrote to its serial line.
+    pub(crate) text: String,
+    /// Where that is kept.
+    pub(crate) file: PathBuf,
+    /// Whether the machine had to be ended because its time was up.
+    pub(crate) timed_out: bool,
+}
+
+/// Boots once and waits for the end, handing each line of the serial log to `listener`.
+///
+/// # Errors
+/// When QEMU is missing or can't be started. A machine that crashes or hangs is no error here.
+pub(crate) fn boot(
+    paths: &Paths,
+    round: &Round<'_>,
+    xen: &Path,
+    guest: &Path,
+    listener: impl FnMut(&str) + Send,
+) -> Result<BootLog> {
+    ensure(&[QEMU_NEED], &paths.log("install")?)?;
+    // QEMU and Xen both split command lines at blanks, so both files go by short relative names.
+    let folder = paths.target.join("tmem-run").join(&round.boot.name);
+    make_folder(&folder)?;
+    copy_if_different(xen, &folder.join("xen"))?;
+    copy_if_different(guest, &folder.join("tmem-guest"))?;
+
+    let file = paths.log(&format!("qemu-{}", round.boot.name))?;
+    let line = arguments(round);
+    let mut log = File::create(&file)
+        .with_context(|| format!("cannot write the serial log {}", file.display()))?;
+    let typed = format!("{QEMU} {}", line.join(" "));
+    let mut command = Command::new(QEMU);
+    command
+        .args(line.iter().map(OsString::from))
+        .current_dir(&folder)
+        .process_group(0)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(log.try_clone()?);
+    let (mut running, output) = Running::start_piped(&mut command, &typed)?;
+    let limit = Duration::from_secs(round.boot.limit_s);
+    let (ended, copied) = std::thread::scope(|scope| {
+        let reader = scope.spawn(|| copy_lines(output, &mut log, listener));
+        let ended = running.wait(Some(limit));
+        // Ends the machine if it is still there, so that the reader sees the end of its output.
+        drop(running);
+        (ended, reader.join())
+    });
+    copied
+        .map_err(|_| anyhow!("the reader of the serial line died"))?
+        .with_context(|| format!("cannot write the serial log {}", file.display()))?;
+    let timed_out = ended?.is_none();
+    let text = String::from_utf8_lossy(&fs::read(&file)?).into_owned();
+    Ok(BootLog { text, file, timed_out })
+}
+
+fn copy_lines(
+    output: impl std::io::Read,
+    log: &mut File,
+    mut listener: impl FnMut(&str),
+) -> std::io::Result<()> {
+    let mut output = BufReader::new(output);
+    let mut line = Vec::new();
+    while output.read_until(b'\n', &mut line)? > 0 {
+        log.write_all(&line)?;
+        listener(String::from_utf8_lossy(&line).trim_end());
+        line.clear();
+    }
+    Ok(())
+}
+
+/// QEMU's arguments. Plain emulation always: nested virtualisation does not run Xen everywhere.
+fn arguments(round: &Round<'_>) -> Vec<String> {
+    let boot = round.boot;
+    // A comma would begin another module.
+    let module = format!("tmem-guest {}", round.guest_args()).replace(',', ",,");
+    let (memory, cpus) = (boot.mem_mib.to_string(), boot.smp.to_string());
+    let xen = format!("{XEN_CONSOLE} {}", boot.xen_args);
+    [
+        ["-machine", "pc"],
+        ["-accel", "tcg"],
+        ["-cpu", &boot.cpu],
+        ["-m", &memory],
+        ["-smp", &cpus],
+        ["-display", "none"],
+        ["-serial", "stdio"],
+        ["-monitor", "none"],
+        ["-kernel", "xen"],
+        ["-append", &xen],
+        ["-initrd", &module],
+    ]
+    .into_iter()
+    .flatten()
+    .chain(["-nodefaults", "-no-user-config", "-no-reboot"])
+    .map(str::to_owned)
+    .collect()
+}
+
+/// The command of a boot as one could type it in the run's folder.
+pub(crate) fn command_line(round: &Round<'_>) -> String {
+    let words = arguments(round);
+    let quoted = words
+        .iter()
+        .map(|word| if word.contains(' ') { format!("'{word}'") } else { word.clone() });
+    format!("{QEMU} {}", quoted.collect::<Vec<_>>().join(" "))
+}

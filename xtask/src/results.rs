@@ -1,0 +1,141 @@
+//! What was tried and how it came out: the summary line and the JUnit report.
+
+use anyhow::{Context, Result};
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+use std::path::Path;
+use std::time::Duration;
+
+/// How one check came out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// As it should be.
+    Passed,
+    /// Not as it should be; the reason and where to read more.
+    Failed(String),
+    /// Not tried; counts neither way.
+    Skipped(String),
+}
+
+/// One check.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    /// What it belongs to, for instance `qemu/default`.
+    pub(crate) suite: String,
+    /// Its name in the suite.
+    pub(crate) name: String,
+    /// How it came out.
+    pub(crate) outcome: Outcome,
+    /// How long it took, where that is known.
+    pub(crate) time: Duration,
+}
+
+/// All checks of a run, in order.
+#[derive(Debug, Default)]
+pub(crate) struct Results {
+    entries: Vec<Entry>,
+}
+
+impl Results {
+    /// Adds a check.
+    pub(crate) fn add(&mut self, suite: &str, name: &str, outcome: Outcome, time: Duration) {
+        self.entries.push(Entry { suite: suite.to_owned(), name: name.to_owned(), outcome, time });
+    }
+
+    /// Number of checks that failed.
+    pub(crate) fn failed(&self) -> usize {
+        self.entries.iter().filter(|entry| matches!(entry.outcome, Outcome::Failed(_))).count()
+    }
+
+    /// Number of checks that were not tried.
+    pub(crate) fn skipped(&self) -> usize {
+        self.entries.iter().filter(|entry| matches!(entry.outcome, Outcome::Skipped(_))).count()
+    }
+
+    /// The line that a CI system counts by.
+    pub(crate) fn summary(&self) -> String {
+        let (failed, skipped) = (self.failed(), self.skipped());
+        let passed = self.entries.len() - failed - skipped;
+        format!("{passed} passed, {failed} failed, {skipped} skipped")
+    }
+
+    /// A paragraph for each check that did not pass.
+    pub(crate) fn complaints(&self) -> String {
+        let mut text = String::new();
+        for entry in &self.entries {
+            match &entry.outcome {
+                Outcome::Passed => {}
+                Outcome::Failed(why) => {
+                    text.push_str(&format!("FAILED  {} {}: {why}\n", entry.suite, entry.name));
+                }
+                Outcome::Skipped(why) => {
+                    text.push_str(&format!("skipped {} {}: {why}\n", entry.suite, entry.name));
+                }
+            }
+        }
+        text
+    }
+
+    /// Writes the report that CI systems read.
+    ///
+    /// # Errors
+    /// When the file can't be written.
+    pub(crate) fn write_junit(&self, file: &Path) -> Result<()> {
+        let mut report = Report::new("tmem");
+        let mut suites: Vec<TestSuite> = Vec::new();
+        for entry in &self.entries {
+            if suites.last().is_none_or(|suite| suite.name.as_str() != entry.suite) {
+                suites.push(TestSuite::new(entry.suite.clone()));
+            }
+            let mut case = TestCase::new(entry.name.clone(), status(&entry.outcome));
+            case.set_classname(entry.suite.clone()).set_time(entry.time);
+            if let Some(suite) = suites.last_mut() {
+                suite.add_test_case(case);
+            }
+        }
+        report.add_test_suites(suites);
+        std::fs::write(file, report.to_string()?)
+            .with_context(|| format!("cannot write {}", file.display()))
+    }
+}
+
+fn status(outcome: &Outcome) -> TestCaseStatus {
+    match outcome {
+        Outcome::Passed => TestCaseStatus::success(),
+        Outcome::Failed(why) => {
+            let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+            status.set_message(why.clone());
+            status
+        }
+        Outcome::Skipped(why) => {
+            let mut status = TestCaseStatus::skipped();
+            status.set_message(why.clone());
+            status
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn three() -> Results {
+        let mut results = Results::default();
+        results.add("a", "one", Outcome::Passed, Duration::ZERO);
+        results.add("a", "two", Outcome::Failed("a < b".into()), Duration::ZERO);
+        results.add("b", "three", Outcome::Skipped("no tmem".into()), Duration::ZERO);
+        results
+    }
+
+    #[test]
+    fn what_was_skipped_does_not_count_as_passed() {
+        assert_eq!(three().summary(), "1 passed, 1 failed, 1 skipped");
+    }
+
+    #[test]
+    fn the_report_holds_every_check_with_its_reason() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        three().write_junit(file.path()).expect("it is written");
+        let text = std::fs::read_to_string(file.path()).expect("it is read");
+        assert!(text.contains("tests=\"3\"") && text.contains("a &lt; b"), "{text}");
+    }
+}

@@ -1,0 +1,161 @@
+//! Xen's configuration: our Kconfig fragment laid over the default, and the answers read back.
+
+use super::tree::{BuildTree, USER_CONFIG, copy_if_different};
+use crate::process::Program;
+use anyhow::{Context, Result, bail};
+use std::fs;
+use std::path::Path;
+
+/// What a Xen is built for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flavour {
+    /// With tmem, as it ships.
+    Release,
+    /// With tmem and every assertion, C's and Rust's.
+    Debug,
+    /// The patched tree with the option off: it must need no Rust at all.
+    WithoutTmem,
+}
+
+impl Flavour {
+    /// Part of a folder's name in the cache.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Release => "release",
+            Self::Debug => "debug",
+            Self::WithoutTmem => "without-tmem",
+        }
+    }
+}
+
+/// A `.config` after Kconfig has settled it.
+#[derive(Clone, Debug)]
+pub(crate) struct Config(String);
+
+impl Config {
+    /// Takes a settled file's text.
+    pub(crate) fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// Whether an option such as `CONFIG_XEN_IBT` is on.
+    pub(crate) fn is_on(&self, option: &str) -> bool {
+        self.0.lines().any(|line| {
+            line.strip_prefix(option).and_then(|rest| rest.strip_prefix('=')) == Some("y")
+        })
+    }
+
+    /// The text.
+    pub(crate) fn text(&self) -> &str {
+        &self.0
+    }
+
+    /// The first line of a fragment that did not survive.
+    fn refused<'a>(&self, fragment: &'a str) -> Option<&'a str> {
+        let settings = fragment.lines().map(str::trim).filter(|line| line.starts_with("CONFIG_"));
+        settings
+            .filter(|line| !line.ends_with("=n"))
+            .find(|wanted| !self.0.lines().any(|line| line == *wanted))
+    }
+}
+
+/// Configures the tree for a flavour.
+///
+/// # Errors
+/// When Kconfig fails, or leaves an option of the fragment off because of another.
+pub(crate) fn configure(
+    tree: &BuildTree,
+    flavour: Flavour,
+    fragment_file: &Path,
+    log: &Path,
+) -> Result<Config> {
+    let mut fragment = match flavour {
+        Flavour::WithoutTmem => "CONFIG_TMEM=n\n".to_owned(),
+        Flavour::Release | Flavour::Debug => fs::read_to_string(fragment_file)
+            .with_context(|| format!("cannot read {}", fragment_file.display()))?,
+    };
+    if flavour == Flavour::Debug {
+        fragment.push_str("\nCONFIG_DEBUG=y\n");
+    }
+    let file = tree.folder.join("xen/.config");
+    let stamp = tree.folder.join(".tmem-configured");
+    let state = format!("{}\n{fragment}", tree.content);
+    if fs::read_to_string(&stamp).is_ok_and(|there| there == state) && file.is_file() {
+        return read(&file, &fragment);
+    }
+    let user = tree.folder.join(USER_CONFIG);
+    if user.is_file() {
+        copy_if_different(&user, &file)?;
+    } else if !file.is_file() {
+        make(tree).arg("defconfig").log(log.into()).run()?;
+    }
+    let text = without_options(&fs::read_to_string(&file)?, &fragment);
+    fs::write(&file, format!("{text}{fragment}"))?;
+    make(tree).arg("olddefconfig").log_more(log.into()).run()?;
+    let config = read(&file, &fragment)?;
+    fs::write(stamp, state)?;
+    Ok(config)
+}
+
+/// A call of make for the hypervisor's part of the tree.
+pub(super) fn make(tree: &BuildTree) -> Program {
+    Program::new("make")
+        .arg("-C")
+        .arg(tree.folder.join("xen"))
+        .arg("XEN_TARGET_ARCH=x86_64")
+        .env("LC_ALL", "C")
+        // The image does not tell on which machine and by whom it was built.
+        .env("XEN_WHOAMI", "tmem")
+        .env("XEN_DOMAIN", "xtask")
+        .env("XEN_BUILD_HOST", "cargo")
+        .env_remove("MAKEFLAGS")
+}
+
+fn read(file: &Path, fragment: &str) -> Result<Config> {
+    let config = Config::new(fs::read_to_string(file)?);
+    match config.refused(fragment) {
+        None => Ok(config),
+        Some(option) => bail!(
+            "Kconfig did not accept {option}: an option that it depends on is off in {}",
+            file.display()
+        ),
+    }
+}
+
+/// A configuration without the lines that the fragment is going to set.
+fn without_options(config: &str, fragment: &str) -> String {
+    let names: Vec<&str> =
+        fragment.lines().filter_map(|line| Some(line.trim().split_once('=')?.0)).collect();
+    let sets = |line: &str| {
+        let line = line.strip_prefix("# ").unwrap_or(line);
+        let name = line.split(['=', ' ']).next().unwrap_or_default();
+        names.contains(&name)
+    };
+    config.lines().filter(|line| !sets(line)).map(|line| format!("{line}\n")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_option_is_on_only_when_it_says_y() {
+        let config = Config::new("CONFIG_A=y\n# CONFIG_B is not set\nCONFIG_AB=n\n".to_owned());
+        assert!(config.is_on("CONFIG_A"));
+        assert!(!config.is_on("CONFIG_B"));
+        assert!(!config.is_on("CONFIG_AB"));
+    }
+
+    #[test]
+    fn an_option_that_kconfig_dropped_is_named() {
+        let config = Config::new("CONFIG_A=y\n".to_owned());
+        assert_eq!(config.refused("CONFIG_A=y\n# why\nCONFIG_B=y\n"), Some("CONFIG_B=y"));
+        assert_eq!(config.refused("CONFIG_A=y\nCONFIG_C=n\n"), None);
+    }
+
+    #[test]
+    fn the_fragment_replaces_what_was_said_before() {
+        let before = "CONFIG_A=y\n# CONFIG_TMEM is not set\nCONFIG_TMEM_X=y\n";
+        assert_eq!(without_options(before, "CONFIG_TMEM=y\n"), "CONFIG_A=y\nCONFIG_TMEM_X=y\n");
+    }
+}
