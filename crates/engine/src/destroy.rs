@@ -3,9 +3,10 @@
 
 use crate::client::{ClientId, NO_MEMBER, POOLS_PER_CLIENT, Slot, SlotState, SlotWord};
 use crate::engine::Engine;
+use crate::garbage::Garbage;
 use crate::host::{DomainId, Host};
 use crate::member::Members;
-use crate::meta::{Garbage, Payer, SLICE_PAGES_MAX};
+use crate::meta::{Payer, SLICE_PAGES_MAX};
 use crate::object::Membership;
 use crate::pool::{self, Pool};
 use crate::registry::{Registry, member, member_parts};
@@ -40,6 +41,7 @@ enum Slice {
 
 impl<H: Host> Engine<H> {
     /// Destroys the client's pool, or leaves it if it is shared with others.
+    #[inline(never)]
     pub fn destroy_pool(&self, client: ClientId, pool_id: u32) -> Destroyed {
         let Some(slot) = self.slot(client, pool_id) else {
             return Destroyed::Nothing;
@@ -165,6 +167,7 @@ impl<H: Host> Engine<H> {
     }
 
     /// Frees a slice of a pool that nobody can reach.
+    #[inline(never)]
     fn drain_pool(&self, pool: &Pool, payer: Payer) -> Slice {
         let mut budget = SLICE_PAGES_MAX;
         let mut garbage = Garbage::<SLICE_PAGES_MAX>::new();
@@ -187,6 +190,7 @@ impl<H: Host> Engine<H> {
     }
 
     /// Frees a slice of what the leaving client used last in a pool that others keep (R36).
+    #[inline(never)]
     fn sweep_pool(&self, client: ClientId, slot: &Slot, word: SlotWord, pool: &Pool) -> Slice {
         let mut budget = SLICE_PAGES_MAX;
         let mut garbage = Garbage::<SLICE_PAGES_MAX>::new();
@@ -236,6 +240,7 @@ impl<H: Host> Engine<H> {
 
     /// Makes a drained pool's record free for reuse, unless some call is still reading a page of
     /// it; then that call comes here when it is done.
+    #[inline(never)]
     pub(crate) fn recycle_if_drained(&self, pool: &Pool, number: u32, payer: Payer) {
         if pool.state.load(Acquire) != pool::DRAINED {
             return;
@@ -255,6 +260,7 @@ impl<H: Host> Engine<H> {
     }
 
     /// Frees the last blocks of a drained shard. `false`: some call is still reading there.
+    #[inline(never)]
     fn strip(&self, shard: &Shard, payer: Payer) -> bool {
         let mut garbage = Garbage::<1>::new();
         loop {

@@ -19,8 +19,8 @@ use crate::NoMemory;
 use crate::client::{ClientId, SlotState, SlotWord};
 use crate::engine::Engine;
 use crate::frame::Frame;
+use crate::garbage::Garbage;
 use crate::host::{DomainId, EvictedPage, Host};
-use crate::meta::Garbage;
 use crate::pool::{FREE, Pool, SHARDS};
 use crate::shard::{Aging, Shard};
 use alloc::collections::BinaryHeap;
@@ -71,6 +71,7 @@ impl<H: Host> Engine<H> {
     /// Evicts the host's oldest page that nobody is reading and yields its frame.
     ///
     /// Counts down `left` for each page that it evicts or tries to, and does nothing at 0.
+    #[inline(never)]
     pub(crate) fn evict(&self, left: &mut u32) -> Option<Frame> {
         let mut passed_over = [None; PASSED_OVER_MAX];
         let mut frame = None;
@@ -148,6 +149,7 @@ impl<H: Host> Engine<H> {
         (oldest..oldest + SHARDS).find_map(|at| self.evict_from_shard(pool, &shards[at % SHARDS]))
     }
 
+    #[inline(never)]
     fn evict_from_shard(&self, pool: &Pool, shard: &Shard) -> Option<Frame> {
         let mut garbage = Garbage::<1>::new();
         let mut state = shard.state.lock(&self.host);

@@ -2,8 +2,9 @@
 
 use crate::client::ClientId;
 use crate::engine::{Access, Engine, NoPool};
+use crate::garbage::Garbage;
 use crate::host::Host;
-use crate::meta::{Garbage, SLICE_PAGES_MAX};
+use crate::meta::SLICE_PAGES_MAX;
 use crate::shard::PageName;
 
 /// How far a flush came.
@@ -46,6 +47,7 @@ impl<H: Host> Engine<H> {
     ///
     /// # Errors
     /// No such pool.
+    #[inline(never)]
     pub fn flush_object(
         &self,
         client: ClientId,
@@ -76,6 +78,7 @@ impl<H: Host> Engine<H> {
     }
 
     /// Frees a slice of the pages that flushes have left behind. `true` when none is left.
+    #[inline(never)]
     fn drain_flushed(&self, access: &Access<'_>) -> Result<bool, NoPool> {
         let mut budget = SLICE_PAGES_MAX;
         let mut garbage = Garbage::<SLICE_PAGES_MAX>::new();

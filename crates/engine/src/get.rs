@@ -7,8 +7,8 @@
 use crate::client::ClientId;
 use crate::engine::{Engine, NoPool};
 use crate::frame::FrameId;
+use crate::garbage::Garbage;
 use crate::host::Host;
-use crate::meta::Garbage;
 use crate::shard::PageName;
 
 /// What a get found.

@@ -4,9 +4,10 @@
 //! entries, one frame, says which table serves which hash prefix (extendible hashing). One index
 //! serves pages and objects: an entry is a slot number, with the top bit set for an object.
 
-use crate::meta::{Garbage, Need, Stock};
+use crate::garbage::Garbage;
 use crate::paged::Paged;
 use crate::slab::SlotId;
+use crate::stock::{Need, Stock};
 use alloc::boxed::Box;
 use hashbrown::HashTable;
 
@@ -201,7 +202,7 @@ impl Index {
             Err(_) => crate::broken("index: a hooked record is not indexed"),
         }
         if at != 0 && cell.table.is_empty() {
-            garbage.push_block(core::mem::take(&mut cell.table));
+            garbage.push_table(core::mem::take(&mut cell.table));
         }
     }
 
@@ -222,19 +223,19 @@ impl Index {
         let first = self.cell_mut(0);
         first.depth = 0;
         if first.table.capacity() > 0 {
-            garbage.push_block(core::mem::take(&mut first.table));
+            garbage.push_table(core::mem::take(&mut first.table));
             return false;
         }
         // Every other table is empty, so it was handed over when its last entry went; the one cell
         // in place beside the first keeps nothing but its depth, which a split sets anew.
         self.nr_tables = 1;
         if let Some(directory) = self.directory.take() {
-            garbage.push_block(directory);
+            garbage.push_box(directory);
             return false;
         }
         match self.tables.dismantle() {
             Some(block) => {
-                garbage.push_block(block);
+                garbage.push_box(block);
                 false
             }
             None => true,

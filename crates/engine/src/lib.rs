@@ -13,6 +13,9 @@
 //! (`client.rs`, `pool.rs`), one lock's worth of a pool (`shard.rs`) with its parts (`index.rs`,
 //! `object.rs`, `page.rs`), and memory (`slab.rs`, `paged.rs`, `meta.rs`, `directory.rs`).
 //! The locks and their rule are in `sync.rs`.
+//!
+//! A hypervisor's stack is small: calls that are not on the data path are kept out of line, so that
+//! their stack frames don't add up in one caller.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -26,6 +29,7 @@ mod engine;
 mod evict;
 mod flush;
 mod frame;
+mod garbage;
 mod get;
 mod hash;
 mod host;
@@ -41,6 +45,7 @@ mod registry;
 mod shard;
 mod slab;
 mod stats;
+mod stock;
 mod sync;
 
 pub use audit::AuditError;

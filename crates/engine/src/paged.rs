@@ -3,7 +3,8 @@
 //! No block is bigger than a frame, growing moves nothing, and an array of two costs no frame.
 //! Blocks are brought by the caller ([`PagedSupply`]), who allocates them without a lock.
 
-use crate::meta::{Block, boxed};
+use crate::garbage::Block;
+use crate::meta::boxed;
 
 /// Elements in a leaf.
 pub(crate) const LEAF_LEN: usize = 64;

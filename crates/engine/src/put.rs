@@ -6,9 +6,11 @@
 use crate::client::ClientId;
 use crate::engine::{Access, Engine};
 use crate::frame::{Frame, FrameId};
+use crate::garbage::Garbage;
 use crate::host::Host;
-use crate::meta::{Garbage, Need, Stock, Unpaid};
-use crate::shard::{PageName, PutStep};
+use crate::meta::Unpaid;
+use crate::shard::{PageName, Put, PutStep};
+use crate::stock::{Need, Stock};
 
 /// Pages that one put may evict, whatever was stored.
 pub(crate) const EVICTIONS_PER_PUT_MAX: u32 = 8;
@@ -146,18 +148,14 @@ impl<H: Host> Engine<H> {
                 break;
             }
             let members = self.members(access);
-            let (aging, tick) = (access.pool.aging(), || self.tick());
-            let done = state.put(
-                &self.key,
+            let put = Put {
+                key: &self.key,
                 name,
-                &members,
-                frame,
+                members: &members,
+                aging: access.pool.aging(),
                 may_add,
-                tick,
-                aging,
-                &mut stock,
-                &mut garbage,
-            );
+            };
+            let done = state.put(&put, frame, || self.tick(), &mut stock, &mut garbage);
             shard.publish(&state);
             drop(state);
             if let PutStep::Need(need) = done {
@@ -182,6 +180,7 @@ impl<H: Host> Engine<H> {
     }
 
     /// Fetches one block of metadata, evicting pages if the host has no memory.
+    #[inline(never)]
     fn fetch(
         &self,
         need: Need,
@@ -223,6 +222,7 @@ impl<H: Host> Engine<H> {
     }
 
     /// Removes the page of this name. Whether there was one; `None`: the pool went away.
+    #[inline(never)]
     pub(crate) fn remove_named(&self, access: &Access<'_>, name: &PageName) -> Option<bool> {
         let shard = access.shard(name);
         let mut garbage = Garbage::<1>::new();

@@ -103,6 +103,7 @@ impl<H: Host> Engine<H> {
     ///
     /// # Errors
     /// No memory for the record.
+    #[inline(never)]
     pub fn create_client(&self, domain: DomainId) -> Result<ClientId, NoMemory> {
         let place = self.domains.get(usize::from(domain.0)).ok_or(NoMemory)?;
         loop {
@@ -188,6 +189,7 @@ impl<H: Host> Engine<H> {
     ///
     /// # Errors
     /// [`NewPoolError`]; nothing has changed.
+    #[inline(never)]
     pub fn new_pool(&self, client: ClientId, kind: PoolKind) -> Result<u8, NewPoolError> {
         let record = self.client(client).ok_or(NewPoolError::Dying)?;
         let is_free = |word: u64| SlotWord(word) == SlotWord::EMPTY;
@@ -296,6 +298,7 @@ impl<H: Host> Engine<H> {
     }
 
     /// A free pool record with its shards made, out of the list of free ones.
+    #[inline(never)]
     fn take_pool(&self) -> Result<(u32, &Pool), NoMemory> {
         loop {
             let mut registry = self.registry.lock(&self.host);

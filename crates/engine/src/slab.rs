@@ -4,7 +4,8 @@
 //! chunks go back, but for one empty one that is kept so that a lone page that comes and goes does
 //! not allocate each time.
 
-use crate::meta::{Block, Garbage, boxed};
+use crate::garbage::{Block, Garbage};
+use crate::meta::boxed;
 use crate::object::{self, Object};
 use crate::page::{self, Page};
 use crate::paged::{PAGED_MAX, Paged, PagedNeed, PagedSupply};
@@ -284,7 +285,7 @@ impl<T: Default, const N: usize> Slab<T, N> {
             self.cell(next).prev = prev;
         }
         if let Some(chunk) = chunk {
-            garbage.push_block(chunk);
+            garbage.push_box(chunk);
         }
     }
 
@@ -327,7 +328,7 @@ impl<T: Default, const N: usize> Slab<T, N> {
         (self.nr_cells, self.bare, self.scan_from) = (0, NO_CELL, 0);
         match self.cells.dismantle() {
             Some(block) => {
-                garbage.push_block(block);
+                garbage.push_box(block);
                 false
             }
             None => true,

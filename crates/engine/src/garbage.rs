@@ -1,0 +1,168 @@
+//! What a hold of a shard's lock leaves to be freed once the lock is released.
+
+use crate::frame::Frame;
+use crate::host::Host;
+use crate::index::{Directory, Table, TableCell};
+use crate::meta::{Payer, refund};
+use crate::object::ObjectCell;
+use crate::page::PageCell;
+use crate::paged::{Leaf, Root};
+use crate::slab::{ObjectChunk, PageChunk};
+
+/// Boxes, and tables, that one hold of a lock may leave. Small, for they lie on the stack; a slice
+/// that fills them ends early.
+const BOXES_MAX: usize = 4;
+const TABLES_MAX: usize = 3;
+
+/// Boxes that the removal of one page may leave: its chunk and its object's.
+const BOXES_PER_REMOVAL: usize = 2;
+/// Tables that the removal of one page may leave: its own and its object's.
+const TABLES_PER_REMOVAL: usize = 2;
+
+/// A boxed block of metadata on its way back to the allocator.
+#[derive(Debug)]
+pub(crate) enum Block {
+    #[expect(dead_code, reason = "held only to be dropped outside the lock")]
+    Pages(PageChunk),
+    #[expect(dead_code, reason = "held only to be dropped outside the lock")]
+    Objects(ObjectChunk),
+    #[expect(dead_code, reason = "held only to be dropped outside the lock")]
+    Directory(Directory),
+    #[expect(dead_code, reason = "held only to be dropped outside the lock")]
+    PageLeaf(Leaf<PageCell>),
+    #[expect(dead_code, reason = "held only to be dropped outside the lock")]
+    PageRoot(Root<PageCell>),
+    #[expect(dead_code, reason = "held only to be dropped outside the lock")]
+    ObjectLeaf(Leaf<ObjectCell>),
+    #[expect(dead_code, reason = "held only to be dropped outside the lock")]
+    ObjectRoot(Root<ObjectCell>),
+    #[expect(dead_code, reason = "held only to be dropped outside the lock")]
+    TableLeaf(Leaf<TableCell>),
+    #[expect(dead_code, reason = "held only to be dropped outside the lock")]
+    TableRoot(Root<TableCell>),
+}
+
+macro_rules! block_from {
+    ($($from:ty => $variant:ident),* $(,)?) => {
+        $(impl From<$from> for Block {
+            fn from(block: $from) -> Self {
+                Self::$variant(block)
+            }
+        })*
+    };
+}
+block_from! {
+    PageChunk => Pages,
+    ObjectChunk => Objects,
+    Directory => Directory,
+    Leaf<PageCell> => PageLeaf,
+    Root<PageCell> => PageRoot,
+    Leaf<ObjectCell> => ObjectLeaf,
+    Root<ObjectCell> => ObjectRoot,
+    Leaf<TableCell> => TableLeaf,
+    Root<TableCell> => TableRoot,
+}
+
+/// Frames, up to `FRAMES`, and metadata.
+#[derive(Debug)]
+pub(crate) struct Garbage<const FRAMES: usize> {
+    frames: Shelf<Frame, FRAMES>,
+    boxes: Shelf<Block, BOXES_MAX>,
+    tables: Shelf<Table, TABLES_MAX>,
+}
+
+/// A few things of a kind, in place.
+#[derive(Debug)]
+struct Shelf<T, const N: usize> {
+    things: [Option<T>; N],
+    len: usize,
+}
+
+impl<T, const N: usize> Shelf<T, N> {
+    const fn new() -> Self {
+        Self { things: [const { None }; N], len: 0 }
+    }
+
+    /// Whether `more` things fit.
+    const fn has_room(&self, more: usize) -> bool {
+        self.len + more <= N
+    }
+
+    fn push(&mut self, thing: T) {
+        match self.things.get_mut(self.len) {
+            Some(place) => {
+                *place = Some(thing);
+                self.len += 1;
+            }
+            None => crate::broken("garbage: one hold of a lock leaves more than it may"),
+        }
+    }
+
+    fn pop(&mut self) -> Option<T> {
+        let last = self.len.checked_sub(1)?;
+        self.len = last;
+        self.things.get_mut(last)?.take()
+    }
+}
+
+impl<const FRAMES: usize> Garbage<FRAMES> {
+    pub(crate) const fn new() -> Self {
+        Self { frames: Shelf::new(), boxes: Shelf::new(), tables: Shelf::new() }
+    }
+
+    /// Whether what the removal of one more page leaves might not fit.
+    pub(crate) const fn is_full(&self) -> bool {
+        !(self.frames.has_room(1)
+            && self.boxes.has_room(BOXES_PER_REMOVAL)
+            && self.tables.has_room(TABLES_PER_REMOVAL))
+    }
+
+    /// Takes a frame. There is room, by [`is_full`](Self::is_full).
+    pub(crate) fn push_frame(&mut self, frame: Frame) {
+        self.frames.push(frame);
+    }
+
+    /// Takes a box. There is room, by [`is_full`](Self::is_full).
+    pub(crate) fn push_box(&mut self, block: impl Into<Block>) {
+        self.boxes.push(block.into());
+    }
+
+    /// Takes a table. There is room, by [`is_full`](Self::is_full).
+    pub(crate) fn push_table(&mut self, table: Table) {
+        self.tables.push(table);
+    }
+
+    /// Gives the last frame back to its maker, for reuse.
+    pub(crate) fn pop_frame(&mut self) -> Option<Frame> {
+        self.frames.pop()
+    }
+
+    /// Frees everything. No lock is held.
+    ///
+    /// Frames of a pool with a payer were charged to it, and so was its metadata.
+    pub(crate) fn free<H: Host>(&mut self, host: &H, payer: Payer) {
+        self.free_frames(host, payer);
+        let mut nr_freed = 0;
+        while let Some(block) = self.boxes.pop() {
+            drop(block);
+            nr_freed += 1;
+        }
+        while let Some(table) = self.tables.pop() {
+            drop(table);
+            nr_freed += 1;
+        }
+        refund(host, payer, nr_freed);
+    }
+
+    /// Frees the frames and takes back their charge, if they had one.
+    pub(crate) fn free_frames<H: Host>(&mut self, host: &H, payer: Payer) {
+        let mut nr_freed = 0;
+        while let Some(frame) = self.frames.pop() {
+            host.give_frame(frame);
+            nr_freed += 1;
+        }
+        if let (Some(domain), 1..) = (payer, nr_freed) {
+            host.uncharge(domain, nr_freed);
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! The blocks of metadata that a call brings along when it takes a shard's lock, and how an insertion
+//! says which one it is short of.
+
+use crate::host::Host;
+use crate::index::{Directory, Table, TableCell, new_table};
+use crate::meta::{Payer, Unpaid, boxed, pay, refund};
+use crate::object::{self, Object};
+use crate::page::{self, Page};
+use crate::paged::{PagedNeed, PagedSupply};
+use crate::slab::{SlabNeed, SlabSupply};
+
+/// The block that an insertion is short of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Need {
+    Pages(SlabNeed),
+    Objects(SlabNeed),
+    Table,
+    Directory,
+    Tables(PagedNeed),
+    /// The index can't grow further: a limit, not a lack.
+    Full,
+}
+
+/// Blocks that a call brings along when it takes a shard's lock.
+#[derive(Debug, Default)]
+pub(crate) struct Stock {
+    pub(crate) pages: SlabSupply<Page, { page::PER_CHUNK }>,
+    pub(crate) objects: SlabSupply<Object, { object::PER_CHUNK }>,
+    pub(crate) table: Option<Table>,
+    pub(crate) directory: Option<Directory>,
+    pub(crate) tables: PagedSupply<TableCell>,
+}
+
+impl Stock {
+    /// Allocates the block that `need` names, on `payer`'s account.
+    pub(crate) fn fetch<H: Host>(
+        &mut self,
+        need: Need,
+        host: &H,
+        payer: Payer,
+    ) -> Result<(), Unpaid> {
+        pay(host, payer)?;
+        let fetched = match need {
+            Need::Pages(need) => self.pages.fetch(need),
+            Need::Objects(need) => self.objects.fetch(need),
+            Need::Table => {
+                self.table = new_table();
+                self.table.is_some()
+            }
+            Need::Directory => {
+                self.directory = boxed();
+                self.directory.is_some()
+            }
+            Need::Tables(need) => self.tables.fetch(need),
+            Need::Full => false,
+        };
+        if !fetched {
+            refund(host, payer, 1);
+            return Err(Unpaid::Memory);
+        }
+        Ok(())
+    }
+
+    /// Frees what was fetched and not used.
+    pub(crate) fn discard<H: Host>(self, host: &H, payer: Payer) {
+        let Self { pages, objects, table, directory, tables } = self;
+        let mut unused = 0;
+        let mut count = |is_there: bool| unused += u32::from(is_there);
+        count(pages.chunk.is_some());
+        count(pages.cells.leaf.is_some());
+        count(pages.cells.root.is_some());
+        count(objects.chunk.is_some());
+        count(objects.cells.leaf.is_some());
+        count(objects.cells.root.is_some());
+        count(table.is_some());
+        count(directory.is_some());
+        count(tables.leaf.is_some());
+        count(tables.root.is_some());
+        drop((pages, objects, table, directory, tables));
+        refund(host, payer, unused);
+    }
+}
