@@ -1,7 +1,9 @@
 //! Destroying pools, leaving shared ones, and the death of a client: at once to the guest, in
 //! slices to the host.
 
-use crate::client::{ClientId, NO_MEMBER, POOLS_PER_CLIENT, Slot, SlotState, SlotWord};
+use crate::client::{
+    ClientId, DYING, LIVE, NO_MEMBER, POOLS_PER_CLIENT, Slot, SlotState, SlotWord,
+};
 use crate::engine::Engine;
 use crate::garbage::Garbage;
 use crate::host::{DomainId, Host};
@@ -12,6 +14,7 @@ use crate::pool::{self, Pool};
 use crate::registry::{Registry, member, member_parts};
 use crate::shard::Shard;
 use crate::slab::SlotId;
+use crate::stats::ShardStats;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 /// How far a destruction came.
@@ -41,26 +44,39 @@ enum Slice {
 
 impl<H: Host> Engine<H> {
     /// Destroys the client's pool, or leaves it if it is shared with others.
-    #[inline(never)]
     pub fn destroy_pool(&self, client: ClientId, pool_id: u32) -> Destroyed {
-        let Some(slot) = self.slot(client, pool_id) else {
-            return Destroyed::Nothing;
-        };
+        self.destroy_slot(client, pool_id, LIVE)
+    }
+
+    /// Destroys a slice of what a domain has. `true` when nothing of it is left.
+    pub fn destroy_client(&self, domain: DomainId) -> bool {
+        let Some(client) = self.begin_client_death(domain) else { return true };
+        for pool_id in 0..POOLS_PER_CLIENT {
+            match self.destroy_slot(client, pool_id, DYING) {
+                Destroyed::Nothing => {}
+                // Each pool's last slice ends this call as well: a call frees one slice.
+                Destroyed::Done | Destroyed::More => return false,
+            }
+        }
+        self.end_client(domain, client)
+    }
+
+    /// Destroys a slice of what a pool id stands for. A live pool is begun with only while the
+    /// client is in state `expected`: the record of a dead client may serve another by now.
+    #[inline(never)]
+    fn destroy_slot(&self, client: ClientId, pool_id: u32, expected: u8) -> Destroyed {
+        let Some(slot) = self.slot(client, pool_id) else { return Destroyed::Nothing };
         let mut word = SlotWord(slot.word.load(Acquire));
         if word.state() == SlotState::Live {
-            match self.begin_leaving(client, pool_id, slot) {
+            match self.begin_leaving(client, pool_id, slot, expected) {
                 Some(begun) => word = begun,
                 None => return Destroyed::Done,
             }
         }
-        let Some(pool) = self.pools.get(word.pool()) else {
-            return Destroyed::Nothing;
-        };
+        let Some(pool) = self.pools.get(word.pool()) else { return Destroyed::Nothing };
         let slice = match word.state() {
-            SlotState::Empty => return Destroyed::Nothing,
-            SlotState::Live => Slice::More,
-            SlotState::Dying => self.drain_pool(pool, self.payer_of(client, pool)),
-            SlotState::Leaving if !word.is_of(pool.generation.load(Acquire)) => Slice::Done,
+            SlotState::Empty | SlotState::Live => return Destroyed::Nothing,
+            SlotState::Dying => self.drain_pool(slot, word, pool, self.payer_of(client, pool)),
             SlotState::Leaving => self.sweep_pool(client, slot, word, pool),
         };
         if slice == Slice::More {
@@ -73,26 +89,6 @@ impl<H: Host> Engine<H> {
         Destroyed::Done
     }
 
-    /// Destroys a slice of what a domain has. `true` when nothing of it is left.
-    pub fn destroy_client(&self, domain: DomainId) -> bool {
-        let Some(client) = self.client_of(domain) else {
-            return true;
-        };
-        self.begin_client_death(client);
-        for pool_id in 0..POOLS_PER_CLIENT {
-            match self.destroy_pool(client, pool_id) {
-                Destroyed::Nothing => {}
-                // Each pool's last slice ends this call as well: a call frees one slice.
-                Destroyed::Done | Destroyed::More => return false,
-            }
-        }
-        if self.has_pools(client) {
-            return false;
-        }
-        self.end_client(domain, client);
-        true
-    }
-
     fn payer_of(&self, client: ClientId, pool: &Pool) -> Payer {
         let persistent = pool.persistent.load(Relaxed);
         let record = self.client(client).filter(|_| persistent)?;
@@ -103,10 +99,19 @@ impl<H: Host> Engine<H> {
     ///
     /// Returns the slot's word from now on; `None` if there is nothing left to do, because the
     /// client is in the shared pool by another id too.
-    fn begin_leaving(&self, client: ClientId, pool_id: u32, slot: &Slot) -> Option<SlotWord> {
+    fn begin_leaving(
+        &self,
+        client: ClientId,
+        pool_id: u32,
+        slot: &Slot,
+        expected: u8,
+    ) -> Option<SlotWord> {
         let mut registry = self.registry.lock(&self.host);
         let word = SlotWord(slot.word.load(Relaxed));
-        let Some(pool) = self.pools.get(word.pool()).filter(|_| word.state() == SlotState::Live)
+        let is_expected =
+            self.client(client).is_some_and(|client| client.state.load(Relaxed) == expected);
+        let Some(pool) =
+            self.pools.get(word.pool()).filter(|_| is_expected && word.state() == SlotState::Live)
         else {
             // Another CPU was first.
             return Some(word);
@@ -167,12 +172,19 @@ impl<H: Host> Engine<H> {
     }
 
     /// Frees a slice of a pool that nobody can reach.
+    ///
+    /// Another CPU may be at the same pool, may finish it, and the record may be reused. It first
+    /// changes the slot's word and then takes each shard's lock, so a look at the word under the
+    /// lock tells.
     #[inline(never)]
-    fn drain_pool(&self, pool: &Pool, payer: Payer) -> Slice {
+    fn drain_pool(&self, slot: &Slot, word: SlotWord, pool: &Pool, payer: Payer) -> Slice {
         let mut budget = SLICE_PAGES_MAX;
         let mut garbage = Garbage::<SLICE_PAGES_MAX>::new();
         for shard in pool.shards() {
             let mut state = shard.state.lock(&self.host);
+            if slot.word.load(Acquire) != word.0 {
+                return Slice::Done;
+            }
             state.drain(&self.key, pool.aging(), &mut budget, &mut garbage);
             let has_pages = state.has_pages();
             let mut is_bare = false;
@@ -190,6 +202,9 @@ impl<H: Host> Engine<H> {
     }
 
     /// Frees a slice of what the leaving client used last in a pool that others keep (R36).
+    ///
+    /// The others may destroy the pool meanwhile, and its record may be reused: then it is of
+    /// another generation, which a reuse makes known before it takes each shard's lock.
     #[inline(never)]
     fn sweep_pool(&self, client: ClientId, slot: &Slot, word: SlotWord, pool: &Pool) -> Slice {
         let mut budget = SLICE_PAGES_MAX;
@@ -200,6 +215,10 @@ impl<H: Host> Engine<H> {
         let (from_shard, mut from) = sweep_cursor(swept);
         for (at, shard) in pool.shards().iter().enumerate().skip(from_shard) {
             let mut state = shard.state.lock(&self.host);
+            let is_of_pool = word.is_of(pool.generation.load(Acquire));
+            if !is_of_pool || slot.word.load(Acquire) != word.0 {
+                return Slice::Done;
+            }
             state.drain_dead(&self.key, pool.aging(), &mut budget, &mut garbage);
             let next = state.sweep(&self.key, &members, from, &mut budget, &mut garbage);
             state.drain_dead(&self.key, pool.aging(), &mut budget, &mut garbage);
@@ -231,7 +250,10 @@ impl<H: Host> Engine<H> {
         }
         let is_this = word.is_of(pool.generation.load(Relaxed));
         match word.state() {
-            SlotState::Dying => pool.state.store(pool::DRAINED, Release),
+            SlotState::Dying => {
+                pool.generation.fetch_add(1, AcqRel);
+                pool.state.store(pool::DRAINED, Release);
+            }
             SlotState::Leaving if is_this => drop(pool.nr_leaving.fetch_sub(1, AcqRel)),
             _ => {}
         }
@@ -245,27 +267,26 @@ impl<H: Host> Engine<H> {
         if pool.state.load(Acquire) != pool::DRAINED {
             return;
         }
-        for shard in pool.shards() {
-            if !self.strip(shard, payer) {
-                return;
-            }
+        if !pool.shards().iter().all(|shard| self.strip(pool, shard, payer)) {
+            return;
         }
         let mut registry = self.registry.lock(&self.host);
         if pool.state.load(Relaxed) == pool::DRAINED {
             pool.state.store(pool::FREE, Release);
-            pool.generation.fetch_add(1, AcqRel);
             pool.next_free.store(registry.free_pool, Relaxed);
             registry.free_pool = number;
         }
     }
 
-    /// Frees the last blocks of a drained shard. `false`: some call is still reading there.
+    /// Frees the last blocks of a drained pool's shard. `false`: some call is still reading there,
+    /// or another CPU has recycled the pool.
     #[inline(never)]
-    fn strip(&self, shard: &Shard, payer: Payer) -> bool {
+    fn strip(&self, pool: &Pool, shard: &Shard, payer: Payer) -> bool {
         let mut garbage = Garbage::<1>::new();
         loop {
             let mut state = shard.state.lock(&self.host);
-            if state.nr_orphans() > 0 {
+            // Under the lock: a reused record's shards get blocks under the lock only.
+            if pool.state.load(Acquire) != pool::DRAINED || state.nr_orphans() > 0 {
                 return false;
             }
             let mut is_bare = false;
@@ -273,7 +294,7 @@ impl<H: Host> Engine<H> {
                 is_bare = state.dismantle(&mut garbage);
             }
             if is_bare {
-                state.stats = Default::default();
+                state.stats = ShardStats::default();
             }
             drop(state);
             garbage.free(&self.host, payer);

@@ -21,6 +21,15 @@ pub enum Flushed {
     More,
 }
 
+/// Why a page is removed by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// The guest asked for it.
+    Flush,
+    /// A put failed, so what was there goes (R5).
+    FailedPut,
+}
+
 impl<H: Host> Engine<H> {
     /// Removes the page under (`pool_id`, `oid`, `index`), if it is there.
     ///
@@ -35,10 +44,7 @@ impl<H: Host> Engine<H> {
     ) -> Result<Flushed, NoPool> {
         let access = self.open(client, pool_id)?;
         let name = PageName::new(&self.key, oid, index);
-        self.remove_named(&access, &name).ok_or(NoPool)?;
-        let mut state = access.shard(&name).state.lock(&self.host);
-        state.stats.flushes += 1;
-        drop(state);
+        self.remove_named(&access, &name, Cause::Flush).ok_or(NoPool)?;
         Ok(Flushed::Done { frozen: self.is_frozen(&access) })
     }
 
@@ -75,6 +81,31 @@ impl<H: Host> Engine<H> {
         } else {
             Ok(Flushed::More)
         }
+    }
+
+    /// Removes the page of this name. Whether there was one; `None`: the pool went away.
+    #[inline(never)]
+    pub(crate) fn remove_named(
+        &self,
+        access: &Access<'_>,
+        name: &PageName,
+        cause: Cause,
+    ) -> Option<bool> {
+        let shard = access.shard(name);
+        let mut garbage = Garbage::<1>::new();
+        let mut state = shard.state.lock(&self.host);
+        if !access.is_current() {
+            return None;
+        }
+        state.stats.flushes += u64::from(cause == Cause::Flush);
+        let found = state.find_page(name, &self.members(access));
+        if let Some(page) = found {
+            state.remove(&self.key, page, access.pool.aging(), &mut garbage);
+            shard.publish(&state);
+        }
+        drop(state);
+        garbage.free(&self.host, access.payer());
+        Some(found.is_some())
     }
 
     /// Frees a slice of the pages that flushes have left behind. `true` when none is left.

@@ -5,6 +5,7 @@
 
 use crate::client::ClientId;
 use crate::engine::{Access, Engine};
+use crate::flush::Cause;
 use crate::frame::{Frame, FrameId};
 use crate::garbage::Garbage;
 use crate::host::Host;
@@ -95,7 +96,7 @@ impl<H: Host> Engine<H> {
         let mut evictions_left = EVICTIONS_PER_PUT_MAX;
         let Some(Supply { frame, may_add }) = self.frame_for_put(charged, &mut evictions_left)
         else {
-            return Err(match self.remove_named(access, name) {
+            return Err(match self.remove_named(access, name, Cause::FailedPut) {
                 Some(true) => PutError::NoSpace,
                 Some(false) => PutError::NoMemory,
                 None => PutError::NoPool,
@@ -104,7 +105,7 @@ impl<H: Host> Engine<H> {
         if let Err(error) = fill(frame.id()) {
             self.host.give_frame(frame);
             // R14: the old page goes even though there is no new one.
-            return match self.remove_named(access, name) {
+            return match self.remove_named(access, name, Cause::FailedPut) {
                 Some(_) => Err(PutError::Fill(error)),
                 None => Err(PutError::NoPool),
             };
@@ -219,24 +220,5 @@ impl<H: Host> Engine<H> {
             return Err(PutError::NoPool);
         }
         Ok(state.find_page(name, &self.members(access)).is_some())
-    }
-
-    /// Removes the page of this name. Whether there was one; `None`: the pool went away.
-    #[inline(never)]
-    pub(crate) fn remove_named(&self, access: &Access<'_>, name: &PageName) -> Option<bool> {
-        let shard = access.shard(name);
-        let mut garbage = Garbage::<1>::new();
-        let mut state = shard.state.lock(&self.host);
-        if !access.is_current() {
-            return None;
-        }
-        let found = state.find_page(name, &self.members(access));
-        if let Some(page) = found {
-            state.remove(&self.key, page, access.pool.aging(), &mut garbage);
-            shard.publish(&state);
-        }
-        drop(state);
-        garbage.free(&self.host, access.payer());
-        Some(found.is_some())
     }
 }

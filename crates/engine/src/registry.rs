@@ -5,7 +5,7 @@
 
 use crate::NoMemory;
 use crate::client::{
-    CLIENTS_PER_SEGMENT, ClientId, DYING, FREE, LIVE, NO_MEMBER, Slot, SlotState, SlotWord,
+    CLIENTS_PER_SEGMENT, Client, ClientId, DYING, FREE, LIVE, NO_MEMBER, Slot, SlotState, SlotWord,
 };
 use crate::engine::{CLIENTS_MAX, Engine, POOLS_MAX};
 use crate::host::{DomainId, Host};
@@ -106,21 +106,36 @@ impl<H: Host> Engine<H> {
     #[inline(never)]
     pub fn create_client(&self, domain: DomainId) -> Result<ClientId, NoMemory> {
         let place = self.domains.get(usize::from(domain.0)).ok_or(NoMemory)?;
+        if let Some(client) = self.client_of(domain) {
+            return Ok(client);
+        }
+        let (id, client) = self.take_client()?;
+        // What the record's last user was authorised for. Nobody else has the record now.
+        client.auth.lock(&self.host).uuids = Default::default();
+
+        let mut registry = self.registry.lock(&self.host);
+        if let Some(existing) = self.client_of(domain) {
+            // Another CPU was first.
+            client.next_free.store(registry.free_client, Relaxed);
+            registry.free_client = u32::from(id.0);
+            return Ok(existing);
+        }
+        client.domain.store(domain.0, Relaxed);
+        client.frozen.store(false, Relaxed);
+        client.state.store(LIVE, Relaxed);
+        place.store(id.0 + 1, Release);
+        Ok(id)
+    }
+
+    /// A free client record, out of the list of free ones.
+    fn take_client(&self) -> Result<(ClientId, &Client), NoMemory> {
         loop {
             let mut registry = self.registry.lock(&self.host);
-            if let Some(client) = self.client_of(domain) {
-                return Ok(client);
-            }
             let number = registry.free_client;
             if let Some(client) = self.clients.get(number) {
                 registry.free_client = client.next_free.load(Relaxed);
-                client.domain.store(domain.0, Relaxed);
-                client.frozen.store(false, Relaxed);
-                client.state.store(LIVE, Relaxed);
                 #[expect(clippy::cast_possible_truncation, reason = "below CLIENTS_MAX")]
-                let id = ClientId(number as u16);
-                place.store(id.0 + 1, Release);
-                return Ok(id);
+                return Ok((ClientId(number as u16), client));
             }
             let first = registry.nr_clients;
             drop(registry);
@@ -141,11 +156,15 @@ impl<H: Host> Engine<H> {
         }
     }
 
-    /// Freezes or thaws a client.
-    pub fn set_frozen(&self, client: ClientId, frozen: bool) {
-        if let Some(client) = self.client(client) {
+    /// Freezes or thaws a domain. `false`: it is no client.
+    pub fn set_frozen(&self, domain: DomainId, frozen: bool) -> bool {
+        // The lock keeps the record from being reused for another domain meanwhile.
+        let _registry = self.registry.lock(&self.host);
+        let client = self.client_of(domain).and_then(|client| self.client(client));
+        if let Some(client) = client {
             client.frozen.store(frozen, Relaxed);
         }
+        client.is_some()
     }
 
     /// Every domain that is a client now.
@@ -153,20 +172,24 @@ impl<H: Host> Engine<H> {
         (0..=u16::MAX).map(DomainId).filter(|&domain| self.client_of(domain).is_some())
     }
 
-    /// Allows or forbids the client to join the shared pool of `uuid` from now on.
+    /// Allows or forbids a client to join the shared pool of `uuid` from now on.
     ///
     /// # Errors
-    /// [`AuthError::TableFull`].
+    /// [`AuthError::TableFull`], or `Dying` if the domain is no client.
     pub fn set_auth(
         &self,
-        client: ClientId,
+        domain: DomainId,
         uuid: [u64; 2],
         allowed: bool,
     ) -> Result<(), AuthError> {
-        let Some(client) = self.client(client) else {
-            return Err(AuthError::Dying);
-        };
+        let client = self.client_of(domain).and_then(|client| self.client(client));
+        let client = client.ok_or(AuthError::Dying)?;
         let mut auth = client.auth.lock(&self.host);
+        // A record is given to another domain only after its authorisations were cleared under
+        // this lock, so what is seen here holds until the lock is released.
+        if client.state.load(Acquire) != LIVE || client.domain.load(Relaxed) != domain.0 {
+            return Err(AuthError::Dying);
+        }
         let present = auth.uuids.iter_mut().find(|place| **place == Some(uuid));
         match (present, allowed) {
             (Some(_), true) | (None, false) => Ok(()),
@@ -344,37 +367,33 @@ impl<H: Host> Engine<H> {
         Err(NoMemory)
     }
 
-    /// Marks a client as dying: it gets no new pools. `false`: it is gone already.
-    pub(crate) fn begin_client_death(&self, client: ClientId) {
+    /// Marks the client that `domain` is as dying: it gets no new pools. `None`: it is no client.
+    pub(crate) fn begin_client_death(&self, domain: DomainId) -> Option<ClientId> {
         let _registry = self.registry.lock(&self.host);
-        if let Some(client) = self.client(client) {
-            client.state.store(DYING, Relaxed);
-        }
+        let id = self.client_of(domain)?;
+        self.client(id)?.state.store(DYING, Release);
+        Some(id)
     }
 
-    /// Frees the record of a client without pools.
-    pub(crate) fn end_client(&self, domain: DomainId, id: ClientId) {
-        let Some(client) = self.client(id) else {
-            return;
-        };
-        client.auth.lock(&self.host).uuids = Default::default();
+    /// Frees the record of a dying client without pools. `true` when the domain is no client now.
+    pub(crate) fn end_client(&self, domain: DomainId, id: ClientId) -> bool {
         let mut registry = self.registry.lock(&self.host);
-        // Another CPU may have come first, and the record may serve another domain by now.
-        if self.client_of(domain) != Some(id) || client.state.load(Relaxed) != DYING {
-            return;
+        if self.client_of(domain) != Some(id) {
+            // Another CPU was first, and the record may serve another domain by now.
+            return true;
+        }
+        let Some(client) = self.client(id) else { return true };
+        let has_pools =
+            client.slots.iter().any(|slot| slot.word.load(Relaxed) != SlotWord::EMPTY.0);
+        if has_pools || client.state.load(Relaxed) != DYING {
+            return false;
         }
         if let Some(place) = self.domains.get(usize::from(domain.0)) {
             place.store(0, Release);
         }
-        client.state.store(FREE, Relaxed);
+        client.state.store(FREE, Release);
         client.next_free.store(registry.free_client, Relaxed);
         registry.free_client = u32::from(id.0);
-    }
-
-    /// Whether the client has any pool id in use.
-    pub(crate) fn has_pools(&self, client: ClientId) -> bool {
-        self.client(client).is_some_and(|client| {
-            client.slots.iter().any(|slot| slot.word.load(Acquire) != SlotWord::EMPTY.0)
-        })
+        true
     }
 }

@@ -44,17 +44,16 @@ impl<P: Platform> Service<P> {
     /// The one domain is no client.
     pub fn set_frozen(&self, who: Clients, frozen: bool) -> Result<(), UnknownClient> {
         match who {
-            Clients::One(domain) => {
-                let client = self.engine.client_of(domain).ok_or(UnknownClient)?;
-                self.engine.set_frozen(client, frozen);
-            }
+            Clients::One(domain) if self.engine.set_frozen(domain, frozen) => Ok(()),
+            Clients::One(_) => Err(UnknownClient),
             Clients::All => {
-                for client in self.engine.domains().filter_map(|d| self.engine.client_of(d)) {
-                    self.engine.set_frozen(client, frozen);
+                for domain in self.engine.domains() {
+                    // One that dies meanwhile needs no freezing.
+                    self.engine.set_frozen(domain, frozen);
                 }
+                Ok(())
             }
         }
-        Ok(())
     }
 
     /// Allows or forbids `domain` to join the shared pool of `uuid` from now on. A pool that it has
@@ -66,11 +65,11 @@ impl<P: Platform> Service<P> {
         if self.platform().is_dying(domain) {
             return Err(AuthError::Dying);
         }
-        let client = self.client_for(domain).map_err(|status| match status {
+        self.client_for(domain).map_err(|status| match status {
             Status::NoMemory => AuthError::NoMemory,
             _ => AuthError::Dying,
         })?;
-        self.engine.set_auth(client, uuid.0, allowed)
+        self.engine.set_auth(domain, uuid.0, allowed)
     }
 
     /// Counts everything anew and compares what is said twice.
