@@ -1,13 +1,15 @@
 //! The command line: what can be typed, and which module does it.
 
+use crate::everything::{self, Extent};
 use crate::paths::Paths;
 use crate::results::Results;
 use crate::xen::build::Request;
 use crate::xen::config::Flavour;
-use crate::{check_abi, check_object, guest, qemu_run, qemu_test, xen};
-use anyhow::{Result, bail};
+use crate::{check_abi, check_object, clean, doctor, guest, qemu_run, qemu_test, xen};
+use anyhow::Result;
 use clap::{Parser, Subcommand};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 /// Builds Xen with tmem and the test guest, boots them under QEMU, and judges what they did.
 #[derive(Debug, Parser)]
@@ -19,6 +21,24 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Say what is here, what is missing and what would be done about it.
+    Doctor {
+        /// As if this tool were not here; may be given several times.
+        #[arg(long, value_name = "TOOL")]
+        without: Vec<String>,
+    },
+    /// Everything: format, lints, host tests, check-abi, check-object, qemu-test.
+    Test {
+        /// The long stress too, and the cases on a Xen with all assertions.
+        #[arg(long)]
+        long: bool,
+        /// From nothing: empty caches and target folders; prints where each input came from.
+        #[arg(long)]
+        cold: bool,
+        /// Write a JUnit report.
+        #[arg(long, value_name = "FILE")]
+        junit: Option<PathBuf>,
+    },
     /// The demonstration: build, boot, show what the guest does, end with its table of pools.
     QemuRun {
         #[command(flatten)]
@@ -53,6 +73,12 @@ enum Command {
     CheckObject(XenArguments),
     /// Build the bare-metal test guest.
     BuildGuest,
+    /// Remove what was built.
+    Clean {
+        /// Xen's source too.
+        #[arg(long)]
+        downloads: bool,
+    },
 }
 
 /// Which Xen to build.
@@ -84,47 +110,46 @@ impl XenArguments {
 ///
 /// # Errors
 /// Those of the command; the message is for the person at the terminal.
-pub(crate) fn run(arguments: Arguments) -> Result<()> {
+pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
     let paths = Paths::find()?;
+    let mut results = Results::default();
     match arguments.command {
-        Command::QemuRun { xen, verbose } => qemu_run::run(&paths, &xen.request(), verbose),
+        Command::Doctor { without } => doctor::run(&paths, &without)?,
+        Command::Test { long, cold, junit } => {
+            let results = everything::run(&paths, Extent { long, cold })?;
+            return finish(&results, junit.as_deref());
+        }
+        Command::QemuRun { xen, verbose } => qemu_run::run(&paths, &xen.request(), verbose)?,
         Command::QemuTest { cases, long, junit, xen } => {
-            let mut results = Results::default();
             qemu_test::run(&paths, &cases, long, &xen.request(), &mut results)?;
-            finish(&results, junit.as_deref())
+            return finish(&results, junit.as_deref());
         }
         Command::BuildXen(which) => {
             let image = xen::build::build(&paths, &which.request())?;
             println!("Xen from {}: {}", image.origin, image.xen().display());
-            Ok(())
         }
         Command::CheckAbi { xen_src } => {
             let count = check_abi::run(&paths, xen_src.as_deref())?;
             println!("{count} sizes, offsets and constants agree");
-            Ok(())
         }
         Command::CheckObject(which) => {
             let image = xen::build::build(&paths, &which.request())?;
-            let mut results = Results::default();
             check_object::run(&paths, &image, &mut results)?;
-            finish(&results, None)
+            return finish(&results, None);
         }
-        Command::BuildGuest => {
-            println!("test guest: {}", guest::build(&paths)?.display());
-            Ok(())
-        }
+        Command::BuildGuest => println!("test guest: {}", guest::build(&paths)?.display()),
+        Command::Clean { downloads } => clean::run(&paths, downloads)?,
     }
+    Ok(ExitCode::SUCCESS)
 }
 
-/// Shows what did not pass and the summary; an error when something failed.
-fn finish(results: &Results, junit: Option<&Path>) -> Result<()> {
+/// Shows what did not pass, and the summary as the last line.
+fn finish(results: &Results, junit: Option<&Path>) -> Result<ExitCode> {
     print!("{}", results.complaints());
     if let Some(file) = junit {
         results.write_junit(file)?;
     }
     println!("{}", results.summary());
-    if results.failed() > 0 {
-        bail!("{} checks failed", results.failed());
-    }
-    Ok(())
+    // Nothing more is said of a failure: the summary is the last line.
+    Ok(if results.failed() > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

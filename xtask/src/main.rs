@@ -7,9 +7,14 @@ mod cargo;
 mod cases;
 mod check_abi;
 mod check_object;
+mod clean;
 mod cli;
+mod cold;
+mod doctor;
+mod everything;
 mod guest;
 mod hash;
+mod host_tests;
 mod judge;
 mod machine;
 mod paths;
@@ -30,7 +35,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let arguments = cli::Arguments::parse();
     match process::end_children_on_interrupt().and_then(|()| cli::run(arguments)) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE

@@ -5,7 +5,7 @@
 
 use crate::paths::make_folder;
 use anyhow::{Context, Result, anyhow, bail};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
@@ -19,6 +19,9 @@ static GROUPS: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
 
 /// Exit code after an interruption: 128 + SIGINT, as shells have it.
 const INTERRUPTED: i32 = 130;
+
+/// How long a program may take to end itself before it is killed.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// Lines of a failed program's log that the message repeats.
 const TAIL_LINES: usize = 15;
@@ -45,8 +48,11 @@ fn end_groups() {
         // A group that is gone already is what we want.
         let _gone = kill_process_group(*group, Signal::TERM);
     }
-    if !groups.is_empty() {
-        std::thread::sleep(Duration::from_millis(500));
+    let start = Instant::now();
+    while start.elapsed() < GRACE
+        && groups.iter().any(|group| test_kill_process_group(*group).is_ok())
+    {
+        std::thread::sleep(Duration::from_millis(20));
     }
     for group in &groups {
         let _gone = kill_process_group(*group, Signal::KILL);
@@ -249,7 +255,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         if !self.ended {
             let _gone = kill_process_group(self.group, Signal::TERM);
-            let grace = self.wait(Some(Duration::from_secs(2)));
+            let grace = self.wait(Some(GRACE));
             let _gone = kill_process_group(self.group, Signal::KILL);
             if !matches!(grace, Ok(Some(_))) {
                 let _reaped = self.child.wait();

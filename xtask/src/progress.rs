@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
-/// Runs a step whose programs write to logs.
+/// Runs a step; its programs write to logs.
 ///
 /// # Errors
 /// Those of the step.
@@ -19,18 +19,6 @@ pub(crate) fn step<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T>
     if let Some(spinner) = spinner {
         spinner.finish_and_clear();
     }
-    finish(what, start, &result);
-    result
-}
-
-/// Runs a step whose programs write to the terminal themselves.
-///
-/// # Errors
-/// Those of the step.
-pub(crate) fn talking_step<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    println!("==> {what}");
-    let start = Instant::now();
-    let result = work();
     finish(what, start, &result);
     result
 }

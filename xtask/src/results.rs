@@ -75,6 +75,23 @@ impl Results {
         text
     }
 
+    /// Adds the checks of another run, from the report that it wrote.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub(crate) fn add_junit(&mut self, file: &Path) -> Result<()> {
+        let text = std::fs::read_to_string(file)
+            .with_context(|| format!("cannot read {}", file.display()))?;
+        let report = Report::deserialize_from_str(&text)?;
+        for suite in &report.test_suites {
+            for case in &suite.test_cases {
+                let outcome = outcome(&case.status);
+                self.add(&suite.name, &case.name, outcome, case.time.unwrap_or_default());
+            }
+        }
+        Ok(())
+    }
+
     /// Writes the report that CI systems read.
     ///
     /// # Errors
@@ -114,6 +131,17 @@ fn status(outcome: &Outcome) -> TestCaseStatus {
     }
 }
 
+fn outcome(status: &TestCaseStatus) -> Outcome {
+    let said = |message: &Option<quick_junit::XmlString>| {
+        message.as_ref().map_or(String::new(), |message| message.as_str().to_owned())
+    };
+    match status {
+        TestCaseStatus::Success { .. } => Outcome::Passed,
+        TestCaseStatus::NonSuccess { message, .. } => Outcome::Failed(said(message)),
+        TestCaseStatus::Skipped { message, .. } => Outcome::Skipped(said(message)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,5 +165,11 @@ mod tests {
         three().write_junit(file.path()).expect("it is written");
         let text = std::fs::read_to_string(file.path()).expect("it is read");
         assert!(text.contains("tests=\"3\"") && text.contains("a &lt; b"), "{text}");
+        let mut again = Results::default();
+        again.add_junit(file.path()).expect("it is read back");
+        assert_eq!(
+            (again.summary(), again.complaints()),
+            (three().summary(), three().complaints())
+        );
     }
 }

@@ -100,10 +100,16 @@ fn flags(paths: &Paths, toolchain: &Toolchain, config: &Config) -> Vec<String> {
     }
     // Places in panic messages do not tell whose machine built the image.
     flags.push(format!("--remap-path-prefix={}=.", paths.root.display()));
-    if let Some(home) = std::env::var_os("CARGO_HOME").or_else(|| std::env::var_os("HOME")) {
-        flags.push(format!("--remap-path-prefix={}=~", Path::new(&home).display()));
+    if let Some(home) = cargo_home() {
+        flags.push(format!("--remap-path-prefix={}=cargo", home.display()));
     }
     flags
+}
+
+/// Where cargo keeps packages: named by a variable only when cargo itself runs us.
+pub(crate) fn cargo_home() -> Option<PathBuf> {
+    let named = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    named.or_else(|| Some(Path::new(&std::env::var_os("HOME")?).join(".cargo")))
 }
 
 fn compile(

@@ -5,6 +5,7 @@
 //! memory is bounded by the most clients and pools that ever lived at once.
 
 use crate::NoMemory;
+use crate::broken;
 use crate::host::Host;
 use crate::meta::{boxed, pay};
 use alloc::boxed::Box;
@@ -48,7 +49,7 @@ impl<T: Default, const PER_SEGMENT: usize> Directory<T, PER_SEGMENT> {
         let mut records = Some(records);
         segment.call_once(|| match records.take() {
             Some(records) => records,
-            None => crate::broken("directory: a segment is made twice"),
+            None => broken::made_twice(),
         });
         if let Some(unused) = records {
             // Another CPU was first.

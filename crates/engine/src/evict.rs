@@ -33,7 +33,7 @@ use core::sync::atomic::Ordering::{Acquire, Relaxed};
 const RAISES_PER_EVICTION_MAX: u32 = 256;
 
 /// Pools that one eviction passes over because all that it saw there is being read.
-const PASSED_OVER_MAX: usize = 4;
+const PASSED_OVER_MAX: usize = 3;
 
 /// A pool with a lower bound of its oldest stamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,5 +1,6 @@
 //! What a hold of a shard's lock leaves to be freed once the lock is released.
 
+use crate::broken;
 use crate::frame::Frame;
 use crate::host::Host;
 use crate::index::{Directory, Table, TableCell};
@@ -12,7 +13,7 @@ use crate::slab::{ObjectChunk, PageChunk};
 /// Boxes, and tables, that one hold of a lock may leave. Small, for they lie on the stack; a slice
 /// that fills them ends early.
 const BOXES_MAX: usize = 4;
-const TABLES_MAX: usize = 3;
+const TABLES_MAX: usize = 2;
 
 /// Boxes that the removal of one page may leave: its chunk and its object's.
 const BOXES_PER_REMOVAL: usize = 2;
@@ -94,7 +95,7 @@ impl<T, const N: usize> Shelf<T, N> {
                 *place = Some(thing);
                 self.len += 1;
             }
-            None => crate::broken("garbage: one hold of a lock leaves more than it may"),
+            None => broken::too_much_garbage(),
         }
     }
 

@@ -4,6 +4,7 @@
 //! entries, one frame, says which table serves which hash prefix (extendible hashing). One index
 //! serves pages and objects: an entry is a slot number, with the top bit set for an object.
 
+use crate::broken;
 use crate::garbage::Garbage;
 use crate::paged::Paged;
 use crate::slab::SlotId;
@@ -93,7 +94,7 @@ impl Index {
     fn cell_mut(&mut self, at: usize) -> &mut TableCell {
         match self.tables.get_mut(at) {
             Some(cell) => cell,
-            None => crate::broken("index: the directory names no table"),
+            None => broken::no_such_table(),
         }
     }
 
@@ -182,7 +183,7 @@ impl Index {
         let at = self.table_of(hash);
         let table = &mut self.cell_mut(at).table;
         if table.len() >= table.capacity() {
-            crate::broken("index: insertion without preparation");
+            broken::unprepared_table();
         }
         // With room the table is not rehashed, so the hasher is not called.
         table.insert_unique(hash, entry, |_| 0);
@@ -199,7 +200,7 @@ impl Index {
         let cell = self.cell_mut(at);
         match cell.table.find_entry(hash, |&e| e == entry) {
             Ok(found) => drop(found.remove()),
-            Err(_) => crate::broken("index: a hooked record is not indexed"),
+            Err(_) => broken::not_indexed(),
         }
         if at != 0 && cell.table.is_empty() {
             garbage.push_table(core::mem::take(&mut cell.table));

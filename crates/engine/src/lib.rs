@@ -22,6 +22,7 @@
 extern crate alloc;
 
 mod audit;
+mod broken;
 mod client;
 mod destroy;
 mod directory;
@@ -64,13 +65,3 @@ pub use stats::{PoolStats, Totals};
 /// There is no memory for the engine's own needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoMemory;
-
-/// Our own reasoning is wrong: stops the host, which is better than going on with broken indexes.
-///
-/// The one panic of the engine. Each caller's argument why a guest can't bring it about is in the
-/// shim's list of panic entries.
-#[cold]
-#[expect(clippy::panic, reason = "the engine's one panic")]
-fn broken(what: &'static str) -> ! {
-    panic!("tmem: {what}")
-}

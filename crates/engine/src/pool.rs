@@ -1,5 +1,6 @@
 //! A pool's record: its kind, its owner, its shards.
 
+use crate::broken;
 use crate::directory::Directory;
 use crate::meta::boxed;
 use crate::shard::{Aging, Shard, Taking};
@@ -74,7 +75,7 @@ impl Pool {
     pub(crate) fn shards(&self) -> &[Shard; SHARDS] {
         match self.shards.get() {
             Some(shards) => shards,
-            None => crate::broken("pool: a record in use has no shards"),
+            None => broken::no_shards(),
         }
     }
 

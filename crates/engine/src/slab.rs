@@ -4,6 +4,7 @@
 //! chunks go back, but for one empty one that is kept so that a lone page that comes and goes does
 //! not allocate each time.
 
+use crate::broken;
 use crate::garbage::{Block, Garbage};
 use crate::meta::boxed;
 use crate::object::{self, Object};
@@ -159,7 +160,7 @@ impl<T: Default, const N: usize> Slab<T, N> {
     fn cell(&mut self, at: u32) -> &mut Cell<T, N> {
         match self.cells.get_mut(at as usize) {
             Some(cell) => cell,
-            None => crate::broken("slab: a chunk's number names no chunk"),
+            None => broken::no_such_chunk(),
         }
     }
 
@@ -169,7 +170,7 @@ impl<T: Default, const N: usize> Slab<T, N> {
         let place = (id.0 % PLACES_MAX) as usize;
         match cell.and_then(|cell| cell.slots.as_ref()).and_then(|slots| slots.get(place)) {
             Some(slot) => slot,
-            None => crate::broken("slab: a slot's number names no slot"),
+            None => broken::no_such_slot(),
         }
     }
 
@@ -179,7 +180,7 @@ impl<T: Default, const N: usize> Slab<T, N> {
         let place = (id.0 % PLACES_MAX) as usize;
         match cell.and_then(|cell| cell.slots.as_mut()).and_then(|slots| slots.get_mut(place)) {
             Some(slot) => slot,
-            None => crate::broken("slab: a slot's number names no slot"),
+            None => broken::no_such_slot(),
         }
     }
 
@@ -218,7 +219,7 @@ impl<T: Default, const N: usize> Slab<T, N> {
         let place = cell.first_free();
         match cell.slots.as_mut().and_then(|slots| slots.get_mut(place as usize)) {
             Some(slot) => *slot = value,
-            None => crate::broken("slab: insertion without preparation"),
+            None => broken::unprepared_slot(),
         }
         let was_empty = cell.used == [0; 2];
         cell.mark(place, true);

@@ -2,6 +2,7 @@
 
 use crate::memory::PageBytes;
 use hypercall_abi::PAGE_SIZE_BYTES;
+use std::sync::OnceLock;
 
 /// The content of one page, by name. A page holds exactly one name or none: a mixture of two
 /// contents, a stale tail or poison is recognised as no content at all.
@@ -9,7 +10,7 @@ use hypercall_abi::PAGE_SIZE_BYTES;
 pub enum Content {
     /// Every byte is this one; `Same(0)` is the page of zeroes.
     Same(u8),
-    /// Pseudo-random words, all different, drawn from this number.
+    /// Pseudo-random bytes, with this number in each cache line.
     Unique(u32),
 }
 
@@ -22,9 +23,10 @@ impl Content {
         match self {
             Self::Same(byte) => page.fill(byte),
             Self::Unique(number) => {
-                let (words, _) = page.as_chunks_mut();
-                for (position, word) in (0_u32..).zip(words) {
-                    *word = unique_word(number, position);
+                page.copy_from_slice(template());
+                let (lines, _): (&mut [[u8; LINE_BYTES]], _) = page.as_chunks_mut();
+                for line in lines {
+                    line[..STAMP_BYTES].copy_from_slice(&number.to_le_bytes());
                 }
             }
         }
@@ -32,24 +34,33 @@ impl Content {
 
     /// Which content `page` holds; `None` if it is not exactly one of ours.
     pub fn recognise(page: &PageBytes) -> Option<Self> {
-        let (words, _): (&[[u8; 8]], _) = page.as_chunks();
-        let first = u64::from_le_bytes(words[0]);
-        let [byte, ..] = *page;
-        if words.iter().all(|&word| word == [byte; 8]) {
-            return Some(Self::Same(byte));
-        }
-        let number = u32::try_from(first & u64::from(u32::MAX)).ok()?;
-        let same = (0_u32..).zip(words).all(|(at, &word)| word == unique_word(number, at));
-        same.then_some(Self::Unique(number))
+        let [first, second, third, fourth, ..] = *page;
+        let stamp = u32::from_le_bytes([first, second, third, fourth]);
+        [Self::Same(first), Self::Unique(stamp)].into_iter().find(|content| {
+            let mut expected = [0; PAGE_SIZE_BYTES];
+            content.write(&mut expected);
+            expected == *page
+        })
     }
 }
 
-/// Word `position` of a unique page: its number below, a mix of both above.
-fn unique_word(number: u32, position: u32) -> [u8; 8] {
-    const WORDS: u32 = 512;
-    const _: () = assert!(PAGE_SIZE_BYTES == 8 * WORDS as usize);
-    let mixed = number.wrapping_mul(WORDS).wrapping_add(position).wrapping_mul(0x9e37_79b1);
-    ((u64::from(mixed ^ mixed.rotate_left(15)) << 32) | u64::from(number)).to_le_bytes()
+/// Bytes of a cache line: the grain in which two pages could get mixed.
+const LINE_BYTES: usize = 64;
+/// Bytes at the head of each line that hold the page's number.
+const STAMP_BYTES: usize = 4;
+
+/// What all unique pages have in common between their stamps: no two places alike.
+fn template() -> &'static PageBytes {
+    static TEMPLATE: OnceLock<PageBytes> = OnceLock::new();
+    TEMPLATE.get_or_init(|| {
+        let mut page = [0; PAGE_SIZE_BYTES];
+        let mut state = 1_u32;
+        page.fill_with(|| {
+            state = state.wrapping_mul(0x915f_77f5).wrapping_add(1);
+            state.to_le_bytes()[3]
+        });
+        page
+    })
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Failures on request, and the count of all refusals, so that a test can walk every error path.
 
+use core::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What can be made to fail.
@@ -26,7 +27,7 @@ impl Fault {
 }
 
 /// How often the host has refused, by cause, for whatever reason (want or a planned fault).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct Refusals {
     counts: [u64; Fault::ALL.len()],
 }
@@ -49,6 +50,14 @@ impl Refusals {
     /// Whether there was any.
     pub fn any(&self) -> bool {
         self.counts.iter().any(|&count| count > 0)
+    }
+}
+
+impl fmt::Debug for Refusals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let refused = Fault::ALL.into_iter().filter(|&kind| self.of(kind) > 0);
+        f.write_str("refused ")?;
+        f.debug_map().entries(refused.map(|kind| (kind, self.of(kind)))).finish()
     }
 }
 

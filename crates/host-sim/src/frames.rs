@@ -136,7 +136,7 @@ impl Frames {
 
     /// Frames that the engine has.
     pub(crate) fn nr_out(&self) -> usize {
-        self.state().places.iter().filter(|&&place| place == Place::Out).count()
+        self.state().nr_out
     }
 
     /// Frames that the engine could still take.

@@ -122,6 +122,7 @@ impl<P: Platform> Service<P> {
         }
     }
 
+    #[inline(never)]
     fn new_pool(&self, client: ClientId, NewPool { flags, uuid: Uuid(uuid) }: NewPool) -> Status {
         let Ok(flags) = PoolFlags::check(flags) else {
             return Status::NotPermitted;
@@ -141,6 +142,8 @@ impl<P: Platform> Service<P> {
         }
     }
 
+    // Out of line, so that their stack frames don't add up in `dispatch`.
+    #[inline(never)]
     fn put(&self, domain: DomainId, client: ClientId, handle: Handle, from: Gfn) -> Status {
         let Handle { pool_id, object, index } = handle;
         let fill = |frame| self.platform().copy_in(domain, from, frame);
@@ -154,6 +157,7 @@ impl<P: Platform> Service<P> {
         }
     }
 
+    #[inline(never)]
     fn get(&self, domain: DomainId, client: ClientId, handle: Handle, to: Gfn) -> Status {
         let Handle { pool_id, object, index } = handle;
         let drain = |frame| self.platform().copy_out(domain, frame, to);

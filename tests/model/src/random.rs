@@ -23,6 +23,9 @@ const OBJECTS: [ObjectId; 8] = [
     ObjectId([u64::MAX; 3]),
 ];
 const INDEXES: [u32; 8] = [0, 1, 2, 63, 64, 4095, 4096, u32::MAX];
+/// Objects of shared pools stay within so many pages: who used a larger one last is known to the
+/// engine by parts of it (R36).
+const SHARED_OBJECT_PAGES: u32 = 64;
 const STEPS_PER_AUDIT: u64 = 53;
 /// Pages of a burst: more than two slices of any long call.
 const BURST: u32 = 150;
@@ -103,7 +106,7 @@ impl Script {
     /// One call that ends in one slice, or is made to its end at once.
     fn small_step(&mut self) {
         let domain = self.domain();
-        let handle = self.handle();
+        let handle = self.handle(domain);
         match self.rng.below(100) {
             0..45 => self.put(domain, handle),
             45..75 => self.get(domain, handle),
@@ -114,8 +117,8 @@ impl Script {
             }
             86..89 => self.new_pool(domain),
             89 | 90 => drop(self.world.destroy(domain, handle.pool_id)),
-            91..94 => drop(self.world.set_frozen(domain, self.rng.one_in(3))),
-            94 => self.world.set_all_frozen(self.rng.one_in(4)),
+            91..94 => drop(self.world.set_frozen(domain, self.rng.one_in(5))),
+            94 => self.world.set_all_frozen(self.rng.one_in(12)),
             95..97 => {
                 let uuid = self.uuid();
                 self.world.set_auth(domain, uuid, !self.rng.one_in(3));
@@ -188,8 +191,11 @@ impl Script {
 
     /// Many pages in one object.
     fn burst(&mut self) {
-        let (domain, handle) = (self.domain(), self.handle());
-        for index in 0..BURST {
+        let domain = self.domain();
+        let handle = self.handle(domain);
+        let is_shared = self.world.model().is_shared(DomainId(domain), handle.pool_id);
+        let nr_pages = if is_shared { SHARED_OBJECT_PAGES } else { BURST };
+        for index in 0..nr_pages {
             self.put(domain, Handle { index: PageIndex(index), ..handle });
         }
     }
@@ -198,7 +204,7 @@ impl Script {
     /// others itself, or never come back.
     fn long_call(&mut self) {
         let domain = self.domain();
-        let Handle { pool_id, object, .. } = self.handle();
+        let Handle { pool_id, object, .. } = self.handle(domain);
         let op = if self.rng.one_in(3) {
             Op::DestroyPool { pool_id }
         } else {
@@ -238,12 +244,14 @@ impl Script {
         self.rng.pick(&[Uuid([1, 0]), Uuid([2, 0]), Uuid([3, 0]), Uuid([0, 1]), Uuid::ALL_ONES])
     }
 
-    fn handle(&mut self) -> Handle {
+    fn handle(&mut self, domain: u16) -> Handle {
         let pool_id = match self.rng.below(40) {
             0 => self.rng.pick(&[15, 16, 17, 1 << 31, u32::MAX]),
             n => u32::try_from(n % 5).unwrap_or(0),
         };
+        let is_shared = self.world.model().is_shared(DomainId(domain), pool_id);
         let index = match self.rng.below(3) {
+            _ if is_shared => self.rng.pick(&[0, 1, 2, 3, 30, 31, 62, SHARED_OBJECT_PAGES - 1]),
             0 => u32::try_from(self.rng.below(60)).unwrap_or(0),
             _ => self.rng.pick(&INDEXES),
         };

@@ -123,7 +123,7 @@ fn parse_lines(text: &str) -> Result<Numbers> {
 }
 
 fn parse_table(bytes: &[u8]) -> Result<Vec<(String, u64)>> {
-    if bytes.is_empty() || bytes.len() % ENTRY_BYTES != 0 {
+    if bytes.is_empty() || !bytes.len().is_multiple_of(ENTRY_BYTES) {
         bail!("the probe's table has {} bytes", bytes.len());
     }
     bytes

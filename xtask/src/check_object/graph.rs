@@ -168,7 +168,7 @@ impl<'a> Graph<'a> {
         }
         for data in self.object.data.values() {
             let references = data.references.values();
-            taken.extend(references.filter_map(|reference| function_start(reference)));
+            taken.extend(references.filter_map(function_start));
         }
         taken
     }

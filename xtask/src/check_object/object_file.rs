@@ -99,17 +99,14 @@ impl ObjectFile {
 
         let mut functions = Vec::new();
         let mut extents = Vec::new();
-        for symbol in elf.symbols() {
-            if symbol.kind() == SymbolKind::Text && symbol.size() > 0 {
-                if let Some(section) = symbol.section_index() {
-                    let start = symbol.address();
-                    extents.push(Extent { section, start, end: start + symbol.size() });
-                    functions.push(Function {
-                        symbol: symbol.name()?.to_owned(),
-                        instructions: Vec::new(),
-                    });
-                }
-            }
+        for symbol in elf.symbols().filter(|symbol| symbol.kind() == SymbolKind::Text) {
+            let Some(section) = symbol.section_index().filter(|_| symbol.size() > 0) else {
+                continue;
+            };
+            let start = symbol.address();
+            extents.push(Extent { section, start, end: start + symbol.size() });
+            let symbol = symbol.name()?.to_owned();
+            functions.push(Function { symbol, instructions: Vec::new() });
         }
         let reader = Reader { elf: &elf, extents: &extents };
         for (function, extent) in functions.iter_mut().zip(&extents) {

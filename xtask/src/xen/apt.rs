@@ -9,6 +9,10 @@ use crate::process::Program;
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// A download that takes longer than this hangs.
+const NETWORK_LIMIT: Duration = Duration::from_secs(600);
 
 /// A private apt.
 #[derive(Debug)]
@@ -74,7 +78,7 @@ impl Apt {
 
     fn program(&self, name: &str) -> Program {
         let place = |below: &str| self.folder.join(below).display().to_string();
-        let mut program = Program::new(name).env("LC_ALL", "C");
+        let mut program = Program::new(name).env("LC_ALL", "C").limit(NETWORK_LIMIT);
         for (option, value) in [
             ("Dir::State", place("state")),
             ("Dir::State::lists", place("state/lists")),

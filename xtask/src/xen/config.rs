@@ -5,6 +5,7 @@ use crate::process::Program;
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 /// What a Xen is built for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +28,9 @@ impl Flavour {
         }
     }
 }
+
+/// A build that takes longer than this hangs.
+const BUILD_LIMIT: Duration = Duration::from_secs(3600);
 
 /// A `.config` after Kconfig has settled it.
 #[derive(Clone, Debug)]
@@ -104,6 +108,9 @@ pub(super) fn make(tree: &BuildTree) -> Program {
         .arg(tree.folder.join("xen"))
         .arg("XEN_TARGET_ARCH=x86_64")
         .env("LC_ALL", "C")
+        .limit(BUILD_LIMIT)
+        .env("DEB_VERSION", &tree.label)
+        .env("DEB_MAINTAINER", "tmem <tmem@xtask>")
         // The image does not tell on which machine and by whom it was built.
         .env("XEN_WHOAMI", "tmem")
         .env("XEN_DOMAIN", "xtask")

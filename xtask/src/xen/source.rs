@@ -60,6 +60,12 @@ impl Source {
         self.key.starts_with(OWN_KEY)
     }
 
+    /// What Xen's banner says of it.
+    pub(crate) fn label(&self) -> String {
+        let version = self.key.strip_prefix("debian-").unwrap_or("own tree");
+        format!("{version} with tmem")
+    }
+
     fn own(folder: &Path) -> Result<Self> {
         let folder = folder
             .canonicalize()

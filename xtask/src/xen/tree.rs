@@ -29,6 +29,8 @@ pub(crate) struct BuildTree {
     pub(crate) folder: PathBuf,
     /// Names the content of all source files in it.
     pub(crate) content: String,
+    /// What Xen's banner says of the source, as Debian's builds say their package's version.
+    pub(crate) label: String,
 }
 
 /// Brings the build tree in `folder` to the source's state with our changes.
@@ -63,7 +65,7 @@ pub(crate) fn lay_out(paths: &Paths, source: &Source, folder: &Path) -> Result<B
     }
     let names: Vec<String> = wanted.keys().map(|name| name.display().to_string()).collect();
     fs::write(folder.join(MANIFEST), names.join("\n"))?;
-    Ok(BuildTree { folder: folder.to_owned(), content: content.short() })
+    Ok(BuildTree { folder: folder.to_owned(), content: content.short(), label: source.label() })
 }
 
 /// The source files of a tree, by their names relative to its top.

@@ -1,6 +1,7 @@
 //! Get, under the shard's lock: before the copy, and after it.
 
 use super::{Aging, PageName, State};
+use crate::broken;
 use crate::frame::FrameId;
 use crate::garbage::Garbage;
 use crate::hash::HashKey;
@@ -77,7 +78,7 @@ impl State {
                     self.set_last_user(object, user);
                 }
             }
-            Standing::Vacant => crate::broken("shard: a pinned page was freed"),
+            Standing::Vacant => broken::freed_while_read(),
         }
     }
 }

@@ -17,6 +17,7 @@
 #include <xen/lib.h>
 #include <xen/param.h>
 #include <xen/percpu.h>
+#include <xen/preempt.h>
 #include <xen/random.h>
 #include <xen/sched.h>
 #include <xen/tmem.h>
@@ -33,16 +34,6 @@ struct tmem_percpu {
     uint8_t bytes[TMEM_PERCPU_BYTES] __aligned(64);
 };
 static DEFINE_PER_CPU(struct tmem_percpu, tmem_percpu);
-
-/*
- * The library takes ticket locks of its own, which check_lock() can't see:
- * they are sound only if no IRQ handler and no atomic context gets here.
- */
-static void check_entry(void)
-{
-    ASSERT(local_irq_is_enabled());
-    ASSERT(!in_irq());
-}
 
 long do_tmem_op(XEN_GUEST_HANDLE_PARAM(void) uops)
 {
@@ -67,7 +58,11 @@ long do_tmem_op(XEN_GUEST_HANDLE_PARAM(void) uops)
                          compat ? TMEM_OP_COMPAT_BYTES : TMEM_OP_BYTES) )
         return -EFAULT;
 
-    check_entry();
+    /*
+     * The library takes ticket locks of its own, which check_lock() can't
+     * see.  They are sound only if nobody gets here with IRQs off.
+     */
+    ASSERT_NOT_IN_ATOMIC();
 
     while ( (rc = tmem_rs_op(d->domain_id, block, compat)) == TMEM_RS_AGAIN )
         if ( hypercall_preempt_check() )
@@ -82,7 +77,8 @@ int tmem_domain_destroy(struct domain *d)
     if ( !tmem_enabled )
         return 0;
 
-    check_entry();
+    /* Atomic in name only: the domctl holds an RCU lock. */
+    ASSERT(!in_irq() && local_irq_is_enabled());
 
     /*
      * domain_create()'s error path can't take -ERESTART and doesn't get it:

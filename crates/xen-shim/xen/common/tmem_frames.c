@@ -30,11 +30,12 @@
 #define LOW_FRAMES    (GB(4) >> PAGE_SHIFT)
 
 /*
- * Unclaimed free pages that tmem never touches.  Measured at run time, Xen's
- * own requests of order > 0 are few: order 1 for each vCPU of an HVM guest on
- * SVM, order 3 and a per-CPU area for each CPU that comes up; a populate of
- * order 9 falls back to single pages.  1MiB is room for 128 such vCPUs.  The
- * rest, up to 1/128 of memory, is for the single pages of everybody else.
+ * Unclaimed free pages that tmem never touches.  Once Xen has booted, its own
+ * requests of order > 0 are few: one of order 1 for each vCPU of an HVM guest
+ * on SVM (all that building and running PV and HVM domains was seen to ask
+ * for), the stack and the per-CPU area of a CPU that comes up; populating by
+ * superpages falls back to single pages.  1MiB is room for 128 such vCPUs.
+ * The rest, 1/128 of memory within bounds, is for everybody's single pages.
  */
 #define RESERVE_MIN   (MB(1) >> PAGE_SHIFT)
 #define RESERVE_MAX   (MB(64) >> PAGE_SHIFT)

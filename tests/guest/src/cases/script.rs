@@ -75,3 +75,18 @@ pub(super) fn oldest_gone(
     }
     Ok(border)
 }
+
+/// Puts `pages` pages into object 0 of a pool that has room for them; page `index` holds
+/// `Content::of(3, index)`.
+///
+/// # Errors
+/// Failure, if a put is refused.
+pub(super) fn put_many(rig: &Rig, pool: u32, pages: u32) -> CaseResult {
+    for index in 0..pages {
+        let answer = rig.try_put(at(pool, 0, index), Content::of(3, u64::from(index)));
+        if answer != SUCCESS {
+            fail!("put {index} of {pages} into pool {pool}: answered {answer}");
+        }
+    }
+    Ok(())
+}

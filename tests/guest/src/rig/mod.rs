@@ -1,6 +1,6 @@
 //! What a case works with: pages, frames, and tmem operations with their checks.
 //!
-//! [`pages`] owns the memory, [`calls`] makes the operations, [`frames`] finds frames that a host
+//! `pages` owns the memory, `calls` makes the operations, `frames` finds frames that a host
 //! must refuse.
 
 mod calls;
@@ -14,6 +14,7 @@ pub use pages::Pages;
 use crate::plain::rng::Rng;
 use crate::xen::Start;
 use crate::xen::balloon::Balloon;
+use crate::xen::events::Events;
 
 /// Frames that the guest has given back when a case begins: what its persistent pools may hold.
 pub const ROOM: usize = 8192;
@@ -24,6 +25,8 @@ pub struct Rig {
     pub pages: Pages,
     /// The guest's own memory.
     pub balloon: Balloon,
+    /// Interrupts, when a case wants one.
+    pub events: Events,
     /// Seed of this run: contents and scripts follow from it.
     pub seed: u64,
     /// Machine frame of the top-level page table.
@@ -36,7 +39,10 @@ impl Rig {
         let balloon = Balloon::new(start.frames, start.unmapped_from_pfn);
         let page_table_mfn = balloon.mfn(usize::try_from(start.page_table_pfn).ok()?)?;
         let pages = Pages::take(&balloon)?;
-        Some(Self { pages, balloon, seed, page_table_mfn })
+        let place = pages.place_for_shared_info();
+        // SAFETY: nothing else uses that page, and `Pages` exists once.
+        let events = unsafe { Events::new(place, start.shared_info_mfn) }?;
+        Some(Self { pages, balloon, events, seed, page_table_mfn })
     }
 
     /// A stream of pseudo-random numbers for `purpose`, the same for the same seed.

@@ -6,8 +6,9 @@ use crate::xen::memory::set_mapping;
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-/// Pages in the arena, in this order: guard, target, guard, source, edge, behind the edge.
-const ARENA_PAGES: usize = 6;
+/// Pages in the arena, in this order: guard, target, guard, source, edge, behind the edge, and the
+/// place where the page that Xen shares with the guest is mapped.
+const ARENA_PAGES: usize = 7;
 
 struct Arena(UnsafeCell<[Page; ARENA_PAGES]>);
 
@@ -37,6 +38,7 @@ pub struct Pages {
     target: Place,
     source: Place,
     behind: Place,
+    shared: Place,
 }
 
 impl Pages {
@@ -56,9 +58,15 @@ impl Pages {
             target: place(1)?,
             source: place(3)?,
             behind: place(5)?,
+            shared: place(6)?,
         };
         pages.guards.iter().for_each(|guard| guard.fill(GUARD));
         Some(pages)
+    }
+
+    /// Where the page that Xen shares with the guest is to be mapped, in place of what is there.
+    pub fn place_for_shared_info(&self) -> *mut u8 {
+        self.shared.page.cast()
     }
 
     /// Machine frame of the page that puts are made from.

@@ -65,8 +65,7 @@ impl Balloon {
         self.room()
     }
 
-    /// The machine frame of the last frame given back before `set_room` forgot it: gives one more
-    /// frame back and says which it was, or `None` if Xen did not take it.
+    /// Gives one more frame back and says which machine frame it was; `None` if Xen did not take it.
     pub fn give_back_one(&mut self) -> Option<u64> {
         let mfn = self.mfn(self.held.checked_sub(1)?)?;
         let before = self.room();

@@ -15,6 +15,7 @@
 
 pub mod balloon;
 pub mod console;
+pub mod events;
 mod hypercall;
 pub mod memory;
 pub mod shutdown;

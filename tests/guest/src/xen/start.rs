@@ -14,6 +14,8 @@ pub struct Start {
     pub frames: &'static mut [u64],
     /// Guest frame of the top-level page table.
     pub page_table_pfn: u64,
+    /// Machine frame of the page that Xen shares with the guest.
+    pub shared_info_mfn: u64,
     /// First guest frame behind everything that the domain builder mapped.
     pub unmapped_from_pfn: u64,
 }
@@ -53,6 +55,7 @@ impl Start {
                 .unwrap_or_default(),
             frames,
             page_table_pfn,
+            shared_info_mfn: info.shared_info >> PAGE_SHIFT,
             unmapped_from_pfn: used.next_multiple_of(4 << 20 >> PAGE_SHIFT),
         }
     }

@@ -25,7 +25,10 @@ impl Model {
     fn evict_one(&mut self, evicted: &EvictedPage) -> Verdict {
         let page = (ObjectId(evicted.object), evicted.index);
         let slot = usize::from(evicted.pool_id);
-        let named = self.pools.iter().find(|(_, pool)| pool.owner() == (evicted.owner, slot));
+        // An owner that joined twice has two names for the pool.
+        let named = self.pools.iter().find(|(_, pool)| {
+            pool.owner == evicted.owner && pool.members.contains(&(evicted.owner, slot))
+        });
         let oldest = self.ages.first_key_value().map(|(_, &place)| place);
         match named {
             Some((&key, pool)) if pool.pages.contains_key(&page) => {
@@ -51,7 +54,9 @@ impl Model {
     /// Whether a put may say that there is no memory: the host refused some, and eviction went to
     /// its bound or found nothing more.
     pub(crate) fn is_out_of_memory(&self, seen: &Seen) -> bool {
-        let evicted_enough = seen.evicted.len() == EVICTED_PER_PUT_MAX || self.ages.is_empty();
+        // Pages that are dead already are taken without a report.
+        let evicted_enough =
+            seen.evicted.len() == EVICTED_PER_PUT_MAX || self.ages.is_empty() || !self.is_settled();
         (seen.refused(Fault::Frame) || seen.refused(Fault::Metadata)) && evicted_enough
     }
 

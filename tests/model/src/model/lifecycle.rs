@@ -154,9 +154,13 @@ impl Model {
                     self.inherit(key, grave);
                 }
             }
-            let left = self.graves.iter_mut();
-            left.filter(|(old, _)| matches!(old, Grave::Slot(other, _) if *other == domain))
-                .for_each(|(old, _)| *old = grave);
+            let graves = self.graves.iter_mut().map(|(grave, _)| grave);
+            for old in graves.chain(&mut self.unfinished) {
+                if matches!(old, Grave::Slot(other, _) if *other == domain) {
+                    *old = grave;
+                }
+            }
+            self.unfinished.push(grave);
         }
         if progress == Progress::Done {
             self.close(grave);
@@ -196,10 +200,21 @@ impl Model {
         self.clients.contains_key(&domain)
     }
 
-    /// Freezes or thaws one client; false: there is none.
-    pub fn set_frozen(&mut self, domain: DomainId, is_frozen: bool) -> bool {
+    /// Freezes or thaws one client; `was_known` is what the service said of it.
+    ///
+    /// # Errors
+    /// The service knows a client that is none, or the other way round.
+    pub fn set_frozen(&mut self, domain: DomainId, is_frozen: bool, was_known: bool) -> Verdict {
+        if self.dying.contains(&domain) && !self.is_settled() {
+            // Whether a half-destroyed domain is still a client is of no interest.
+            return Ok(());
+        }
         let client = self.clients.get_mut(&domain);
-        client.map(|client| client.is_frozen = is_frozen).is_some()
+        let is_known = client.map(|client| client.is_frozen = is_frozen).is_some();
+        if was_known == is_known {
+            return Ok(());
+        }
+        Err(format!("{domain:?} is a client: {was_known}, expected {is_known}"))
     }
 
     /// Freezes or thaws all clients that there are.
@@ -229,6 +244,7 @@ fn pool(owner: DomainId, slot: usize, is_persistent: bool, uuid: Option<Uuid>) -
     Pool {
         is_persistent,
         uuid,
+        owner,
         members: vec![(owner, slot)],
         pages: BTreeMap::new(),
         last_users: BTreeMap::new(),

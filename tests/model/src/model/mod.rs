@@ -59,7 +59,11 @@ impl Seen {
     pub(crate) fn expect_one_of(&self, allowed: &[i64]) -> Verdict {
         match self.answer() {
             Some(answer) if allowed.contains(&answer) => Ok(()),
-            answer => Err(format!("answer {answer:?}, allowed {allowed:?}")),
+            answer => Err(format!(
+                "answer {answer:?}, allowed {allowed:?}; {} evicted; {:?}",
+                self.evicted.len(),
+                self.refusals
+            )),
         }
     }
 }

@@ -54,7 +54,8 @@ pub(crate) struct Pool {
     pub(crate) is_persistent: bool,
     /// The name of a shared pool; `None`: private.
     pub(crate) uuid: Option<Uuid>,
-    /// Who uses the pool, by which slot, in the order of joining; the first is the owner.
+    pub(crate) owner: DomainId,
+    /// Who uses the pool, by which slot, in the order of joining.
     pub(crate) members: Vec<(DomainId, usize)>,
     pub(crate) pages: BTreeMap<PageKey, Stored>,
     /// Who put to or hit each object last.
@@ -62,10 +63,6 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    pub(crate) fn owner(&self) -> (DomainId, usize) {
-        self.members[0]
-    }
-
     pub(crate) fn nr_objects(&self) -> usize {
         let objects: BTreeSet<_> = self.pages.keys().map(|&(object, _)| object).collect();
         objects.len()
@@ -90,6 +87,8 @@ pub struct Model {
     pub(crate) ages: BTreeMap<u64, (PoolKey, PageKey)>,
     /// Pages that are dead and perhaps not freed yet, since a call is unfinished.
     pub(crate) graves: Vec<(Grave, PageKey)>,
+    /// The calls that are unfinished, whether or not they have anything left to free.
+    pub(crate) unfinished: Vec<Grave>,
     next_pool: PoolKey,
     next_stamp: u64,
 }
@@ -118,7 +117,7 @@ impl Model {
     }
 
     pub(crate) fn is_frozen(&self, key: PoolKey) -> bool {
-        let owner = self.pools[&key].owner().0;
+        let owner = self.pools[&key].owner;
         self.clients.get(&owner).is_some_and(|client| client.is_frozen)
     }
 
@@ -186,7 +185,7 @@ impl Model {
 
     /// Whether every call that was begun has been finished, so that the counts must agree.
     pub(crate) fn is_settled(&self) -> bool {
-        self.graves.is_empty()
+        self.unfinished.is_empty()
     }
 
     pub(crate) fn counts(&self) -> Counts {
@@ -206,7 +205,7 @@ impl Model {
     /// Persistent pages that `domain` has to pay for.
     pub(crate) fn nr_persistent_of(&self, domain: DomainId) -> usize {
         let pools = self.pools.values();
-        let own = pools.filter(|pool| pool.is_persistent && pool.owner().0 == domain);
+        let own = pools.filter(|pool| pool.is_persistent && pool.owner == domain);
         own.map(|pool| pool.pages.len()).sum()
     }
 }

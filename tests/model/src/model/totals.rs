@@ -20,7 +20,7 @@ impl Model {
         within("shared pools", totals.shared_pools, counts.shared_pools, slack)?;
         // An object whose pages lie in several shards may count in each.
         let nr_pages = counts.ephemeral_pages + counts.persistent_pages;
-        within("objects", totals.objects, counts.objects, nr_pages - counts.objects)?;
+        within("objects", totals.objects, counts.objects, slack.max(nr_pages - counts.objects))?;
         let nr_dead = self.graves.len();
         let (ephemeral, persistent) = (counts.ephemeral_pages, counts.persistent_pages);
         within("ephemeral pages", totals.ephemeral_pages, ephemeral, nr_dead)?;

@@ -58,28 +58,28 @@ fn sweep(kind: Fault, nr_frames: usize) -> u64 {
 
 #[test]
 fn r71_p52_every_frame_request_may_fail() {
-    assert!(sweep(Fault::Frame, 1000) >= 100);
+    assert!(sweep(Fault::Frame, 200) >= 100);
     assert!(sweep(Fault::Frame, 25) >= 100);
 }
 
 #[test]
 fn r71_p52_every_metadata_request_may_fail() {
-    assert!(sweep(Fault::Metadata, 1000) >= 10);
+    assert!(sweep(Fault::Metadata, 200) >= 10);
 }
 
 #[test]
 fn r71_p52_every_charge_may_fail() {
-    assert!(sweep(Fault::Charge, 1000) >= 24);
+    assert!(sweep(Fault::Charge, 200) >= 24);
 }
 
 #[test]
 fn r71_every_copy_in_may_fail() {
-    assert!(sweep(Fault::CopyIn, 1000) >= 100);
+    assert!(sweep(Fault::CopyIn, 200) >= 100);
 }
 
 #[test]
 fn r71_p39_every_copy_out_may_fail() {
-    assert!(sweep(Fault::CopyOut, 1000) >= 40);
+    assert!(sweep(Fault::CopyOut, 200) >= 40);
 }
 
 #[test]

@@ -237,6 +237,25 @@ fn r37_the_longest_joined_sharer_becomes_the_owner() {
 }
 
 #[test]
+fn r37_an_owner_that_joined_twice_stays_owner_until_it_has_left_by_both_ids() {
+    check(
+        "d1 allow 7          -> ok
+         d2 allow 7          -> ok
+         d1 new shared 7     -> 0
+         d2 new shared 7     -> 0
+         d1 new shared 7     -> 1
+         d1 put 0 1 1 A      -> 1
+         d1 freeze           -> ok
+         d1 destroy 0        -> 1
+         d2 put 0 2 1 B      -> -1000
+         d2 get 0 9 9        -> 0         # A is there, unused by d2
+         d1 destroy 1        -> 1
+         d2 put 0 2 1 B      -> 1
+         d2 get 0 1 1        -> 0",
+    );
+}
+
+#[test]
 fn r37_p9_a_hand_over_takes_along_that_pool_and_no_other() {
     let mut world = World::with_frames(30);
     check_in(
