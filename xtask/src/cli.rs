@@ -1,6 +1,5 @@
 //! The command line: what can be typed, and which module does it.
 
-use crate::check_object::ListUse;
 use crate::everything::{self, Extent};
 use crate::paths::Paths;
 use crate::results::Results;
@@ -71,13 +70,7 @@ enum Command {
         xen_src: Option<PathBuf>,
     },
     /// Examine the Rust object in Xen and the final image: what no emulator would show.
-    CheckObject {
-        #[command(flatten)]
-        xen: XenArguments,
-        /// Bring the list of panic entries up to date; new ones get no argument, and fail.
-        #[arg(long)]
-        write_list: bool,
-    },
+    CheckObject(XenArguments),
     /// Build the bare-metal test guest.
     BuildGuest,
     /// Remove what was built.
@@ -139,10 +132,9 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
             let count = check_abi::run(&paths, xen_src.as_deref())?;
             println!("{count} sizes, offsets and constants agree");
         }
-        Command::CheckObject { xen, write_list } => {
-            let image = xen::build::build(&paths, &xen.request())?;
-            let list_use = if write_list { ListUse::Write } else { ListUse::Compare };
-            check_object::run(&paths, &image, list_use, &mut results)?;
+        Command::CheckObject(which) => {
+            let image = xen::build::build(&paths, &which.request())?;
+            check_object::run(&paths, &image, &mut results)?;
             return finish(&results, None);
         }
         Command::BuildGuest => println!("test guest: {}", guest::build(&paths)?.display()),

@@ -1,6 +1,5 @@
 //! `test`: every check there is, in order of cost; one failure does not hide the next.
 
-use crate::check_object::ListUse;
 use crate::paths::Paths;
 use crate::results::{Outcome, Results};
 use crate::xen::build::{Request, build};
@@ -39,7 +38,7 @@ fn run_here(paths: &Paths, long: bool, results: &mut Results) {
     check(results, "check-abi", |_| check_abi::run(paths, None).map(drop));
     let release = Request::release();
     section(results, "check-object", |results| {
-        check_object::run(paths, &build(paths, &release)?, ListUse::Compare, results)
+        check_object::run(paths, &build(paths, &release)?, results)
     });
     section(results, "Xen with tmem off", |results| {
         let start = Instant::now();

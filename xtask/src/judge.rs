@@ -62,6 +62,9 @@ pub(crate) fn parse_line(line: &str) -> Option<Line<'_>> {
     Some(Line::Result(name, word, reason))
 }
 
+/// What is said of a case that the boot did not come to.
+pub(crate) const NOT_BEGUN: &str = "no verdict: it did not begin";
+
 /// Lines with which Xen tells of its own end.
 const LAST_WORDS: &[&str] =
     &["Panic on CPU", "Assertion '", "Xen BUG at", "FATAL TRAP", "Watchdog"];
@@ -120,7 +123,7 @@ impl Transcript {
             None if self.began.iter().any(|began| began == case) => {
                 Outcome::Failed("CRASH: it began and no verdict came".to_owned())
             }
-            None => Outcome::Failed("no verdict: it did not begin".to_owned()),
+            None => Outcome::Failed(NOT_BEGUN.to_owned()),
             Some(Verdict { word, reason }) => match word.as_str() {
                 "SUCCESS" => Outcome::Passed,
                 "SKIP" => Outcome::Skipped(reason.clone()),
@@ -181,7 +184,7 @@ mod tests {
     #[test]
     fn a_case_that_never_began_has_no_verdict() {
         let outcome = Transcript::read(GOOD).outcome("flush");
-        assert_eq!(outcome, Outcome::Failed("no verdict: it did not begin".into()));
+        assert_eq!(outcome, Outcome::Failed(NOT_BEGUN.into()));
     }
 
     #[test]

@@ -123,6 +123,7 @@ pub(crate) fn ensure(needs: &[Need], log: &Path) -> Result<()> {
     install(&missing, log)?;
     match needs.iter().find(|need| find(need).is_none()) {
         None => Ok(()),
+        Some(Need { sign: Sign::HypervisorRust, .. }) => crate::toolchain::find().map(|_| ()),
         Some(need) => bail!(
             "{} is still missing after its packages ({}) were installed; log: {}",
             need.name,
@@ -174,12 +175,13 @@ fn install(missing: &[Need], log: &Path) -> Result<()> {
             Program::new("apt-get").env("DEBIAN_FRONTEND", "noninteractive").log_more(log.into())
         };
         let install = || apt().args(["install", "-y", "--no-install-recommends"]).args(&packages);
-        // With a list of packages that is up to date the first try is enough.
-        if install().run().is_ok() {
-            return Ok(());
-        }
-        apt().arg("update").run()?;
-        install().run()
+        // A list that is out of date may name packages that are too old for us or gone. Without a
+        // network the list that is there may still do.
+        let updated = apt().arg("update").run();
+        install().run().map_err(|error| match updated {
+            Ok(()) => error,
+            Err(update) => error.context(format!("apt-get update failed too: {update:#}")),
+        })
     })
 }
 

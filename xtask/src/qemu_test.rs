@@ -2,7 +2,7 @@
 
 use crate::cases::{Plan, Round};
 use crate::guest;
-use crate::judge::Transcript;
+use crate::judge::{NOT_BEGUN, Transcript};
 use crate::paths::Paths;
 use crate::progress::step;
 use crate::qemu::{self, BootLog};
@@ -50,7 +50,8 @@ pub(crate) fn judge(
     let place = format!("serial log: {}", log.file.display());
     for case in &round.cases {
         let outcome = match transcript.outcome(case) {
-            Outcome::Failed(why) => Outcome::Failed(format!("{why}; {place}")),
+            // The boot's own entry says why.
+            Outcome::Failed(why) if why != NOT_BEGUN => Outcome::Failed(format!("{why}; {place}")),
             other => other,
         };
         let word = match &outcome {

@@ -58,19 +58,19 @@ impl Results {
         format!("{passed} passed, {failed} failed, {skipped} skipped")
     }
 
-    /// A paragraph for each check that did not pass.
+    /// A paragraph for each reason not to pass, with the checks that give it.
     pub(crate) fn complaints(&self) -> String {
         let mut text = String::new();
-        for entry in &self.entries {
-            match &entry.outcome {
-                Outcome::Passed => {}
-                Outcome::Failed(why) => {
-                    text.push_str(&format!("FAILED  {} {}: {why}\n", entry.suite, entry.name));
-                }
-                Outcome::Skipped(why) => {
-                    text.push_str(&format!("skipped {} {}: {why}\n", entry.suite, entry.name));
-                }
-            }
+        let is_same =
+            |one: &Entry, next: &Entry| one.suite == next.suite && one.outcome == next.outcome;
+        for group in self.entries.chunk_by(is_same) {
+            let (word, why) = match &group[0].outcome {
+                Outcome::Passed => continue,
+                Outcome::Failed(why) => ("FAILED ", why),
+                Outcome::Skipped(why) => ("skipped", why),
+            };
+            let names: Vec<&str> = group.iter().map(|entry| entry.name.as_str()).collect();
+            text.push_str(&format!("{word} {} {}: {why}\n", group[0].suite, names.join(", ")));
         }
         text
     }
@@ -157,6 +157,15 @@ mod tests {
     #[test]
     fn what_was_skipped_does_not_count_as_passed() {
         assert_eq!(three().summary(), "1 passed, 1 failed, 1 skipped");
+    }
+
+    #[test]
+    fn one_reason_of_many_checks_is_told_once() {
+        let mut results = Results::default();
+        for name in ["one", "two", "three"] {
+            results.add("boot", name, Outcome::Failed("it hangs".into()), Duration::ZERO);
+        }
+        assert_eq!(results.complaints(), "FAILED  boot one, two, three: it hangs\n");
     }
 
     #[test]

@@ -44,8 +44,13 @@ pub(crate) fn find() -> Result<Toolchain> {
         (active, "rust-src of the active toolchain"),
         (debian, "Debian's rustc, cargo and rust-src packages"),
     ];
+    let mut too_old = None;
     for ((cargo, rustc), origin) in built {
         if library_folder(rustc, "src/rust/library/core/src").is_some() {
+            if let Some(version) = minor_version(rustc).filter(|minor| *minor < OLDEST_MINOR) {
+                too_old = Some((origin, version));
+                continue;
+            }
             return Ok(Toolchain {
                 cargo: cargo.into(),
                 rustc: rustc.into(),
@@ -63,7 +68,27 @@ pub(crate) fn find() -> Result<Toolchain> {
             origin: "the target as installed in the active toolchain",
         });
     }
-    bail!("no Rust toolchain here has the source of its standard library or {TARGET} installed")
+    match too_old {
+        Some((origin, minor)) => bail!(
+            "{origin} are of Rust 1.{minor}, and 1.{OLDEST_MINOR} or newer is needed (on Debian \
+             bookworm: enable bookworm-security in apt's sources)"
+        ),
+        None => {
+            bail!("no Rust toolchain here has the source of its standard library or {TARGET}")
+        }
+    }
+}
+
+/// The version that the hypervisor's code generation flags need, and our own code.
+const OLDEST_MINOR: u32 = 95;
+
+/// The 95 of `rustc 1.95.0 (...)`.
+fn minor_version(rustc: &Path) -> Option<u32> {
+    parse_minor(&Program::new(rustc).arg("--version").text().ok()?)
+}
+
+fn parse_minor(version: &str) -> Option<u32> {
+    version.strip_prefix("rustc 1.")?.split('.').next()?.parse().ok()
 }
 
 impl Toolchain {
@@ -122,4 +147,15 @@ fn library_folder(rustc: &Path, below: &str) -> Option<PathBuf> {
     let sysroot = Program::new(rustc).args(["--print", "sysroot"]).text().ok()?;
     let folder = Path::new(sysroot.trim()).join("lib/rustlib").join(below);
     folder.is_dir().then_some(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_is_read_as_rustc_prints_it() {
+        assert_eq!(parse_minor("rustc 1.96.0 (abc 2026-05-01) (built from a tarball)"), Some(96));
+        assert_eq!(parse_minor("rustc 2.0.0"), None);
+    }
 }

@@ -140,9 +140,9 @@ impl<H: Host> Engine<H> {
         let shard = access.shard(name);
         let payer = access.payer();
         let mut stock = Stock::default();
-        let mut garbage = Garbage::<1>::new();
         let mut step = None;
         for round in 0..NEEDS_PER_PUT_MAX {
+            let mut garbage = Garbage::<1>::new();
             let mut state = shard.state.lock(&self.host);
             if !access.is_current() {
                 step = None;
@@ -159,23 +159,23 @@ impl<H: Host> Engine<H> {
             let done = state.put(&put, frame, || self.tick(), &mut stock, &mut garbage);
             shard.publish(&state);
             drop(state);
-            if let PutStep::Need(need) = done {
-                // The last round must come to an end, and a put that can't add can always end.
-                let is_last = round + 2 >= NEEDS_PER_PUT_MAX;
-                if is_last || !self.fetch(need, &mut stock, access, evictions_left) {
-                    may_add = false;
+            // The frame that takes the place of another takes over its charge too.
+            let frame_payer = if done == PutStep::Replaced { None } else { payer };
+            garbage.free_frames(&self.host, frame_payer);
+            garbage.free(&self.host, payer);
+            let need = match done {
+                PutStep::Need(need) => need,
+                done => {
+                    step = Some(done);
+                    break;
                 }
-            }
-            let is_done = !matches!(done, PutStep::Need(_));
-            step = Some(done);
-            if is_done {
-                break;
+            };
+            // The last round must come to an end, and a put that can't add can always end.
+            let is_last = round + 2 >= NEEDS_PER_PUT_MAX;
+            if is_last || !self.fetch(need, &mut stock, access, evictions_left) {
+                may_add = false;
             }
         }
-        // A replaced frame hands its charge to the new one.
-        let frame_payer = if step == Some(PutStep::Replaced) { None } else { payer };
-        garbage.free_frames(&self.host, frame_payer);
-        garbage.free(&self.host, payer);
         stock.discard(&self.host, payer);
         step
     }

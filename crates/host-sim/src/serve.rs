@@ -171,3 +171,54 @@ impl Domains for SimHost {
         self.find(domain).is_none_or(|domain| domain.is_dying())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::builder::DomainSpec;
+    use crate::content::Content;
+
+    #[test]
+    #[should_panic(expected = "take_frame is called with 1 engine locks held")]
+    fn r70_p30_a_host_call_with_a_lock_held_fails_the_test() {
+        let host = SimHost::builder().build();
+        host.lock_held(true);
+        let _frame = host.take_frame();
+    }
+
+    #[test]
+    #[should_panic(expected = "a lock is released that was not taken")]
+    fn p53_releasing_a_lock_that_is_not_held_fails_the_test() {
+        SimHost::builder().build().lock_held(false);
+    }
+
+    #[test]
+    fn a_hook_runs_in_the_middle_of_one_copy() {
+        let host = SimHost::builder().domain(DomainSpec::new(1)).build();
+        let (id, domain) = (DomainId(1), host.domain(DomainId(1)));
+        domain.fill(0, Content::Unique(1));
+        let frame = host.take_frame().expect("a frame");
+        let meanwhile = std::sync::Arc::clone(&domain);
+        host.on_next_copy(Direction::In, move || meanwhile.fill(0, Content::Unique(2)));
+        assert_eq!(host.copy_in(id, Gfn(0), frame.id()), Ok(()));
+        assert_eq!(Content::recognise(&host.frames.read(frame.id())), None, "half of each");
+        assert_eq!(host.copy_in(id, Gfn(0), frame.id()), Ok(()));
+        assert_eq!(host.copy_out(id, frame.id(), Gfn(1)), Ok(()));
+        assert_eq!(domain.content(1), Some(Content::Unique(2)));
+        host.give_frame(frame);
+        host.assert_nothing_leaked(0);
+    }
+
+    #[test]
+    fn metadata_may_share_the_frames_with_pages() {
+        let host = SimHost::builder().frames(2).metadata_in_frames().build();
+        let frame = host.take_frame().expect("a frame");
+        assert!(host.metadata_wanted() && !host.metadata_wanted());
+        assert_eq!(host.take_frame(), None);
+        host.give_room(frame);
+        assert!(host.metadata_wanted());
+        assert_eq!(host.refusals().of(Fault::Metadata), 1);
+        (0..2).for_each(|_| host.metadata_freed());
+        host.assert_nothing_leaked(0);
+    }
+}

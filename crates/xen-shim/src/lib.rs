@@ -10,7 +10,8 @@
 //! # Safety of the whole
 //! Xen is not preemptible: from entry to return a call stays on its CPU, and no interrupt handler
 //! calls in. Any call into Xen may come back in on the same CPU (an allocation that asks tmem for
-//! memory), so no reference to per-CPU state is exclusive and none is used across such a call.
+//! memory), so no reference to per-CPU state is exclusive, and none is used across such a call
+//! unless its CPU is gone.
 #![cfg_attr(target_os = "none", no_std)]
 
 extern crate alloc;

@@ -171,6 +171,10 @@ impl Script {
         let (kind, nth) = (self.rng.pick(&Fault::ALL), 1 + self.rng.below(3));
         match self.rng.below(4) {
             0 => self.world.host().fail_all(kind),
+            1 => {
+                self.world.host().fail_all(Fault::Frame);
+                self.world.host().fail_all(Fault::Spare);
+            }
             _ => self.world.host().fail_nth(kind, nth),
         }
     }

@@ -27,37 +27,18 @@ const STACK_BYTES_MAX: u64 = 2048;
 /// Name of these checks in the results.
 const SUITE: &str = "check-object";
 
-/// What to do with the committed list of panic entries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ListUse {
-    /// Compare with it.
-    Compare,
-    /// Bring its callers up to date first; what is new has no argument yet, which is a fault.
-    Write,
-}
-
 /// Examines an image and adds an entry for each kind of check.
 ///
 /// # Errors
 /// When a file can't be read. A fault that is found is an entry, not an error.
-pub(crate) fn run(
-    paths: &Paths,
-    image: &Image,
-    list_use: ListUse,
-    results: &mut Results,
-) -> Result<()> {
+pub(crate) fn run(paths: &Paths, image: &Image, results: &mut Results) -> Result<()> {
     let Some(object) = &image.object else {
         bail!("this Xen is built without tmem: there is no object in it");
     };
     let file = step("read the object that Xen links", || ObjectFile::read(&object.symbolic))?;
     let graph = Graph::new(&file);
+    let list = panics::read_list(&paths.root.join("crates/xen-shim/panics.toml"))?;
     let sites = panics::sites(&graph);
-    let list_file = paths.root.join("crates/xen-shim/panics.toml");
-    let mut list = panics::read_list(&list_file)?;
-    if list_use == ListUse::Write {
-        list = panics::updated(&sites, &list);
-        panics::write_list(&list_file, list.clone())?;
-    }
     let mut add = |name: &str, objections: Vec<String>| {
         let outcome = match objections.is_empty() {
             true => Outcome::Passed,
@@ -70,7 +51,8 @@ pub(crate) fn run(
     add("no forbidden register, branch or return", rules::instructions(&graph, &image.config));
     add("address-taken functions begin with endbr64", rules::landing_marks(&graph, &image.config));
     add("only the exported names, none too long", rules::names(object)?);
-    add("panic entries and traps are those of the list", panics::compare(&sites, &list));
+    let reasons = panics::reasons(&paths.root.join("crates/engine/src"))?;
+    add("panic entries and traps are those of the list", panics::compare(&sites, &list, &reasons));
     add("the stack stays below its bound", stack_objections(&graph, object)?);
     add("the final image is as Xen's linker wants it", rules::image(&image.syms())?);
     let places: usize = sites.values().map(Vec::len).sum();

@@ -5,43 +5,53 @@
 use super::graph::{Callee, Flow, Graph, flow};
 use super::object_file::{ObjectFile, Reference};
 use anyhow::{Context, Result};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// An entry of the committed list: one panic entry or trap, the callers that share an argument.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+/// An entry of the committed list.
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Listed {
-    /// The panic entry, demangled, or the trap's mnemonic.
+    /// The function that holds the call or the trap, demangled; or [`ANY_CALLER`].
+    caller: String,
+    /// The panic entry that it calls, demangled, or the trap's mnemonic.
     callee: String,
-    /// Why none of the calls can happen.
+    /// How many such places the caller has; for [`ANY_CALLER`], the engine's source.
+    #[serde(default = "one")]
+    count: usize,
+    /// The argument.
     why: String,
-    /// The functions that hold the calls, demangled; one with two such places stands here twice.
-    callers: Vec<String>,
 }
 
-#[derive(Debug, Default, Deserialize, Serialize)]
+/// For a callee that is itself one reason to panic, with one argument for whoever calls it. Which
+/// functions call it in the object is up to the compiler, so its calls are counted in the source.
+const ANY_CALLER: &str = "*";
+
+/// Where such reasons may be. Elsewhere a wildcard would hide what it should show.
+const REASONS: &str = "tmem_engine::broken::";
+
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct List {
     #[serde(default, rename = "entry")]
     entries: Vec<Listed>,
 }
 
-/// What stands at the top of the list.
-const HEADER: &str = "\
-# Every call into the panic machinery and every trap instruction in the object that Xen links, with
-# the argument why it can't run. `cargo xtask check-object` compares; a place that is not listed
-# fails, and so does a listed one that is gone. `cargo xtask check-object --write-list` brings
-# callers up to date and leaves the new ones without an argument, which fails until one is written.
+impl Listed {
+    fn covers(&self, caller: &str, callee: &str) -> bool {
+        let is_caller =
+            self.caller == caller || self.caller == ANY_CALLER && callee.starts_with(REASONS);
+        is_caller && self.callee == callee
+    }
+}
 
-";
+fn one() -> usize {
+    1
+}
 
 /// A caller and what it runs into.
 type Site = (String, String);
-
-/// Every site, with its places in the source as far as they are known.
-pub(crate) type Sites = BTreeMap<Site, Vec<String>>;
 
 /// Reads the committed list; none is an empty one.
 ///
@@ -57,9 +67,9 @@ pub(crate) fn read_list(file: &Path) -> Result<Vec<Listed>> {
     Ok(list.entries)
 }
 
-/// Finds every site.
-pub(crate) fn sites(graph: &Graph<'_>) -> Sites {
-    let mut sites = Sites::new();
+/// Finds every site, with the places in the source where they are known.
+pub(crate) fn sites(graph: &Graph<'_>) -> BTreeMap<Site, Vec<String>> {
+    let mut sites: BTreeMap<Site, Vec<String>> = BTreeMap::new();
     for (number, function) in graph.object.functions.iter().enumerate() {
         let flows: Vec<Flow> =
             function.instructions.iter().map(|instruction| flow(instruction, number)).collect();
@@ -101,70 +111,78 @@ fn callee_name(object: &ObjectFile, callee: &Callee) -> String {
 }
 
 /// Differences between what was found and what is listed; each one a paragraph.
-pub(crate) fn compare(sites: &Sites, list: &[Listed]) -> Vec<String> {
+pub(crate) fn compare(
+    sites: &BTreeMap<Site, Vec<String>>,
+    list: &[Listed],
+    reasons: &BTreeMap<String, usize>,
+) -> Vec<String> {
     let mut objections = Vec::new();
     for ((caller, callee), places) in sites {
-        let listed = count_listed(list, caller, callee);
-        if listed != places.len() {
-            objections.push(format!(
-                "{caller} runs into {callee} at {} places, {listed} are listed: {}",
+        let listed = list.iter().find(|entry| entry.covers(caller, callee));
+        match listed {
+            Some(entry) if entry.caller == ANY_CALLER || entry.count == places.len() => {}
+            Some(entry) => objections.push(format!(
+                "{caller} calls {callee} {} times, the list says {}: {}",
                 places.len(),
+                entry.count,
                 places.join(", ")
-            ));
+            )),
+            None => objections.push(format!(
+                "not in the list ({}):\n[[entry]]\ncaller = {caller:?}\ncallee = {callee:?}\n{}why = \"\"",
+                places.join(", "),
+                if places.len() > 1 { format!("count = {}\n", places.len()) } else { String::new() },
+            )),
         }
     }
     for entry in list {
-        for caller in &entry.callers {
-            if !sites.contains_key(&(caller.clone(), entry.callee.clone())) {
-                objections.push(format!("stale: {caller} does not run into {}", entry.callee));
+        if !sites.keys().any(|(caller, callee)| entry.covers(caller, callee)) {
+            objections.push(format!("stale: {} does not call {}", entry.caller, entry.callee));
+        }
+        if entry.caller == ANY_CALLER {
+            let uses = reasons.get(&entry.callee).copied().unwrap_or(0);
+            if uses != entry.count {
+                objections.push(format!(
+                    "{} is called at {uses} places of the engine's source, the argument in the \
+                     list is for {}",
+                    entry.callee, entry.count
+                ));
             }
         }
         if entry.why.trim().is_empty() {
-            objections.push(format!("no argument: {}", entry.callee));
+            objections.push(format!("no argument: {} -> {}", entry.caller, entry.callee));
         }
     }
     objections
 }
 
-fn count_listed(list: &[Listed], caller: &str, callee: &str) -> usize {
-    let entries = list.iter().filter(|entry| entry.callee == callee);
-    entries.flat_map(|entry| &entry.callers).filter(|listed| *listed == caller).count()
-}
-
-/// The list brought up to date: stale callers gone, new ones in entries without an argument.
-pub(crate) fn updated(sites: &Sites, list: &[Listed]) -> Vec<Listed> {
-    let mut left: BTreeMap<Site, usize> =
-        sites.iter().map(|(site, places)| (site.clone(), places.len())).collect();
-    let mut entries = list.to_vec();
-    for entry in &mut entries {
-        entry.callers.retain(|caller| {
-            let count = left.get_mut(&(caller.clone(), entry.callee.clone()));
-            count.is_some_and(|count| {
-                let is_there = *count > 0;
-                *count = count.saturating_sub(1);
-                is_there
-            })
-        });
-    }
-    entries.retain(|entry| !entry.callers.is_empty());
-    let mut new: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for ((caller, callee), count) in left {
-        new.entry(callee).or_default().extend(std::iter::repeat_n(caller, count));
-    }
-    new.retain(|_, callers| !callers.is_empty());
-    let new = new.into_iter();
-    entries.extend(new.map(|(callee, callers)| Listed { callee, why: String::new(), callers }));
-    entries
-}
-
-/// Writes the list.
+/// Counts the calls of each of the engine's reasons in its source.
 ///
 /// # Errors
-/// When the file can't be written.
-pub(crate) fn write_list(file: &Path, entries: Vec<Listed>) -> Result<()> {
-    let text = toml::to_string_pretty(&List { entries })?;
-    std::fs::write(file, format!("{HEADER}{text}"))
-        .with_context(|| format!("cannot write {}", file.display()))
+/// When the source can't be read.
+pub(crate) fn reasons(engine: &Path) -> Result<BTreeMap<String, usize>> {
+    let mut counts = BTreeMap::new();
+    let mut folders = vec![engine.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(&path)
+                    .with_context(|| format!("cannot read {}", path.display()))?;
+                count_reasons(&text, &mut counts);
+            }
+        }
+    }
+    Ok(counts)
+}
+
+fn count_reasons(text: &str, counts: &mut BTreeMap<String, usize>) {
+    for rest in text.split("broken::").skip(1) {
+        if let Some((name, _)) = rest.split_once("()") {
+            *counts.entry(format!("{REASONS}{name}")).or_default() += 1;
+        }
+    }
 }
 
 /// How many instructions before a call its location argument is looked for.
@@ -202,8 +220,8 @@ fn location_at(object: &ObjectFile, section: usize, offset: u64) -> Option<Strin
 mod tests {
     use super::*;
 
-    fn sites() -> Sites {
-        Sites::from([
+    fn sites() -> BTreeMap<Site, Vec<String>> {
+        BTreeMap::from([
             (("put".to_owned(), "panic".to_owned()), vec!["a.rs:1".to_owned()]),
             (("get".to_owned(), "ud2".to_owned()), vec!["x".to_owned(), "y".to_owned()]),
         ])
@@ -215,10 +233,18 @@ mod tests {
         let sites = BTreeMap::from([(("put".to_owned(), reason.to_owned()), vec![String::new()])]);
         let covering =
             list(&format!("[[entry]]\ncaller = \"*\"\ncallee = {reason:?}\nwhy = \"no\""));
-        assert_eq!(compare(&sites, &covering), Vec::<String>::new());
+        let uses = |text: &str| {
+            let mut counts = BTreeMap::new();
+            count_reasons(text, &mut counts);
+            counts
+        };
+        let one = uses("x => broken::not_indexed(),");
+        assert_eq!(compare(&sites, &covering, &one), Vec::<String>::new());
+        let two = uses("broken::not_indexed(); broken::not_indexed()");
+        assert_eq!(compare(&sites, &covering, &two).len(), 1);
         let hiding = list("[[entry]]\ncaller = \"*\"\ncallee = \"panic\"\nwhy = \"no\"");
         let sites = BTreeMap::from([(("put".to_owned(), "panic".to_owned()), vec![String::new()])]);
-        assert_eq!(compare(&sites, &hiding).len(), 2);
+        assert_eq!(compare(&sites, &hiding, &BTreeMap::new()).len(), 2);
     }
 
     fn list(text: &str) -> Vec<Listed> {
@@ -227,40 +253,31 @@ mod tests {
     }
 
     const COMPLETE: &str = "
-        [[entry]]\ncallee = \"panic\"\nwhy = \"checked above\"\ncallers = [\"put\"]
-        [[entry]]\ncallee = \"ud2\"\nwhy = \"no such state\"\ncallers = [\"get\", \"get\"]
+        [[entry]]\ncaller = \"put\"\ncallee = \"panic\"\nwhy = \"checked above\"
+        [[entry]]\ncaller = \"get\"\ncallee = \"ud2\"\ncount = 2\nwhy = \"no such state\"
     ";
 
     #[test]
     fn a_complete_list_has_no_objection() {
-        assert_eq!(compare(&sites(), &list(COMPLETE)), Vec::<String>::new());
+        assert_eq!(compare(&sites(), &list(COMPLETE), &BTreeMap::new()), Vec::<String>::new());
     }
 
     #[test]
-    fn an_unlisted_place_is_an_objection_also_beside_a_listed_one() {
-        assert_eq!(compare(&sites(), &[]).len(), 2);
-        let one_less = COMPLETE.replace("[\"get\", \"get\"]", "[\"get\"]");
-        let objections = compare(&sites(), &list(&one_less));
-        assert!(objections[0].contains("at 2 places, 1 are listed: x, y"), "{objections:?}");
+    fn an_unlisted_entry_is_shown_as_it_would_be_written() {
+        let objections = compare(&sites(), &[], &BTreeMap::new());
+        assert_eq!(objections.len(), 2);
+        assert!(
+            objections[1].contains("caller = \"put\"\ncallee = \"panic\"\nwhy"),
+            "{objections:?}"
+        );
     }
 
     #[test]
-    fn stale_callers_and_missing_arguments_are_objections() {
-        let text = COMPLETE.replace("[\"put\"]", "[\"put\", \"flush\"]");
-        let objections = compare(&sites(), &list(&text.replace("checked above", " ")));
-        assert_eq!(objections.len(), 2, "{objections:?}");
-        assert!(objections[0].contains("stale: flush"), "{objections:?}");
-    }
-
-    #[test]
-    fn an_updated_list_keeps_arguments_and_gives_none_to_what_is_new() {
-        let old = "[[entry]]\ncallee = \"panic\"\nwhy = \"x\"\ncallers = [\"put\", \"gone\"]\n";
-        let new = updated(&sites(), &list(old));
-        let text: Vec<String> = new
-            .iter()
-            .map(|entry| format!("{} {:?} {:?}", entry.callee, entry.why, entry.callers))
-            .collect();
-        assert_eq!(text, ["panic \"x\" [\"put\"]", "ud2 \"\" [\"get\", \"get\"]"]);
-        assert_eq!(compare(&sites(), &new), ["no argument: ud2"]);
+    fn stale_entries_wrong_counts_and_missing_arguments_are_objections() {
+        let more =
+            format!("{COMPLETE}[[entry]]\ncaller = \"flush\"\ncallee = \"panic\"\nwhy = \" \"");
+        let objections =
+            compare(&sites(), &list(&more.replace("count = 2", "count = 3")), &BTreeMap::new());
+        assert_eq!(objections.len(), 3, "{objections:?}");
     }
 }

@@ -13,10 +13,12 @@ use tmem_service::{DomainId, Progress};
 /// More than the CPUs of a small test machine would only wait for each other's tickets.
 const THREADS: u32 = 2;
 
-/// Rounds of a test: `nr`, times the environment's `TMEM_LONG` for a long run.
+/// Rounds of a test: `nr`, times the environment's `TMEM_LONG` for a long run. Never more than a
+/// page's content has room to count.
 fn rounds(nr: u32) -> u32 {
     let factor = std::env::var("TMEM_LONG").ok();
-    nr * factor.map_or(1, |factor| factor.parse().expect("TMEM_LONG holds a number"))
+    let factor = factor.map_or(1, |factor| factor.parse().expect("TMEM_LONG holds a number"));
+    nr.saturating_mul(factor).min(1 << VERSION_BITS)
 }
 
 fn world(nr_frames: usize) -> World {
@@ -44,6 +46,16 @@ fn on_all_cpus(world: &World, domain_of: fn(u32) -> u16, work: impl Fn(u32, Gues
     world.service().audit().expect("the books are right");
 }
 
+/// Runs its closure when it goes, also when its thread panics: others that wait for this one are
+/// told in any case, and the test fails instead of hanging.
+struct Finally<F: Fn()>(F);
+
+impl<F: Fn()> Drop for Finally<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
 fn all_in_domain_1(_: u32) -> u16 {
     1
 }
@@ -52,14 +64,17 @@ fn one_domain_each(cpu: u32) -> u16 {
     1 + u16::try_from(cpu).unwrap_or(0)
 }
 
+/// Bits of a content's number that tell the version; the index is above them.
+const VERSION_BITS: u32 = 16;
+
 /// The content of version `version` of page `index`.
 fn versioned(index: u32, version: u32) -> Content {
-    Content::Unique(index << 16 | version)
+    Content::Unique(index << VERSION_BITS | version)
 }
 
 fn index_of(content: Content) -> u32 {
     match content {
-        Content::Unique(number) => number >> 16,
+        Content::Unique(number) => number >> VERSION_BITS,
         Content::Same(_) => u32::MAX,
     }
 }
@@ -167,13 +182,13 @@ fn p2_a_pool_made_and_destroyed_while_others_use_its_id() {
     let is_over = AtomicBool::new(false);
     on_all_cpus(&world, all_in_domain_1, |cpu, guest| {
         if cpu == 0 {
+            let _over = Finally(|| is_over.store(true, Ordering::Relaxed));
             for round in 0..rounds(100) {
                 let kind = [flags::EPHEMERAL, flags::PERSISTENT][round as usize % 2];
                 assert_eq!(guest.new_pool(kind, 0), 0);
                 guest.put(at(0, 1, 1), versioned(1, 1));
                 assert_eq!(guest.destroy(0), 1);
             }
-            is_over.store(true, Ordering::Relaxed);
         }
         let mut version = 0;
         while !is_over.load(Ordering::Relaxed) {
@@ -277,11 +292,11 @@ fn r19_what_one_cpu_was_told_is_stored_another_finds() {
     on_all_cpus(&world, all_in_domain_1, |cpu, guest| {
         let handle: Handle = at(0, 1, 1);
         if cpu == 0 {
+            let _over = Finally(|| latest.store(u32::MAX, Ordering::Release));
             for version in 1..rounds(300) {
                 assert_eq!(guest.put(handle, versioned(1, version)), 1);
                 latest.store(version, Ordering::Release);
             }
-            latest.store(u32::MAX, Ordering::Release);
             return;
         }
         loop {
@@ -291,7 +306,9 @@ fn r19_what_one_cpu_was_told_is_stored_another_finds() {
             }
             let (answer, content) = guest.get(handle);
             match content {
-                Some(Content::Unique(number)) => assert!(number & 0xffff >= known, "a stale page"),
+                Some(Content::Unique(number)) => {
+                    assert!(number % (1 << VERSION_BITS) >= known, "a stale page")
+                }
                 _ => assert!(known == 0, "answer {answer} after version {known} was stored"),
             }
         }
