@@ -105,6 +105,7 @@ impl<H: Host> Engine<H> {
     }
 
     /// The pool with the oldest page, with its true stamp; `None` when no pool has a page.
+    #[inline(never)]
     fn oldest_pool(&self) -> Option<Bound> {
         let mut queue = self.queue.lock(&self.host);
         let now = self.clock.load(Relaxed);
@@ -132,6 +133,7 @@ impl<H: Host> Engine<H> {
     }
 
     /// Takes a pool out of the queue, if it is at the top with this pool's number.
+    #[inline(never)]
     fn unqueue(&self, bound: Bound, pool: &Pool) {
         let mut queue = self.queue.lock(&self.host);
         if let Some(top) = queue.heap.peek_mut()

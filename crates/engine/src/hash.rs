@@ -34,9 +34,21 @@ const fn fold(a: u64, b: u64) -> u64 {
     low ^ high
 }
 
+/// The `nth` word that splitmix64 gives from `seed`.
+const fn stir(seed: u64, nth: u64) -> u64 {
+    let mut word = seed.wrapping_add(nth.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    word ^ (word >> 31)
+}
+
 impl HashKey {
+    /// A key from four words. Each is stirred, for a small multiplier would leave the upper bits of
+    /// the hash empty, and the index lives on them: a poor source of randomness costs secrecy, not
+    /// function.
     pub(crate) const fn new(key: [u64; 4]) -> Self {
-        Self(key)
+        let [k0, k1, k2, k3] = key;
+        Self([stir(k0, 1), stir(k1, 2), stir(k2, 3), stir(k3, 4)])
     }
 
     /// Hashes an object id.
@@ -76,6 +88,20 @@ mod tests {
                 oid[word] = 1 << bit;
                 assert_ne!(key.object(oid), base);
             }
+        }
+    }
+
+    #[test]
+    fn a_poor_key_still_spreads_objects_over_the_index() {
+        let key = HashKey::new([0; 4]);
+        for word in 0..3 {
+            let mut prefixes = [0; 64];
+            for number in 0..6400 {
+                let mut oid = [5; 3];
+                oid[word] = number;
+                prefixes[(key.object(oid).0 >> 40) as usize % 64] += 1;
+            }
+            assert!(prefixes.iter().all(|&n| (50..=160).contains(&n)), "{prefixes:?}");
         }
     }
 

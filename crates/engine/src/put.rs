@@ -129,6 +129,7 @@ impl<H: Host> Engine<H> {
 
     /// Puts the filled frame under its name, fetching metadata as it is asked for. `None`: the pool
     /// went away.
+    #[inline(never)]
     fn publish(
         &self,
         access: &Access<'_>,

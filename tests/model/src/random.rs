@@ -43,7 +43,9 @@ pub struct Plan {
 pub fn run_random(plan: Plan) {
     println!("TMEM_SEED={} TMEM_STEPS={}", plan.seed, plan.nr_steps);
     let mut rng = Rng::new(plan.seed);
-    let world = World::new(host(&mut rng));
+    let builder = host(&mut rng);
+    let hash_key = core::array::from_fn(|_| rng.bits());
+    let world = World::with_hash_key(builder, hash_key);
     let mut script = Script { world, rng, nr_puts: 0 };
     for domain in 1..=DOMAINS {
         script.furnish(domain);

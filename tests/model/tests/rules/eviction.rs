@@ -246,3 +246,19 @@ fn p61_one_object_can_be_filled_to_twice_the_memory() {
     assert_eq!(world.audit().pages, 300);
     assert_eq!(present(&mut world, 1, 0..600), Vec::from_iter(300..600));
 }
+
+#[test]
+fn p53_eviction_from_every_kind_of_pool_leaves_no_lock_held() {
+    // `World` looks after every call whether a lock is held.
+    let mut world = World::with_frames(6);
+    assert!(world.set_auth(1, Uuid([7, 0]), true));
+    for (pool, kind) in (0..).zip([flags::EPHEMERAL, flags::SHARED, flags::PERSISTENT]) {
+        world.new_pool(1, kind, 7);
+        for index in 0..4 {
+            world.put(1, at(pool, 1, index), Content::Unique(index));
+        }
+        assert_eq!(SimHost::nr_locks_held(), 0);
+    }
+    let totals = world.audit();
+    assert_eq!((totals.ephemeral_pages, totals.persistent_pages), (2, 4));
+}

@@ -261,3 +261,22 @@ fn p58_domains_come_and_go_a_thousand_times() {
     let totals = world.audit();
     assert_eq!((totals.clients, totals.pools, totals.pages), (1, 1, 1));
 }
+
+#[test]
+fn p21_clients_and_pools_that_come_and_go_reuse_their_records() {
+    let mut world = World::roomy();
+    let mut after_the_first = None;
+    for _ in 0..200 {
+        for id in 0..16 {
+            assert_eq!(world.new_pool(1, flags::EPHEMERAL, 0), id);
+        }
+        world.put(1, at(7, 1, 1), Content::Unique(1));
+        for pool in 0..8 {
+            assert_eq!(world.destroy(1, pool), 1);
+        }
+        world.destroy_domain(1);
+        world.create_domain(DomainSpec::new(1));
+        let nr_metadata = world.host().nr_metadata();
+        assert_eq!(nr_metadata, *after_the_first.get_or_insert(nr_metadata));
+    }
+}

@@ -5,10 +5,12 @@
 //! leaks; see `World`.
 
 mod accounting;
+mod bad_frames;
 mod data;
 mod eviction;
 mod faults;
 mod flush;
+mod leaving;
 mod lifecycle;
 mod pools;
 mod races;

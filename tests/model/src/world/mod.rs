@@ -3,16 +3,18 @@
 //!
 //! At the end of its life a world destroys all domains and checks that nothing has leaked.
 
+mod toolstack;
+mod trace;
+
 use crate::SimService;
 use crate::answer;
 use crate::guest::{Guest, one_slice};
 use crate::model::{FREED_PER_SLICE_MAX, Model, Seen, Verdict};
-use core::fmt;
 use hypercall_abi::{Handle, NewPool, OP_BYTES_64, ObjectId, Op, Uuid};
-use std::collections::VecDeque;
 use std::sync::Arc;
-use tmem_host_sim::{Builder, Content, DomainSpec, Fault, GfnKind, SimHost};
-use tmem_service::{Clients, DomainId, Outcome, Progress, Service, Totals};
+use tmem_host_sim::{Builder, Content, Fault, GfnKind, SimHost};
+use tmem_service::{Clients, DomainId, Outcome, Service, Totals};
+use trace::{Step, Trace};
 
 /// The frame that a test's guest puts from.
 pub const SOURCE_GFN: u64 = 0;
@@ -23,23 +25,18 @@ pub const READ_ONLY_GFN: u64 = 2;
 /// A frame that cannot be used at all.
 pub const BAD_GFN: u64 = 3;
 
+/// Any key will do that looks random: digits of pi.
+const HASH_KEY: [u64; 4] =
+    [0x243f_6a88_85a3_08d3, 0x1319_8a2e_0370_7344, 0xa409_3822_299f_31d0, 0x082e_fa98_ec4e_6c89];
+
 /// What the target of a get holds before: a miss must leave it so.
 const UNTOUCHED: Content = Content::Same(0xee);
-/// Calls that a failure prints.
-const TRACE_LEN: usize = 40;
-
-/// A step that the trace of a failure shows.
-enum Step {
-    Call(DomainId, Op, Content, Outcome),
-    /// Anything else, in words.
-    Other(String),
-}
 
 /// See the module's head.
 pub struct World {
     service: Arc<SimService>,
     model: Model,
-    trace: VecDeque<Step>,
+    trace: Trace,
     /// Frames of metadata that the service keeps with no client.
     nr_metadata_idle: u64,
 }
@@ -50,14 +47,22 @@ impl World {
     /// # Panics
     /// If the service does not start.
     pub fn new(builder: Builder) -> Self {
+        Self::with_hash_key(builder, HASH_KEY)
+    }
+
+    /// A world whose service hashes with `hash_key`.
+    ///
+    /// # Panics
+    /// If the service does not start.
+    pub fn with_hash_key(builder: Builder, hash_key: [u64; 4]) -> Self {
         let host = builder.build();
         for id in host.domain_ids() {
             Self::prepare(&host, id);
         }
-        let service = Service::new(host, [1, 2, 3, 4]).ok().expect("the service starts");
+        let service = Service::new(host, hash_key).expect("the service starts");
         let nr_metadata_idle = service.platform().nr_metadata();
         let service = Arc::new(service);
-        Self { service, model: Model::default(), trace: VecDeque::new(), nr_metadata_idle }
+        Self { service, model: Model::default(), trace: Trace::default(), nr_metadata_idle }
     }
 
     /// A world of the domains 1 to 4 without limits, on 1000 frames.
@@ -168,7 +173,7 @@ impl World {
         if let Op::GetPage { cmfn, .. } = op {
             seen.content = self.host().domain(caller).content(cmfn);
         }
-        self.note(Step::Call(caller, op, content, seen.outcome));
+        self.trace.note(Step::Call(caller, op, content, seen.outcome));
         let verdict = self.note_caller(caller, &seen);
         let verdict = verdict.and_then(|()| self.judge(caller, op, content, before, &seen));
         self.require(verdict);
@@ -231,7 +236,7 @@ impl World {
         block[4..8].copy_from_slice(&pool_id.to_le_bytes());
         let (service, caller) = (Arc::clone(&self.service), DomainId(domain));
         let seen = self.watch(|| service.op(caller, &block));
-        self.note(Step::Other(format!(
+        self.trace.note(Step::Other(format!(
             "d{domain} command {command} on {pool_id:#x} -> {:?}",
             seen.outcome
         )));
@@ -240,75 +245,6 @@ impl World {
         let verdict = verdict.and_then(|()| self.model.command(caller, command, pool_id, &seen));
         self.require(verdict);
         seen.answer().expect("the model has judged that there is one")
-    }
-
-    /// Freezes or thaws one domain; false: it is no client.
-    pub fn set_frozen(&mut self, domain: u16, is_frozen: bool) -> bool {
-        let known = self.service.set_frozen(Clients::One(DomainId(domain)), is_frozen).is_ok();
-        self.note(Step::Other(format!("d{domain} frozen: {is_frozen} -> {known}")));
-        let verdict = self.model.set_frozen(DomainId(domain), is_frozen, known);
-        self.require(verdict);
-        known
-    }
-
-    /// Freezes or thaws all clients.
-    pub fn set_all_frozen(&mut self, is_frozen: bool) {
-        let done = self.service.set_frozen(Clients::All, is_frozen).is_ok();
-        self.note(Step::Other(format!("all frozen: {is_frozen} -> {done}")));
-        self.model.set_all_frozen(is_frozen);
-        self.require(agree("set_frozen of all", done, true));
-    }
-
-    /// Allows or forbids a domain the sharing of a pool; false: refused.
-    pub fn set_auth(&mut self, domain: u16, uuid: Uuid, is_allowed: bool) -> bool {
-        let refused_before = self.host().refusals();
-        let done = self.service.set_auth(DomainId(domain), uuid, is_allowed).is_ok();
-        self.note(Step::Other(format!("d{domain} auth {uuid:?}: {is_allowed} -> {done}")));
-        let refused = self.host().refusals().since(&refused_before);
-        if !done && refused.of(Fault::Metadata) > 0 {
-            return false;
-        }
-        let expected = self.model.set_auth(DomainId(domain), uuid, is_allowed);
-        self.require(agree("set_auth", done, expected));
-        done
-    }
-
-    /// The host begins to destroy a domain.
-    pub fn kill(&mut self, domain: u16) {
-        self.note(Step::Other(format!("d{domain} dies")));
-        self.host().kill_domain(DomainId(domain));
-        self.model.kill(DomainId(domain));
-    }
-
-    /// One slice of a dying domain's destruction.
-    pub fn destroy_domain_slice(&mut self, domain: u16) -> Progress {
-        let frames_before = self.host().nr_frames_out();
-        let progress = self.service.destroy_domain(DomainId(domain));
-        self.note(Step::Other(format!("d{domain} destroyed: {progress:?}")));
-        let nr_freed = frames_before.saturating_sub(self.host().nr_frames_out());
-        assert!(nr_freed <= FREED_PER_SLICE_MAX, "one slice freed {nr_freed} frames");
-        self.model.destroy_domain(DomainId(domain), progress);
-        progress
-    }
-
-    /// A domain dies and is destroyed to the end; returns the slices that it took.
-    pub fn destroy_domain(&mut self, domain: u16) -> usize {
-        self.kill(domain);
-        let mut nr_slices = 1;
-        while self.destroy_domain_slice(domain) == Progress::More {
-            nr_slices += 1;
-        }
-        let known = self.service.set_frozen(Clients::One(DomainId(domain)), false).is_ok();
-        self.require(agree("a destroyed domain's being a client", known, false));
-        nr_slices
-    }
-
-    /// A new domain gets the number of one that was destroyed.
-    pub fn create_domain(&mut self, spec: DomainSpec) {
-        self.note(Step::Other(format!("d{} is made anew", spec.id)));
-        self.host().create_domain(spec);
-        Self::prepare(self.host(), DomainId(spec.id));
-        self.model.create_domain(DomainId(spec.id));
     }
 
     /// Has the service check itself, and compares its totals with the model's.
@@ -335,29 +271,9 @@ impl World {
         }
     }
 
-    fn note(&mut self, step: Step) {
-        if self.trace.len() == TRACE_LEN {
-            self.trace.pop_front();
-        }
-        self.trace.push_back(step);
-    }
-
     #[expect(clippy::panic, reason = "this is how a test fails")]
     fn fail(&self, complaint: &str) -> ! {
-        let trace: Vec<_> = self.trace.iter().map(ToString::to_string).collect();
-        panic!("{complaint}\nafter\n  {}", trace.join("\n  "));
-    }
-}
-
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Call(domain, op @ Op::PutPage { .. }, content, outcome) => {
-                write!(f, "{domain:?} {op:x?} of {content:?} -> {outcome:?}")
-            }
-            Self::Call(domain, op, _, outcome) => write!(f, "{domain:?} {op:x?} -> {outcome:?}"),
-            Self::Other(words) => f.write_str(words),
-        }
+        panic!("{complaint}\nafter{}", self.trace);
     }
 }
 
