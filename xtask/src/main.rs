@@ -25,6 +25,7 @@ mod qemu;
 mod qemu_run;
 mod qemu_test;
 mod results;
+mod running;
 mod shim;
 mod toolchain;
 mod xen;
@@ -34,7 +35,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let arguments = cli::Arguments::parse();
-    match process::end_children_on_interrupt().and_then(|()| cli::run(arguments)) {
+    match running::end_children_on_interrupt().and_then(|()| cli::run(arguments)) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");

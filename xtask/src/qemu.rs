@@ -5,7 +5,7 @@
 use crate::cases::Round;
 use crate::machine::{QEMU_NEED, ensure};
 use crate::paths::{Paths, make_folder};
-use crate::process::Running;
+use crate::running::Running;
 use crate::xen::tree::copy_if_different;
 use anyhow::{Context, Result, anyhow};
 use std::ffi::OsString;
