@@ -1,5 +1,6 @@
 //! `test`: every check there is, in order of cost; one failure does not hide the next.
 
+use crate::machine::{boot_needs, ensure};
 use crate::paths::Paths;
 use crate::results::{Outcome, Results};
 use crate::xen::build::{Request, build};
@@ -32,10 +33,13 @@ pub(crate) fn run(paths: &Paths, extent: Extent) -> Result<Results> {
 }
 
 fn run_here(paths: &Paths, long: bool, results: &mut Results) {
-    check(results, "formatting", |_| host_tests::formatting(paths));
-    check(results, "lints", |_| host_tests::lints(paths));
+    check(results, "the machine has what is needed", || {
+        ensure(&boot_needs(), &paths.log("install")?)
+    });
+    check(results, "formatting", || host_tests::formatting(paths));
+    check(results, "lints", || host_tests::lints(paths));
     section(results, "host tests", |results| host_tests::tests(paths, long, results));
-    check(results, "check-abi", |_| check_abi::run(paths, None).map(drop));
+    check(results, "check-abi", || check_abi::run(paths, None).map(drop));
     let release = Request::release();
     section(results, "check-object", |results| {
         check_object::run(paths, &build(paths, &release)?, results)
@@ -57,9 +61,9 @@ fn run_here(paths: &Paths, long: bool, results: &mut Results) {
 }
 
 /// Runs one check that is an entry by itself.
-fn check(results: &mut Results, name: &str, work: impl FnOnce(&mut Results) -> Result<()>) {
+fn check(results: &mut Results, name: &str, work: impl FnOnce() -> Result<()>) {
     let start = Instant::now();
-    let outcome = match work(results) {
+    let outcome = match work() {
         Ok(()) => Outcome::Passed,
         Err(error) => Outcome::Failed(format!("{error:#}")),
     };

@@ -73,9 +73,14 @@ pub(crate) const QEMU_NEED: Need =
 /// Everything that any command needs, in the order in which `doctor` lists it.
 pub(crate) fn all_needs() -> Vec<Need> {
     let mut needs = SOURCE_NEEDS.to_vec();
-    needs.extend_from_slice(XEN_NEEDS);
-    needs.push(RUST_NEED);
-    needs.push(QEMU_NEED);
+    needs.extend(boot_needs());
+    needs
+}
+
+/// Everything that a boot of our own Xen needs but its source, which may be here already.
+pub(crate) fn boot_needs() -> Vec<Need> {
+    let mut needs = XEN_NEEDS.to_vec();
+    needs.extend([RUST_NEED, QEMU_NEED]);
     needs
 }
 

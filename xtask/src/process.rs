@@ -1,18 +1,16 @@
-//! Child processes: each in a group of its own, none left behind.
+//! Programs to run: arguments, folder, log, time limit, and what a failure's message says.
 //!
-//! A child that starts children (make, cargo, QEMU under `timeout`) is ended with all of them, on
-//! Ctrl-C, on SIGTERM and when its time is up. Must not know what the programs are for.
+//! [`crate::running`] sees to it that none is left behind. Must not know what programs are for.
 
 use crate::paths::make_folder;
+use crate::running::Running;
 use anyhow::{Context, Result, anyhow, bail};
-use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 /// Lines of a failed program's log that the message repeats.
 const TAIL_LINES: usize = 15;
@@ -195,6 +193,7 @@ pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Instant;
 
     #[test]
     fn a_program_past_its_limit_is_ended_with_its_children() {

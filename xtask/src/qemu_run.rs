@@ -4,6 +4,7 @@
 use crate::cases::{DEMO, Plan, Round};
 use crate::guest;
 use crate::judge::{Line, PREFIX, parse_line};
+use crate::machine::{boot_needs, ensure};
 use crate::paths::Paths;
 use crate::qemu;
 use crate::qemu_test::judge;
@@ -19,6 +20,8 @@ use std::time::Duration;
 pub(crate) fn run(paths: &Paths, request: &Request, verbose: bool) -> Result<()> {
     let plan = Plan::read(paths)?;
     let rounds = plan.rounds(&[DEMO.to_owned()], false)?;
+    // Asked before the long builds, not after them.
+    ensure(&boot_needs(), &paths.log("install")?)?;
     let image = build(paths, request)?;
     println!("Xen: {}", image.origin);
     let guest = guest::build(paths)?;

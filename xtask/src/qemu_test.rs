@@ -3,6 +3,7 @@
 use crate::cases::{Plan, Round};
 use crate::guest;
 use crate::judge::{NOT_BEGUN, Transcript};
+use crate::machine::{boot_needs, ensure};
 use crate::paths::Paths;
 use crate::progress::step;
 use crate::qemu::{self, BootLog};
@@ -24,6 +25,8 @@ pub(crate) fn run(
 ) -> Result<()> {
     let plan = Plan::read(paths)?;
     let rounds = plan.rounds(wanted, long)?;
+    // Asked before the long builds, not after them.
+    ensure(&boot_needs(), &paths.log("install")?)?;
     let image = build(paths, request)?;
     let guest = guest::build(paths)?;
     for round in &rounds {

@@ -80,10 +80,16 @@ impl Kept {
 
 /// A frame to be overwritten in full, or `None` when Xen has none to give.
 pub(crate) fn take() -> Option<Frame> {
-    Kept::here(Kept::pop_stock).or_else(|| {
-        ffi::take_frames(give);
-        Kept::here(Kept::pop_stock)
-    })
+    Kept::here(Kept::pop_stock).or_else(refill_and_take)
+}
+
+/// Fetches a batch from Xen first. Out of line: the batch's numbers lie on the stack, and the caller
+/// goes on to deeper calls.
+#[cold]
+#[inline(never)]
+fn refill_and_take() -> Option<Frame> {
+    ffi::take_frames(give);
+    Kept::here(Kept::pop_stock)
 }
 
 /// Gives a frame of this CPU's stock back to Xen, to make room for something else. `false`: the
