@@ -131,5 +131,25 @@ pub(crate) fn names_of_ours(syms: &Path) -> Result<Vec<String>> {
     let bytes = fs::read(syms).with_context(|| format!("cannot read {}", syms.display()))?;
     let elf = object::File::parse(&*bytes).context("xen-syms")?;
     let names = elf.symbols().filter_map(|symbol| symbol.name().ok().map(str::to_owned));
-    Ok(names.filter(|name| name.contains("tmem") || name.starts_with("rs.")).collect())
+    Ok(names.filter(|name| is_ours(name)).collect())
+}
+
+/// Whether a name is of tmem: the word stands in it by itself, unlike in `bootmem` or `initmem`.
+fn is_ours(name: &str) -> bool {
+    name.starts_with("rs.") || name.split(['_', '.', '$']).any(|word| word == "tmem")
+}
+
+#[cfg(test)]
+mod name_tests {
+    use super::is_ours;
+
+    #[test]
+    fn our_names_are_told_from_those_of_boot_memory() {
+        for name in ["do_tmem_op", "tmem_rs_init", "per_cpu__tmem_percpu", "tmem.c"] {
+            assert!(is_ours(name), "{name}");
+        }
+        for name in ["bootmem_region_add", "numa_initmem_init", "setup_node_bootmem"] {
+            assert!(!is_ours(name), "{name}");
+        }
+    }
 }
