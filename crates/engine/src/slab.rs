@@ -70,11 +70,12 @@ impl<T, const N: usize> Cell<T, N> {
 
     /// The first place at or after `from` that is used.
     fn first_used(&self, from: u32) -> Option<u32> {
-        (from..PLACES_MAX).find(|&place| self.is_used(place))
-    }
-
-    fn is_used(&self, place: u32) -> bool {
-        self.used.get(place as usize / 64).is_some_and(|word| word >> (place % 64) & 1 != 0)
+        (0..).zip(self.used).find_map(|(nth, word): (u32, u64)| {
+            // Places before `from` don't count; a shift by a whole word leaves none.
+            let skipped = from.saturating_sub(nth * 64);
+            let rest = word.checked_shr(skipped).unwrap_or(0);
+            (rest != 0).then(|| nth * 64 + skipped + rest.trailing_zeros())
+        })
     }
 
     fn mark(&mut self, place: u32, used: bool) {
@@ -346,5 +347,26 @@ impl<T: Default, const N: usize> Slab<T, N> {
             }
         }
         counts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_used_place_is_found_from_any_place_on() {
+        let mut cell = Cell::<u8, 102>::default();
+        for place in [0, 5, 63, 64, 101] {
+            cell.mark(place, true);
+        }
+        let next = [(0, 0), (1, 5), (5, 5), (6, 63), (64, 64), (65, 101), (101, 101)];
+        for (from, place) in next {
+            assert_eq!(cell.first_used(from), Some(place), "from {from}");
+        }
+        assert_eq!(cell.first_used(102), None);
+        assert_eq!(cell.first_used(128), None);
+        cell.mark(64, false);
+        assert_eq!(cell.first_used(64), Some(101));
     }
 }
