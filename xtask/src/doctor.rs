@@ -4,10 +4,9 @@ use crate::cold::origin_of;
 use crate::machine::{Machine, Need, advice, all_needs, find};
 use crate::paths::Paths;
 use crate::pins::Pins;
-use crate::process::Program;
+use crate::space;
 use crate::toolchain;
 use anyhow::{Result, bail};
-use std::path::Path;
 
 /// Free space that a first run needs, caches and target folders together.
 const SPACE_MIB: u64 = 2500;
@@ -57,35 +56,11 @@ fn show_folders(paths: &Paths) -> Result<()> {
     println!("cache folder: {}", paths.cache.display());
     println!("logs: {}", paths.logs().display());
     for (name, folder) in [("cache", &paths.cache), ("target", &paths.target)] {
-        if let Some(free) = free_mib(folder) {
+        if let Some(free) = space::free_mib(folder) {
             let word = if free < SPACE_MIB { " TOO LITTLE for a first run" } else { "" };
             println!("free space for the {name} folder: {free} MiB{word}");
         }
     }
     println!("emulation: plain (TCG); hardware virtualisation is not used");
     Ok(())
-}
-
-/// Free space below the nearest folder that exists.
-fn free_mib(folder: &Path) -> Option<u64> {
-    let there = folder.ancestors().find(|folder| folder.is_dir())?;
-    let text = Program::new("df").args(["-P", "-m"]).arg(there).env("LC_ALL", "C").text().ok()?;
-    parse_df(&text)
-}
-
-fn parse_df(text: &str) -> Option<u64> {
-    text.lines().nth(1)?.split_whitespace().nth(3)?.parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_free_space_is_the_fourth_column() {
-        let text = "Filesystem 1048576-blocks Used Available Capacity Mounted on\n\
-                    /dev/vda 258000 12000 80000 14% /\n";
-        assert_eq!(parse_df(text), Some(80_000));
-        assert_eq!(parse_df(""), None);
-    }
 }

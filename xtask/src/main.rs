@@ -27,6 +27,7 @@ mod qemu_test;
 mod results;
 mod running;
 mod shim;
+mod space;
 mod toolchain;
 mod xen;
 

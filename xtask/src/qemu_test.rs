@@ -9,8 +9,12 @@ use crate::progress::step;
 use crate::qemu::{self, BootLog};
 use crate::results::{Outcome, Results};
 use crate::xen::build::{Request, build};
+use crate::xen::config::Flavour;
 use anyhow::Result;
 use std::time::{Duration, Instant};
+
+/// How many times longer a boot may take on a Xen with all assertions.
+const DEBUG_SLOWNESS: u64 = 5;
 
 /// Runs the wanted cases, all when none is named, and adds an entry for each.
 ///
@@ -23,7 +27,10 @@ pub(crate) fn run(
     request: &Request,
     results: &mut Results,
 ) -> Result<()> {
-    let plan = Plan::read(paths)?;
+    let mut plan = Plan::read(paths)?;
+    if request.flavour == Flavour::Debug {
+        plan.stretch_limits(DEBUG_SLOWNESS);
+    }
     let rounds = plan.rounds(wanted, long)?;
     // Asked before the long builds, not after them.
     ensure(&boot_needs(), &paths.log("install")?)?;

@@ -83,7 +83,7 @@ pub(crate) fn configure(
     }
     let file = tree.folder.join("xen/.config");
     let stamp = tree.folder.join(".tmem-configured");
-    let state = format!("{}\n{fragment}", tree.content);
+    let state = format!("{}\n{fragment}", tree.kconfig);
     if fs::read_to_string(&stamp).is_ok_and(|there| there == state) && file.is_file() {
         return read(&file, &fragment);
     }

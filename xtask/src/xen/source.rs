@@ -170,9 +170,14 @@ fn cached_version(downloads: &Path, pin: &XenPin) -> Result<Option<String>> {
     Ok(versions.pop())
 }
 
+/// Room for the archive's index, the package and the unpacked tree: 64 MiB were used, twice over.
+const DOWNLOAD_MIB: u64 = 150;
+
 fn download(paths: &Paths, downloads: &Path, pin: &XenPin) -> Result<String> {
     let log = paths.log("xen-download")?;
     crate::machine::ensure(crate::machine::SOURCE_NEEDS, &log)?;
+    // apt itself tries for many minutes to write an index to a full disk.
+    crate::space::require(&paths.cache, DOWNLOAD_MIB, "the download of Xen's source")?;
     step(&format!("download Debian's source package xen {}", pin.version), || {
         let apt = Apt::new(paths.cache.join("apt"), &pin.suite, log)?;
         apt.update()?;

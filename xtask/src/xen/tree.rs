@@ -29,9 +29,14 @@ pub(crate) struct BuildTree {
     pub(crate) folder: PathBuf,
     /// Names the content of all source files in it.
     pub(crate) content: String,
+    /// Names the content of the files that make the configuration.
+    pub(crate) kconfig: String,
     /// What Xen's banner says of the source, as Debian's builds say their package's version.
     pub(crate) label: String,
 }
+
+/// Room for a build tree: 120 MiB were used, twice over.
+const BUILD_MIB: u64 = 250;
 
 /// Brings the build tree in `folder` to the source's state with our changes.
 ///
@@ -53,11 +58,18 @@ pub(crate) fn lay_out(paths: &Paths, source: &Source, folder: &Path) -> Result<B
     for (name, file) in &ours {
         content.add_file(&name.to_string_lossy(), file)?;
     }
-    wanted.extend(ours);
     if source.is_own() {
         content.add("tree", checksums(&wanted)?.as_bytes());
     }
+    wanted.extend(ours);
+    let mut kconfig = ContentHash::default();
+    for (name, file) in wanted.iter().filter(|(name, _)| is_kconfig(name)) {
+        kconfig.add_file(&name.to_string_lossy(), file)?;
+    }
 
+    if !folder.exists() {
+        crate::space::require(&paths.cache, BUILD_MIB, "the build of Xen")?;
+    }
     make_folder(folder)?;
     remove_stale(folder, &wanted)?;
     for (name, from) in &wanted {
@@ -65,7 +77,12 @@ pub(crate) fn lay_out(paths: &Paths, source: &Source, folder: &Path) -> Result<B
     }
     let names: Vec<String> = wanted.keys().map(|name| name.display().to_string()).collect();
     fs::write(folder.join(MANIFEST), names.join("\n"))?;
-    Ok(BuildTree { folder: folder.to_owned(), content: content.short(), label: source.label() })
+    Ok(BuildTree {
+        folder: folder.to_owned(),
+        content: content.short(),
+        kconfig: kconfig.short(),
+        label: source.label(),
+    })
 }
 
 /// The source files of a tree, by their names relative to its top.
@@ -186,6 +203,12 @@ pub(super) fn is_build_product(name: &str) -> bool {
         || whole.contains(&name)
         || name.starts_with("xen-syms.")
         || name.starts_with(".xen")
+}
+
+/// Whether a file takes part in the configuration, which is made anew only when one changes.
+fn is_kconfig(name: &Path) -> bool {
+    let file = name.file_name().unwrap_or_default().to_string_lossy();
+    file.starts_with("Kconfig") || name == Path::new(USER_CONFIG)
 }
 
 fn remove_stale(folder: &Path, wanted: &BTreeMap<PathBuf, PathBuf>) -> Result<()> {
