@@ -60,7 +60,7 @@ impl<H: Host> Engine<H> {
     /// An engine without clients. `hash_key` should be random; see `hash.rs`.
     ///
     /// # Errors
-    /// No memory for the tables of clients and pools: about 400 KiB, in blocks of up to 128 KiB,
+    /// No memory for the tables of clients and pools: about 280 KiB, in blocks of up to 128 KiB,
     /// the only allocations that are bigger than a frame.
     pub fn new(host: H, hash_key: [u64; 4]) -> Result<Self, NoMemory> {
         let mut domains = Vec::new();
