@@ -75,7 +75,9 @@ impl<H: Host> Engine<H> {
         let mut garbage = Garbage::<1>::new();
         let mut state = shard.state.lock(&self.host);
         let tick = || self.tick();
-        state.finish_get(&self.key, page, taking, copied.is_ok(), access.own(), tick, &mut garbage);
+        // Who has left a shared pool meanwhile is no longer anybody's last user.
+        let user = access.is_current().then(|| access.own());
+        state.finish_get(&self.key, page, taking, copied.is_ok(), user, tick, &mut garbage);
         shard.publish(&state);
         let was_last_orphan = state.nr_orphans() == 0;
         drop(state);

@@ -221,15 +221,19 @@ impl Index {
 
     /// Hands one block of an empty index to the garbage. `true` when none is left.
     pub(crate) fn dismantle<const F: usize>(&mut self, garbage: &mut Garbage<F>) -> bool {
-        let first = self.cell_mut(0);
-        first.depth = 0;
-        if first.table.capacity() > 0 {
-            garbage.push_table(core::mem::take(&mut first.table));
-            return false;
+        // A table is handed over when its last entry goes, but one that was prepared for an entry
+        // that never came is still there. The last number that is left is that of the first table.
+        while let Some(last) = self.nr_tables.checked_sub(1) {
+            let cell = core::mem::take(self.cell_mut(last.into()));
+            self.nr_tables = last.max(1);
+            if cell.table.capacity() > 0 {
+                garbage.push_table(cell.table);
+                return false;
+            }
+            if last == 0 {
+                break;
+            }
         }
-        // Every other table is empty, so it was handed over when its last entry went; the one cell
-        // in place beside the first keeps nothing but its depth, which a split sets anew.
-        self.nr_tables = 1;
         if let Some(directory) = self.directory.take() {
             garbage.push_box(directory);
             return false;

@@ -43,7 +43,8 @@ impl State {
         Some((id, page.frame.as_ref()?.id()))
     }
 
-    /// Ends what [`begin_get`](Self::begin_get) began. `copied`: whether the guest has the page.
+    /// Ends what [`begin_get`](Self::begin_get) began. `copied`: whether the guest has the page;
+    /// `user`: who used the object last now, if it still is in the pool.
     #[expect(clippy::too_many_arguments, reason = "the whole context of one get, used once")]
     pub(crate) fn finish_get<const F: usize>(
         &mut self,
@@ -51,7 +52,7 @@ impl State {
         id: SlotId,
         taking: Taking,
         copied: bool,
-        user: Membership,
+        user: Option<Membership>,
         stamp: impl FnOnce() -> u64,
         garbage: &mut Garbage<F>,
     ) {
@@ -75,7 +76,9 @@ impl State {
                     let object = page.object;
                     self.age_unlink(id);
                     self.age_append(id);
-                    self.set_last_user(object, user);
+                    if let Some(user) = user {
+                        self.set_last_user(object, user);
+                    }
                 }
             }
             Standing::Vacant => broken::freed_while_read(),

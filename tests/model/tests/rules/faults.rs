@@ -164,3 +164,28 @@ fn p38_after_each_error_the_next_call_proceeds() {
          d1 get 0 1 1                -> 1 E",
     );
 }
+
+/// A put that fails half-way through its metadata leaves an empty table in an index of several.
+/// Destroying the pool must find it: it is charged to the domain.
+#[test]
+fn r49_r71_a_table_that_a_failed_put_left_is_given_back() {
+    let mut world = World::with_frames(6000);
+    world.new_pool(1, flags::PERSISTENT, 0);
+    for object in 0..4000 {
+        assert_eq!(world.put(1, at(0, object, 0), Content::Same(0)), 1);
+    }
+    for object in 0..4000 {
+        world.flush(1, at(0, object, 0));
+    }
+    let mut nr_refused = 0;
+    for object in 0..200 {
+        world.host().fail_nth(Fault::Metadata, 2);
+        nr_refused += u32::from(world.put(1, at(0, object, 0), Content::Same(0)) != 1);
+        world.host().heal();
+        world.flush(1, at(0, object, 0));
+    }
+    assert!(nr_refused >= 10, "only {nr_refused} puts failed half-way");
+    world.audit();
+    assert_eq!(world.destroy(1, 0), 1);
+    assert_eq!(world.audit().metadata_frames, 0);
+}

@@ -148,3 +148,24 @@ fn p36_a_hand_over_during_a_get_and_during_a_put() {
         assert_eq!(second.get(PAGE), (0, None), "the leaver's object is gone");
     }
 }
+
+#[test]
+fn r36_a_get_that_ends_after_its_domain_has_left_makes_nobody_the_last_user() {
+    let world = World::new(tmem_host_sim::SimHost::builder().frames(100).cpus(2).domains(4));
+    let guests = [1, 2, 3].map(|domain| {
+        world.service().set_auth(DomainId(domain), Uuid([7, 0]), true).expect("room for one");
+        world.guest(domain)
+    });
+    let [leaver, keeper, passer] = guests;
+    assert_eq!(keeper.new_pool(flags::SHARED, 7), 0);
+    assert_eq!(leaver.new_pool(flags::SHARED, 7), 0);
+    assert_eq!(keeper.put(PAGE, A), 1);
+    let other = leaver.with_frames(4, 5);
+    let first =
+        meet(&world, Direction::Out, move || assert_eq!(other.destroy(0), 1), || leaver.get(PAGE));
+    assert_eq!(first, (1, Some(A)));
+    // Another one that comes and goes takes along what nobody who is there has used last.
+    assert_eq!(passer.new_pool(flags::SHARED, 7), 0);
+    assert_eq!(passer.destroy(0), 1);
+    assert_eq!(keeper.get(PAGE), (1, Some(A)));
+}
