@@ -366,3 +366,24 @@ fn p50_each_word_of_the_object_id_is_compared() {
         assert_eq!(world.get(1, handle(4000)), (0, None));
     }
 }
+
+/// Puts and flushes in random order wear the tables of an index out and split them; the model
+/// follows each call, the audit compares index, lists and counts.
+#[test]
+fn r1_an_index_of_many_tables_stays_whole_under_churn() {
+    let mut world = World::with_frames(6000);
+    world.new_pool(1, flags::PERSISTENT, 0);
+    let mut rng = tmem_model_tests::Rng::new(7);
+    for step in 0..30_000 {
+        let object = rng.below(5000);
+        if rng.below(3) == 0 {
+            world.flush(1, at(0, object, 0));
+        } else {
+            assert_eq!(world.put(1, at(0, object, 0), Content::Same(1)), 1, "step {step}");
+        }
+    }
+    world.audit();
+    for object in 0..5000 {
+        world.get(1, at(0, object, 0));
+    }
+}
