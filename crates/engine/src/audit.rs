@@ -5,20 +5,24 @@ use crate::engine::{CLIENTS_MAX, Engine, NoPool, POOLS_MAX};
 use crate::host::Host;
 use crate::pool;
 use crate::stats::{PoolStats, Totals};
+use crate::sync::atomic::Ordering::{Acquire, Relaxed};
 use crate::{ClientId, Lifetime};
-use core::sync::atomic::Ordering::{Acquire, Relaxed};
 
 /// What does not agree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuditError {
     /// A slot in use holds no page.
     VacantPage,
-    /// A hooked page can't be found by its name.
-    PageNotIndexed,
-    /// A live object can't be found by its id.
-    ObjectNotIndexed,
-    /// An object's list and its count differ, or the list holds another's page.
-    ObjectList,
+    /// A hooked page is not at its place in its block.
+    PageNotInBlock,
+    /// A live block or head can't be found by its name.
+    BlockNotIndexed,
+    /// A block holds no page.
+    EmptyBlock,
+    /// A slot in use holds no block.
+    VacantBlock,
+    /// A head's list is broken.
+    BlockList,
     /// The age list is out of order, or not the hooked pages.
     AgeList,
     /// A counter is not what it counts.

@@ -2,7 +2,7 @@
 
 use crate::directory::Directory;
 use crate::sync::Lock;
-use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64};
+use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64};
 
 /// Pools that a client may have.
 pub const POOLS_PER_CLIENT: u32 = 16;
@@ -51,7 +51,7 @@ pub(crate) struct Auth {
 pub(crate) struct Slot {
     /// [`SlotWord`]: which pool, and whether it may be used.
     pub(crate) word: AtomicU64,
-    /// The stay's epoch ([`crate::object::Membership`]).
+    /// The stay's epoch ([`crate::block::Membership`]).
     pub(crate) epoch: AtomicU32,
     /// Neighbours among the members of a shared pool, in the order of joining.
     pub(crate) earlier: AtomicU32,

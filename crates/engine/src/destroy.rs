@@ -1,6 +1,7 @@
 //! Destroying pools, leaving shared ones, and the death of a client: at once to the guest, in
 //! slices to the host.
 
+use crate::block::Membership;
 use crate::client::{
     ClientId, DYING, LIVE, NO_MEMBER, POOLS_PER_CLIENT, Slot, SlotState, SlotWord,
 };
@@ -9,13 +10,12 @@ use crate::garbage::Garbage;
 use crate::host::{DomainId, Host};
 use crate::member::Members;
 use crate::meta::{Payer, SLICE_PAGES_MAX};
-use crate::object::Membership;
 use crate::pool::{self, Pool};
 use crate::registry::{Registry, member, member_parts};
 use crate::shard::Shard;
 use crate::slab::SlotId;
 use crate::stats::ShardStats;
-use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 /// How far a destruction came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -210,7 +210,7 @@ impl<H: Host> Engine<H> {
         let mut budget = SLICE_PAGES_MAX;
         let mut garbage = Garbage::<SLICE_PAGES_MAX>::new();
         let own = Membership { client: client.0, epoch: slot.epoch.load(Relaxed) };
-        let members = Members::new(&self.clients, word.pool(), own, true);
+        let members = Members::new(&self.clients, word.pool(), own, true, true);
         let swept = slot.swept.load(Relaxed);
         let (from_shard, mut from) = sweep_cursor(swept);
         for (at, shard) in pool.shards().iter().enumerate().skip(from_shard) {

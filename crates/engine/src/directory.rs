@@ -8,9 +8,9 @@ use crate::NoMemory;
 use crate::broken;
 use crate::host::Host;
 use crate::meta::{boxed, pay};
+use crate::sync::Once;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use spin::Once;
 
 /// An array of records that grows by segments of one frame.
 #[derive(Debug)]

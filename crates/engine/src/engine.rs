@@ -1,6 +1,7 @@
 //! The engine as a whole, and the way from a client's pool id to a shard.
 
 use crate::NoMemory;
+use crate::block::Membership;
 use crate::client::{Client, ClientId, Clients, POOLS_PER_CLIENT, Slot};
 use crate::client::{SlotState, SlotWord};
 use crate::directory::Directory;
@@ -9,15 +10,14 @@ use crate::hash::HashKey;
 use crate::host::{DomainId, Host};
 use crate::member::Members;
 use crate::meta::Payer;
-use crate::object::Membership;
 use crate::pool::{Pool, Pools, SHARD_BITS, SHARDS};
 use crate::registry::Registry;
 use crate::shard::{PageName, Shard};
 use crate::sync::Lock;
+use crate::sync::atomic::Ordering::{Acquire, Relaxed};
+use crate::sync::atomic::{AtomicU16, AtomicU64};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::sync::atomic::Ordering::{Acquire, Relaxed};
-use core::sync::atomic::{AtomicU16, AtomicU64};
 
 /// Clients that may exist at once.
 pub(crate) const CLIENTS_MAX: u32 = 4096;
@@ -122,8 +122,10 @@ impl<H: Host> Engine<H> {
 
     /// The members of the pool, as a caller who holds one of its shards' locks sees them.
     pub(crate) fn members(&self, access: &Access<'_>) -> Members<'_> {
-        let somebody_left = access.pool.nr_leaving.load(Acquire) > 0;
-        Members::new(&self.clients, access.word.pool(), access.own, somebody_left)
+        let pool = access.pool;
+        let is_shared = pool.shared.load(Relaxed);
+        let somebody_left = is_shared && pool.nr_leaving.load(Acquire) > 0;
+        Members::new(&self.clients, access.word.pool(), access.own, is_shared, somebody_left)
     }
 
     /// Whether the pool's owner is frozen.
@@ -163,6 +165,6 @@ impl<'a> Access<'a> {
     /// The shard that holds the page of this name.
     pub(crate) fn shard(&self, name: &PageName) -> &'a Shard {
         let shards: &[Shard; SHARDS] = self.pool.shards();
-        &shards[name.object_hash.shard(name.index, SHARD_BITS) % SHARDS]
+        &shards[name.block_hash.shard(SHARD_BITS) % SHARDS]
     }
 }

@@ -23,10 +23,10 @@ use crate::garbage::Garbage;
 use crate::host::{DomainId, EvictedPage, Host};
 use crate::pool::{FREE, Pool, SHARDS};
 use crate::shard::{Aging, Shard};
+use crate::sync::atomic::Ordering::{Acquire, Relaxed};
 use alloc::collections::BinaryHeap;
 use alloc::collections::binary_heap::PeekMut;
 use core::cmp::Reverse;
-use core::sync::atomic::Ordering::{Acquire, Relaxed};
 
 /// Raised bounds that one eviction pays for. Each is the price of an earlier removal, so only a
 /// guest with very many pools makes one call come near this, and the next call goes on from there.
@@ -159,7 +159,7 @@ impl<H: Host> Engine<H> {
         if pool.aging() == Aging::Ageless {
             return None;
         }
-        let name = state.evict(&self.key, &mut garbage)?;
+        let name = state.evict(&self.key, H::REPORTS_EVICTIONS, &mut garbage)?;
         shard.publish(&state);
         drop(state);
         if H::REPORTS_EVICTIONS

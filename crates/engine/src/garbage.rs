@@ -5,28 +5,28 @@ use crate::frame::Frame;
 use crate::host::Host;
 use crate::index::{Directory, Table, TableCell};
 use crate::meta::{Payer, refund};
-use crate::object::ObjectCell;
-use crate::page::PageCell;
 use crate::paged::{Leaf, Root};
-use crate::slab::{ObjectChunk, PageChunk};
+use crate::slab::{BlockCell, BlockChunk, MapCell, MapChunk, PageCell, PageChunk};
 
 /// Boxes, and tables, that one hold of a lock may leave. Small, for they lie on the stack; a slice
 /// that fills them ends early.
 const BOXES_MAX: usize = 4;
 const TABLES_MAX: usize = 2;
 
-/// Boxes that the removal of one page may leave: its chunk and its object's.
-const BOXES_PER_REMOVAL: usize = 2;
-/// Tables that the removal of one page may leave: its own and its object's.
+/// Boxes that the removal of one page may leave: chunks of pages, maps and blocks.
+const BOXES_PER_REMOVAL: usize = 3;
+/// Tables that the removal of one page may leave: its block's and its head's.
 const TABLES_PER_REMOVAL: usize = 2;
 
 /// A boxed block of metadata on its way back to the allocator.
 #[derive(Debug)]
-pub(crate) enum Block {
+pub(crate) enum Boxed {
     #[expect(dead_code, reason = "held only to be dropped outside the lock")]
     Pages(PageChunk),
     #[expect(dead_code, reason = "held only to be dropped outside the lock")]
-    Objects(ObjectChunk),
+    Blocks(BlockChunk),
+    #[expect(dead_code, reason = "held only to be dropped outside the lock")]
+    Maps(MapChunk),
     #[expect(dead_code, reason = "held only to be dropped outside the lock")]
     Directory(Directory),
     #[expect(dead_code, reason = "held only to be dropped outside the lock")]
@@ -34,9 +34,13 @@ pub(crate) enum Block {
     #[expect(dead_code, reason = "held only to be dropped outside the lock")]
     PageRoot(Root<PageCell>),
     #[expect(dead_code, reason = "held only to be dropped outside the lock")]
-    ObjectLeaf(Leaf<ObjectCell>),
+    BlockLeaf(Leaf<BlockCell>),
     #[expect(dead_code, reason = "held only to be dropped outside the lock")]
-    ObjectRoot(Root<ObjectCell>),
+    BlockRoot(Root<BlockCell>),
+    #[expect(dead_code, reason = "held only to be dropped outside the lock")]
+    MapLeaf(Leaf<MapCell>),
+    #[expect(dead_code, reason = "held only to be dropped outside the lock")]
+    MapRoot(Root<MapCell>),
     #[expect(dead_code, reason = "held only to be dropped outside the lock")]
     TableLeaf(Leaf<TableCell>),
     #[expect(dead_code, reason = "held only to be dropped outside the lock")]
@@ -45,7 +49,7 @@ pub(crate) enum Block {
 
 macro_rules! block_from {
     ($($from:ty => $variant:ident),* $(,)?) => {
-        $(impl From<$from> for Block {
+        $(impl From<$from> for Boxed {
             fn from(block: $from) -> Self {
                 Self::$variant(block)
             }
@@ -54,12 +58,15 @@ macro_rules! block_from {
 }
 block_from! {
     PageChunk => Pages,
-    ObjectChunk => Objects,
+    BlockChunk => Blocks,
+    MapChunk => Maps,
     Directory => Directory,
     Leaf<PageCell> => PageLeaf,
     Root<PageCell> => PageRoot,
-    Leaf<ObjectCell> => ObjectLeaf,
-    Root<ObjectCell> => ObjectRoot,
+    Leaf<BlockCell> => BlockLeaf,
+    Root<BlockCell> => BlockRoot,
+    Leaf<MapCell> => MapLeaf,
+    Root<MapCell> => MapRoot,
     Leaf<TableCell> => TableLeaf,
     Root<TableCell> => TableRoot,
 }
@@ -68,7 +75,7 @@ block_from! {
 #[derive(Debug)]
 pub(crate) struct Garbage<const FRAMES: usize> {
     frames: Shelf<Frame, FRAMES>,
-    boxes: Shelf<Block, BOXES_MAX>,
+    boxes: Shelf<Boxed, BOXES_MAX>,
     tables: Shelf<Table, TABLES_MAX>,
 }
 
@@ -124,7 +131,7 @@ impl<const FRAMES: usize> Garbage<FRAMES> {
     }
 
     /// Takes a box. There is room, by [`is_full`](Self::is_full).
-    pub(crate) fn push_box(&mut self, block: impl Into<Block>) {
+    pub(crate) fn push_box(&mut self, block: impl Into<Boxed>) {
         self.boxes.push(block.into());
     }
 

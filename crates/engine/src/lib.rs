@@ -22,6 +22,7 @@
 extern crate alloc;
 
 mod audit;
+mod block;
 mod broken;
 mod client;
 mod destroy;
@@ -37,8 +38,9 @@ mod host;
 mod index;
 mod member;
 mod meta;
-mod object;
+
 mod page;
+mod page_set;
 mod paged;
 mod pool;
 mod put;

@@ -1,15 +1,13 @@
-//! A page's record: 40 bytes for each page that is stored.
+//! A page's record: 32 bytes for each page that is stored, so that none straddles a cache line.
 
 use crate::frame::Frame;
-use crate::slab::{Cell, SlotId};
+use crate::slab::SlotId;
 use static_assertions::const_assert;
 
 /// Records in a chunk.
-pub(crate) const PER_CHUNK: usize = 102;
-/// A chunk of records with what is known of it.
-pub(crate) type PageCell = Cell<Page, PER_CHUNK>;
+pub(crate) const PER_CHUNK: usize = 128;
 
-const_assert!(size_of::<Page>() <= 40);
+const_assert!(size_of::<Page>() == 32);
 
 /// What may be done with a page's record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,13 +15,13 @@ pub(crate) enum Standing {
     /// The slot is free.
     #[default]
     Vacant,
-    /// In the index, in its object's list and, if ephemeral, in the age list.
+    /// In its block and, if ephemeral, in the age list.
     Hooked,
     /// As `Hooked`, but an exclusive get is copying it out: to others it is a miss.
     Claimed,
     /// As `Claimed`, and somebody has missed it, so it may not reappear (R6).
     Missed,
-    /// In no index and no list: the last call that reads its frame frees it.
+    /// In no block and no list: the last call that reads its frame frees it.
     Orphan,
 }
 
@@ -34,18 +32,15 @@ pub(crate) struct Page {
     pub(crate) stamp: u64,
     /// The frame that holds the content; `None` in a vacant slot only.
     pub(crate) frame: Option<Frame>,
-    /// The object's record.
-    pub(crate) object: SlotId,
-    /// Index in the object.
-    pub(crate) index: u32,
-    /// Neighbours in the object's list.
-    pub(crate) object_prev: SlotId,
-    pub(crate) object_next: SlotId,
+    /// The block that it is in.
+    pub(crate) block: SlotId,
     /// Neighbours in the age list, younger and older; unused in persistent pools.
     pub(crate) younger: SlotId,
     pub(crate) older: SlotId,
     /// Gets that are copying the frame out right now.
     pub(crate) nr_pins: u16,
+    /// Its place in the block.
+    pub(crate) place: u8,
     pub(crate) standing: Standing,
 }
 
@@ -54,13 +49,11 @@ impl Default for Page {
         Self {
             stamp: 0,
             frame: None,
-            object: SlotId::NONE,
-            index: 0,
-            object_prev: SlotId::NONE,
-            object_next: SlotId::NONE,
+            block: SlotId::NONE,
             younger: SlotId::NONE,
             older: SlotId::NONE,
             nr_pins: 0,
+            place: 0,
             standing: Standing::Vacant,
         }
     }

@@ -3,7 +3,7 @@
 //! No block is bigger than a frame, growing moves nothing, and an array of two costs no frame.
 //! Blocks are brought by the caller ([`PagedSupply`]), who allocates them without a lock.
 
-use crate::garbage::Block;
+use crate::garbage::Boxed;
 use crate::meta::boxed;
 
 /// Elements in a leaf.
@@ -121,14 +121,14 @@ impl<C: Default> Paged<C> {
 
     /// Hands back the leaf that holds element `at` and whatever else only served it, for the
     /// dismantling of an array that nobody uses any more. `None` when nothing is left.
-    pub(crate) fn dismantle(&mut self) -> Option<Block>
+    pub(crate) fn dismantle(&mut self) -> Option<Boxed>
     where
-        Block: From<Leaf<C>> + From<Root<C>>,
+        Boxed: From<Leaf<C>> + From<Root<C>>,
     {
         let root = self.root.as_mut()?;
         if let Some(leaf) = root.iter_mut().find_map(Option::take) {
             return Some(leaf.into());
         }
-        self.root.take().map(Block::from)
+        self.root.take().map(Boxed::from)
     }
 }

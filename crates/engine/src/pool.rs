@@ -4,10 +4,10 @@ use crate::broken;
 use crate::directory::Directory;
 use crate::meta::boxed;
 use crate::shard::{Aging, Shard, Taking};
+use crate::sync::Once;
+use crate::sync::atomic::Ordering::Relaxed;
+use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32};
 use alloc::boxed::Box;
-use core::sync::atomic::Ordering::Relaxed;
-use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32};
-use spin::Once;
 
 /// log2 of a pool's shards.
 pub(crate) const SHARD_BITS: u32 = 3;

@@ -11,7 +11,7 @@ use crate::engine::{CLIENTS_MAX, Engine, POOLS_MAX};
 use crate::host::{DomainId, Host};
 use crate::meta::pay;
 use crate::pool::{self, Lifetime, POOLS_PER_SEGMENT, Pool, PoolKind};
-use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 /// Shared pools that may exist on the host.
 pub(crate) const SHARED_POOLS: usize = 16;

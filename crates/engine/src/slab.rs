@@ -4,11 +4,12 @@
 //! chunks go back, but for one empty one that is kept so that a lone page that comes and goes does
 //! not allocate each time.
 
+use crate::block::{self, Block};
 use crate::broken;
-use crate::garbage::{Block, Garbage};
+use crate::garbage::{Boxed, Garbage};
 use crate::meta::boxed;
-use crate::object::{self, Object};
 use crate::page::{self, Page};
+use crate::page_set::{MAPS_PER_CHUNK, PageMap};
 use crate::paged::{PAGED_MAX, Paged, PagedNeed, PagedSupply};
 use alloc::boxed::Box;
 
@@ -16,10 +17,16 @@ use alloc::boxed::Box;
 pub(crate) type Chunk<T, const N: usize> = Box<[T; N]>;
 /// A frame of pages.
 pub(crate) type PageChunk = Chunk<Page, { page::PER_CHUNK }>;
-/// A frame of objects.
-pub(crate) type ObjectChunk = Chunk<Object, { object::PER_CHUNK }>;
+/// A frame of blocks.
+pub(crate) type BlockChunk = Chunk<Block, { block::PER_CHUNK }>;
+/// A frame of maps.
+pub(crate) type MapChunk = Chunk<PageMap, MAPS_PER_CHUNK>;
+/// A chunk of each kind with what is known of it.
+pub(crate) type PageCell = Cell<Page, { page::PER_CHUNK }>;
+pub(crate) type BlockCell = Cell<Block, { block::PER_CHUNK }>;
+pub(crate) type MapCell = Cell<PageMap, MAPS_PER_CHUNK>;
 
-/// A slot's number: `chunk << PLACE_BITS | place`. The top bit is free for the index's use.
+/// A slot's number: `chunk << PLACE_BITS | place`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SlotId(pub(crate) u32);
 
@@ -189,10 +196,26 @@ impl<T: Default, const N: usize> Slab<T, N> {
     ///
     /// # Errors
     /// The block that `supply` lacks.
+    #[inline]
     pub(crate) fn prepare(&mut self, supply: &mut SlabSupply<T, N>) -> Result<(), SlabNeed> {
-        if self.open != NO_CELL {
-            return Ok(());
-        }
+        if self.open == NO_CELL { self.open_chunk(supply) } else { Ok(()) }
+    }
+
+    /// The same for two slots.
+    ///
+    /// # Errors
+    /// As [`prepare`](Self::prepare).
+    pub(crate) fn prepare_two(&mut self, supply: &mut SlabSupply<T, N>) -> Result<(), SlabNeed> {
+        self.prepare(supply)?;
+        let open = self.open;
+        let cell = self.cell(open);
+        let has_two = cell.next != NO_CELL || (cell.nr_used() as usize) + 2 <= N;
+        if has_two { Ok(()) } else { self.open_chunk(supply) }
+    }
+
+    /// Puts a fresh chunk at the head of the open ones.
+    #[inline(never)]
+    fn open_chunk(&mut self, supply: &mut SlabSupply<T, N>) -> Result<(), SlabNeed> {
         let fresh = self.bare == NO_CELL;
         let at = if fresh { self.nr_cells } else { self.bare };
         if at as usize >= PAGED_MAX {
@@ -200,9 +223,13 @@ impl<T: Default, const N: usize> Slab<T, N> {
         }
         self.cells.ensure(at as usize, &mut supply.cells).map_err(SlabNeed::Cells)?;
         let chunk = supply.chunk.take().ok_or(SlabNeed::Chunk)?;
+        let open = self.open;
         let cell = self.cell(at);
         let next_bare = cell.next;
-        *cell = Cell { slots: Some(chunk), ..Cell::default() };
+        *cell = Cell { slots: Some(chunk), next: open, ..Cell::default() };
+        if open != NO_CELL {
+            self.cell(open).prev = at;
+        }
         if fresh {
             self.nr_cells += 1;
         } else {
@@ -241,7 +268,7 @@ impl<T: Default, const N: usize> Slab<T, N> {
     /// Takes the value out of slot `id`, which is in use; a chunk may fall to the garbage.
     pub(crate) fn remove<const F: usize>(&mut self, id: SlotId, garbage: &mut Garbage<F>) -> T
     where
-        Block: From<Chunk<T, N>>,
+        Boxed: From<Chunk<T, N>>,
     {
         let value = core::mem::take(self.get_mut(id));
         let at = id.0 >> PLACE_BITS;
@@ -271,7 +298,7 @@ impl<T: Default, const N: usize> Slab<T, N> {
     /// Takes the empty chunk `at` out of the open list and hands it to the garbage.
     fn drop_chunk<const F: usize>(&mut self, at: u32, garbage: &mut Garbage<F>)
     where
-        Block: From<Chunk<T, N>>,
+        Boxed: From<Chunk<T, N>>,
     {
         let bare = self.bare;
         let cell = self.cell(at);
@@ -317,7 +344,7 @@ impl<T: Default, const N: usize> Slab<T, N> {
     /// Hands one block of an empty slab to the garbage. `true` when none is left.
     pub(crate) fn dismantle<const F: usize>(&mut self, garbage: &mut Garbage<F>) -> bool
     where
-        Block: From<Chunk<T, N>>
+        Boxed: From<Chunk<T, N>>
             + From<crate::paged::Leaf<Cell<T, N>>>
             + From<crate::paged::Root<Cell<T, N>>>,
     {

@@ -1,11 +1,12 @@
 //! The blocks of metadata that a call brings along when it takes a shard's lock, and how an insertion
 //! says which one it is short of.
 
+use crate::block::{self, Block};
 use crate::host::Host;
 use crate::index::{Directory, Table, TableCell, new_table};
 use crate::meta::{Payer, Unpaid, boxed, pay, refund};
-use crate::object::{self, Object};
 use crate::page::{self, Page};
+use crate::page_set::{MAPS_PER_CHUNK, PageMap};
 use crate::paged::{PagedNeed, PagedSupply};
 use crate::slab::{SlabNeed, SlabSupply};
 
@@ -13,7 +14,8 @@ use crate::slab::{SlabNeed, SlabSupply};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Need {
     Pages(SlabNeed),
-    Objects(SlabNeed),
+    Blocks(SlabNeed),
+    Maps(SlabNeed),
     Table,
     Directory,
     Tables(PagedNeed),
@@ -25,7 +27,8 @@ pub(crate) enum Need {
 #[derive(Debug, Default)]
 pub(crate) struct Stock {
     pub(crate) pages: SlabSupply<Page, { page::PER_CHUNK }>,
-    pub(crate) objects: SlabSupply<Object, { object::PER_CHUNK }>,
+    pub(crate) blocks: SlabSupply<Block, { block::PER_CHUNK }>,
+    pub(crate) maps: SlabSupply<PageMap, MAPS_PER_CHUNK>,
     pub(crate) table: Option<Table>,
     pub(crate) directory: Option<Directory>,
     pub(crate) tables: PagedSupply<TableCell>,
@@ -42,7 +45,8 @@ impl Stock {
         pay(host, payer)?;
         let fetched = match need {
             Need::Pages(need) => self.pages.fetch(need),
-            Need::Objects(need) => self.objects.fetch(need),
+            Need::Blocks(need) => self.blocks.fetch(need),
+            Need::Maps(need) => self.maps.fetch(need),
             Need::Table => {
                 self.table = new_table();
                 self.table.is_some()
@@ -63,20 +67,23 @@ impl Stock {
 
     /// Frees what was fetched and not used.
     pub(crate) fn discard<H: Host>(self, host: &H, payer: Payer) {
-        let Self { pages, objects, table, directory, tables } = self;
+        let Self { pages, blocks, maps, table, directory, tables } = self;
         let mut unused = 0;
         let mut count = |is_there: bool| unused += u32::from(is_there);
         count(pages.chunk.is_some());
         count(pages.cells.leaf.is_some());
         count(pages.cells.root.is_some());
-        count(objects.chunk.is_some());
-        count(objects.cells.leaf.is_some());
-        count(objects.cells.root.is_some());
+        count(blocks.chunk.is_some());
+        count(maps.chunk.is_some());
+        count(blocks.cells.leaf.is_some());
+        count(maps.cells.leaf.is_some());
+        count(blocks.cells.root.is_some());
+        count(maps.cells.root.is_some());
         count(table.is_some());
         count(directory.is_some());
         count(tables.leaf.is_some());
         count(tables.root.is_some());
-        drop((pages, objects, table, directory, tables));
+        drop((pages, blocks, maps, table, directory, tables));
         refund(host, payer, unused);
     }
 }

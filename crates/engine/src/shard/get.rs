@@ -1,12 +1,12 @@
 //! Get, under the shard's lock: before the copy, and after it.
 
 use super::{Aging, PageName, State};
+use crate::block::Membership;
 use crate::broken;
 use crate::frame::FrameId;
 use crate::garbage::Garbage;
 use crate::hash::HashKey;
 use crate::member::Members;
-use crate::object::Membership;
 use crate::page::Standing;
 use crate::slab::SlotId;
 
@@ -44,7 +44,7 @@ impl State {
     }
 
     /// Ends what [`begin_get`](Self::begin_get) began. `copied`: whether the guest has the page;
-    /// `user`: who used the object last now, if it still is in the pool.
+    /// `user`: who used the block last now, if it still is in the pool.
     #[expect(clippy::too_many_arguments, reason = "the whole context of one get, used once")]
     pub(crate) fn finish_get<const F: usize>(
         &mut self,
@@ -73,11 +73,11 @@ impl State {
             Standing::Hooked => {
                 if copied && taking == Taking::Refreshing {
                     page.stamp = stamp();
-                    let object = page.object;
+                    let block = page.block;
                     self.age_unlink(id);
                     self.age_append(id);
                     if let Some(user) = user {
-                        self.set_last_user(object, user);
+                        self.blocks.get_mut(block).set_last_user(user);
                     }
                 }
             }

@@ -1,13 +1,14 @@
 //! Put, under the shard's lock: swap a frame, or add a page.
 
+use super::find::hash_of;
 use super::{Aging, PageName, State};
+use crate::block::{Block, Links};
 use crate::frame::Frame;
 use crate::garbage::Garbage;
 use crate::hash::HashKey;
-use crate::index::Entry;
 use crate::member::Members;
-use crate::object::{Membership, Name, Object};
 use crate::page::{Page, Standing};
+use crate::page_set::PageSet;
 use crate::slab::SlotId;
 use crate::stock::{Need, Stock};
 
@@ -43,6 +44,7 @@ impl State {
     ///
     /// On anything but `Stored`, `Replaced` and `ReplacedInUse` the frame stays with the caller.
     /// `stamp` gives the age of a page that is created.
+    #[inline]
     pub(crate) fn put<const F: usize>(
         &mut self,
         put: &Put<'_>,
@@ -51,24 +53,48 @@ impl State {
         stock: &mut Stock,
         garbage: &mut Garbage<F>,
     ) -> PutStep {
-        let Put { key, name, members, aging, may_add } = *put;
-        let Some(old) = self.find_page(name, members) else {
-            if !may_add {
-                return PutStep::Absent;
+        let Put { key, name, members, may_add, .. } = *put;
+        let mut block = self.find_block(name);
+        if let Some(found) = block {
+            if self.is_kept(found, members) {
+                let pages = self.blocks.get(found).pages();
+                if let Some(old) = pages.and_then(|pages| pages.get(name.place, &self.maps)) {
+                    return self.replace(put, found, old, frame, stamp, stock, garbage);
+                }
+            } else {
+                // Its last user has left: what it held stays unreachable (R36).
+                self.kill_block(key, found, garbage);
+                block = None;
             }
-            return match self.add(put, frame, stamp, stock, garbage) {
-                Ok(()) => PutStep::Stored,
-                Err(need) => PutStep::Need(need),
-            };
-        };
+        }
+        if !may_add {
+            return PutStep::Absent;
+        }
+        match self.add(put, block, frame, stamp, stock) {
+            Ok(()) => PutStep::Stored,
+            Err(need) => PutStep::Need(need),
+        }
+    }
+
+    /// Puts the frame in the place of the one of page `old`.
+    #[expect(clippy::too_many_arguments, reason = "the whole context of one put, used once")]
+    fn replace<const F: usize>(
+        &mut self,
+        put: &Put<'_>,
+        block: SlotId,
+        old: SlotId,
+        frame: &mut Option<Frame>,
+        stamp: impl FnOnce() -> u64,
+        stock: &mut Stock,
+        garbage: &mut Garbage<F>,
+    ) -> PutStep {
+        let Put { key, name, members, aging, may_add } = *put;
         let page = self.pages.get_mut(old);
         if page.nr_pins == 0 {
-            let replaced = core::mem::replace(&mut page.frame, frame.take());
-            let object = page.object;
-            self.set_last_user(object, members.own());
-            if let Some(replaced) = replaced {
+            if let Some(replaced) = core::mem::replace(&mut page.frame, frame.take()) {
                 garbage.push_frame(replaced);
             }
+            self.set_last_user(block, members);
             self.stats.puts_replaced += 1;
             return PutStep::Replaced;
         }
@@ -79,52 +105,64 @@ impl State {
             return PutStep::Removed;
         }
         let claimed = page.standing != Standing::Hooked;
-        let (object, old_stamp) = (page.object, page.stamp);
-        if let Err(need) = self.prepare(key, name, false, stock) {
-            return PutStep::Need(need);
+        let old_stamp = page.stamp;
+        if let Err(need) = self.pages.prepare(&mut stock.pages) {
+            return PutStep::Need(Need::Pages(need));
         }
         let stamp = if claimed { stamp() } else { old_stamp };
-        let new = self.hook(name, object, frame.take(), stamp);
-        self.set_last_user(object, members.own());
+        let new = self.new_page(name, block, frame.take(), stamp);
         if aging == Aging::Aged {
             // A page that an exclusive get has claimed is as good as gone: the put creates one.
-            if claimed { self.age_append(new) } else { self.age_insert_after(old, new) }
+            if claimed {
+                self.age_append(new)
+            } else {
+                self.age_insert_after(old, new)
+            }
+            self.age_unlink(old);
         }
-        self.remove(key, old, aging, garbage);
+        if let Some(pages) = self.blocks.get_mut(block).pages_mut() {
+            pages.replace(name.place, new, &mut self.maps);
+        }
+        self.pages.get_mut(old).standing = Standing::Orphan;
+        self.nr_orphans += 1;
+        self.set_last_user(block, members);
         self.stats.puts_replaced += 1;
         PutStep::ReplacedInUse
     }
 
-    /// Adds a page that is not there.
-    fn add<const F: usize>(
+    /// Adds a page that is not there, to `block` if that is.
+    #[inline]
+    fn add(
         &mut self,
         put: &Put<'_>,
+        block: Option<SlotId>,
         frame: &mut Option<Frame>,
         stamp: impl FnOnce() -> u64,
         stock: &mut Stock,
-        garbage: &mut Garbage<F>,
     ) -> Result<(), Need> {
-        let Put { key, name, members, aging, .. } = *put;
-        let mut object = self.find_object(name);
-        if let Some(found) = object
-            && !self.is_named(found, name.oid, members)
-        {
-            // Its last user has left: what it held stays unreachable (R36).
-            self.kill(key, found, garbage);
-            object = None;
-        }
-        self.prepare(key, name, object.is_none(), stock)?;
-        let object = match object {
-            Some(object) => object,
-            None => {
-                let live = Name::live(name.oid, members.own());
-                let object = self.objects.insert(Object { name: live, ..Object::default() });
-                self.index.insert(name.object_hash.0, Entry::object(object));
-                object
+        let Put { name, members, aging, .. } = *put;
+        self.pages.prepare(&mut stock.pages).map_err(Need::Pages)?;
+        let block = match block {
+            Some(block) => {
+                if let Some(pages) = self.blocks.get(block).pages() {
+                    pages.prepare(&mut self.maps, &mut stock.maps).map_err(Need::Maps)?;
+                }
+                self.set_last_user(block, members);
+                block
             }
+            None => self.new_block(put, stock)?,
         };
-        self.set_last_user(object, members.own());
-        let id = self.hook(name, object, frame.take(), stamp());
+        let id = self.new_page(name, block, frame.take(), stamp());
+        let record = self.blocks.get_mut(block);
+        if let Some(pages) = record.pages_mut() {
+            pages.insert(name.place, id, &mut self.maps);
+        }
+        if let Block::Further { head, .. } = *record
+            && let Block::Head { nr_pages, .. } = self.blocks.get_mut(head)
+        {
+            *nr_pages += 1;
+        }
+        self.nr_live += 1;
         if aging == Aging::Aged {
             self.age_append(id);
         }
@@ -132,73 +170,81 @@ impl State {
         Ok(())
     }
 
-    /// Sees to it that one page, and if asked for one object, can be added.
-    fn prepare(
-        &mut self,
-        key: &HashKey,
-        name: &PageName,
-        with_object: bool,
-        stock: &mut Stock,
-    ) -> Result<(), Need> {
-        self.pages.prepare(&mut stock.pages).map_err(Need::Pages)?;
-        if with_object {
-            self.objects.prepare(&mut stock.objects).map_err(Need::Objects)?;
+    /// Makes an empty block, and a head if it is the first of an object's further blocks here.
+    #[inline(never)]
+    fn new_block(&mut self, put: &Put<'_>, stock: &mut Stock) -> Result<SlotId, Need> {
+        let Put { key, name, members, .. } = *put;
+        let head = if name.number == 0 { None } else { self.find_head(name) };
+        let needs_head = name.number != 0 && head.is_none();
+        if needs_head {
+            self.blocks.prepare_two(&mut stock.blocks).map_err(Need::Blocks)?;
+        } else {
+            self.blocks.prepare(&mut stock.blocks).map_err(Need::Blocks)?;
         }
-        let Self { index, pages, objects, .. } = self;
-        let object_hash = |id| match objects.get(id).name {
-            Name::Live { oid, .. } => key.object(oid),
-            Name::Dead { hash, .. } => hash,
-        };
-        let hash_of = |entry: Entry| match (entry.as_page(), entry.as_object()) {
-            (Some(id), _) => {
-                let page = pages.get(id);
-                object_hash(page.object).page(page.index).0
-            }
-            (None, Some(id)) => object_hash(id).0,
-            (None, None) => 0,
-        };
+        let head_hash = name.object_hash.head().0;
+        let Self { index, blocks, .. } = self;
+        let entry_hash = |id| hash_of(blocks, key, id).map_or(0, |hash| hash.0);
         // Both entries may fall into one table.
-        let entries = 1 + usize::from(with_object);
-        index.prepare(name.page_hash.0, entries, stock, hash_of)?;
-        if with_object {
-            index.prepare(name.object_hash.0, entries, stock, hash_of)?;
+        let entries = 1 + usize::from(needs_head);
+        index.prepare(name.block_hash.0, entries, stock, entry_hash)?;
+        if needs_head {
+            index.prepare(head_hash, entries, stock, entry_hash)?;
         }
-        Ok(())
+        // From here on nothing can fail.
+        let (oid, number, pages) = (name.oid, name.number, PageSet::default());
+        let user = members.own();
+        let (last_client, last_epoch) = (user.client, user.epoch);
+        let block = if number == 0 {
+            self.blocks.insert(Block::First { oid, pages, last_client, last_epoch })
+        } else {
+            let head = head.unwrap_or_else(|| {
+                let record = Block::Head { oid, first: SlotId::NONE, nr_pages: 0 };
+                let head = self.blocks.insert(record);
+                self.index.insert(head_hash, head);
+                self.nr_heads += 1;
+                head
+            });
+            let links = Links::ALONE;
+            let record = Block::Further { head, number, links, pages, last_client, last_epoch };
+            let block = self.blocks.insert(record);
+            self.list_block(head, block);
+            block
+        };
+        self.index.insert(name.block_hash.0, block);
+        Ok(block)
     }
 
-    /// Makes a page's record and puts it into the index and its object's list.
-    fn hook(
+    /// Puts a block at the front of its head's list.
+    fn list_block(&mut self, head: SlotId, block: SlotId) {
+        let Block::Head { first, .. } = self.blocks.get_mut(head) else { return };
+        let next = core::mem::replace(first, block);
+        if let Block::Further { links, .. } = self.blocks.get_mut(block) {
+            links.next = next;
+        }
+        if let Some(next) = next.some()
+            && let Block::Further { links, .. } = self.blocks.get_mut(next)
+        {
+            links.prev = block;
+        }
+    }
+
+    /// Makes a page's record, which is in no list yet.
+    #[inline]
+    fn new_page(
         &mut self,
         name: &PageName,
-        object: SlotId,
+        block: SlotId,
         frame: Option<Frame>,
         stamp: u64,
     ) -> SlotId {
-        let owner = self.objects.get_mut(object);
-        let next = owner.pages;
-        let id = self.pages.insert(Page {
-            stamp,
-            frame,
-            object,
-            index: name.index,
-            object_next: next,
-            standing: Standing::Hooked,
-            ..Page::default()
-        });
-        owner.pages = id;
-        owner.nr_pages += 1;
-        if let Some(next) = next.some() {
-            self.pages.get_mut(next).object_prev = id;
-        }
-        self.index.insert(name.page_hash.0, Entry::page(id));
-        self.nr_live += 1;
-        id
+        let place = name.place;
+        let standing = Standing::Hooked;
+        self.pages.insert(Page { stamp, frame, block, place, standing, ..Page::default() })
     }
 
-    pub(super) fn set_last_user(&mut self, object: SlotId, user: Membership) {
-        let name = &mut self.objects.get_mut(object).name;
-        if let Some((oid, _)) = name.as_live() {
-            *name = Name::live(oid, user);
+    fn set_last_user(&mut self, block: SlotId, members: &Members<'_>) {
+        if members.are_many() {
+            self.blocks.get_mut(block).set_last_user(members.own());
         }
     }
 }
