@@ -33,6 +33,8 @@ pub(crate) const DYING: u8 = 2;
 pub(crate) struct Client {
     pub(crate) state: AtomicU8,
     pub(crate) frozen: AtomicBool,
+    /// Its part of ephemeral memory against others' (R45); 0 takes no part.
+    pub(crate) weight: AtomicU32,
     pub(crate) domain: AtomicU16,
     /// Next in the list of free records.
     pub(crate) next_free: AtomicU32,

@@ -39,6 +39,10 @@ pub struct Engine<H: Host> {
     pub(crate) key: HashKey,
     /// Counts creations and refreshments of ephemeral pages: their age.
     pub(crate) clock: AtomicU64,
+    /// Pages in ephemeral pools, as each pool last told (`share.rs`).
+    pub(crate) ephemeral_pages: AtomicU64,
+    /// Sum of the clients' weights; changes under the registry's lock.
+    pub(crate) weight_sum: AtomicU64,
     /// Client number + 1 by domain; 0 for none.
     pub(crate) domains: Box<[AtomicU16]>,
     pub(crate) clients: Clients,
@@ -53,7 +57,7 @@ pub(crate) struct Access<'a> {
     word: SlotWord,
     pub(crate) pool: &'a Pool,
     own: Membership,
-    payer: Payer,
+    payer: Payer<'a>,
 }
 
 impl<H: Host> Engine<H> {
@@ -70,6 +74,8 @@ impl<H: Host> Engine<H> {
             host,
             key: HashKey::new(hash_key),
             clock: AtomicU64::new(1),
+            ephemeral_pages: AtomicU64::new(0),
+            weight_sum: AtomicU64::new(0),
             domains: domains.into_boxed_slice(),
             clients: Directory::new(CLIENTS_MAX as usize)?,
             pools: Directory::new(POOLS_MAX as usize)?,
@@ -111,13 +117,19 @@ impl<H: Host> Engine<H> {
             return Err(NoPool);
         }
         let pool = self.pools.get(word.pool()).ok_or(NoPool)?;
-        let payer = if pool.persistent.load(Relaxed) {
+        let payer = self.payer(client, pool);
+        let own = Membership { client: client.0, epoch: slot.epoch.load(Relaxed) };
+        Ok(Access { slot, word, pool, own, payer })
+    }
+
+    /// Whose account the pool's metadata goes to.
+    pub(crate) fn payer<'a>(&self, client: ClientId, pool: &'a Pool) -> Payer<'a> {
+        let domain = if pool.persistent.load(Relaxed) {
             self.client(client).map(|client| DomainId(client.domain.load(Relaxed)))
         } else {
             None
         };
-        let own = Membership { client: client.0, epoch: slot.epoch.load(Relaxed) };
-        Ok(Access { slot, word, pool, own, payer })
+        Payer { domain, nr_metadata: Some(&pool.nr_metadata) }
     }
 
     /// The members of the pool, as a caller who holds one of its shards' locks sees them.
@@ -148,13 +160,18 @@ impl<'a> Access<'a> {
     }
 
     /// Who pays for the pool's frames and metadata.
-    pub(crate) const fn payer(&self) -> Payer {
+    pub(crate) const fn payer(&self) -> Payer<'a> {
         self.payer
     }
 
     /// The pool's record number.
     pub(crate) const fn pool_number(&self) -> u32 {
         self.word.pool()
+    }
+
+    /// The client that calls.
+    pub(crate) const fn client(&self) -> ClientId {
+        ClientId(self.own.client)
     }
 
     /// The client's stay in the pool.

@@ -2,7 +2,7 @@
 
 use crate::broken;
 use crate::frame::Frame;
-use crate::host::Host;
+use crate::host::{DomainId, Host};
 use crate::index::{Directory, Table, TableCell};
 use crate::meta::{Payer, refund};
 use crate::paged::{Leaf, Root};
@@ -148,8 +148,8 @@ impl<const FRAMES: usize> Garbage<FRAMES> {
     /// Frees everything. No lock is held.
     ///
     /// Frames of a pool with a payer were charged to it, and so was its metadata.
-    pub(crate) fn free<H: Host>(&mut self, host: &H, payer: Payer) {
-        self.free_frames(host, payer);
+    pub(crate) fn free<H: Host>(&mut self, host: &H, payer: Payer<'_>) {
+        self.free_frames(host, payer.domain);
         let mut nr_freed = 0;
         while let Some(block) = self.boxes.pop() {
             drop(block);
@@ -163,13 +163,13 @@ impl<const FRAMES: usize> Garbage<FRAMES> {
     }
 
     /// Frees the frames and takes back their charge, if they had one.
-    pub(crate) fn free_frames<H: Host>(&mut self, host: &H, payer: Payer) {
+    pub(crate) fn free_frames<H: Host>(&mut self, host: &H, charged: Option<DomainId>) {
         let mut nr_freed = 0;
         while let Some(frame) = self.frames.pop() {
             host.give_frame(frame);
             nr_freed += 1;
         }
-        if let (Some(domain), 1..) = (payer, nr_freed) {
+        if let (Some(domain), 1..) = (charged, nr_freed) {
             host.uncharge(domain, nr_freed);
         }
     }

@@ -35,7 +35,7 @@ pub(crate) struct TableCell {
 /// The index.
 #[derive(Debug)]
 pub(crate) struct Index {
-    tables: Paged<TableCell>,
+    tables: Paged<TableCell, 1>,
     nr_tables: u16,
     directory: Option<Directory>,
 }

@@ -6,7 +6,7 @@ use crate::meta::boxed;
 use crate::shard::{Aging, Shard, Taking};
 use crate::sync::Once;
 use crate::sync::atomic::Ordering::Relaxed;
-use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32};
+use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64};
 use alloc::boxed::Box;
 
 /// log2 of a pool's shards.
@@ -59,6 +59,10 @@ pub(crate) struct Pool {
     pub(crate) generation: AtomicU32,
     /// Clients that have left a shared pool and whose objects are not swept yet.
     pub(crate) nr_leaving: AtomicU32,
+    /// Frames of metadata that the pool has, the shards' own apart.
+    pub(crate) nr_metadata: AtomicU32,
+    /// What the pool last told of its pages to the host's count (`share.rs`).
+    pub(crate) settled: AtomicU64,
     /// Next in the list of free records.
     pub(crate) next_free: AtomicU32,
     shards: Once<Box<[Shard; SHARDS]>>,
@@ -108,6 +112,11 @@ impl Pool {
         } else {
             Taking::Exclusive
         }
+    }
+
+    /// Pages that could be found a moment ago.
+    pub(crate) fn nr_live(&self) -> u64 {
+        self.shards().iter().map(|shard| u64::from(shard.nr_live())).sum()
     }
 
     /// Whether no page can be found, a moment ago.

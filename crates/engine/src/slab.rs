@@ -136,7 +136,7 @@ impl<T: Default, const N: usize> SlabSupply<T, N> {
 /// cell below `nr_cells` without a chunk. `nr_empty` counts chunks without a used place: 0 or 1.
 #[derive(Debug)]
 pub(crate) struct Slab<T, const N: usize> {
-    cells: Paged<Cell<T, N>>,
+    cells: Paged<Cell<T, N>, 2>,
     nr_cells: u32,
     open: u32,
     bare: u32,

@@ -40,7 +40,7 @@ impl Stock {
         &mut self,
         need: Need,
         host: &H,
-        payer: Payer,
+        payer: Payer<'_>,
     ) -> Result<(), Unpaid> {
         pay(host, payer)?;
         let fetched = match need {
@@ -66,7 +66,7 @@ impl Stock {
     }
 
     /// Frees what was fetched and not used.
-    pub(crate) fn discard<H: Host>(self, host: &H, payer: Payer) {
+    pub(crate) fn discard<H: Host>(self, host: &H, payer: Payer<'_>) {
         let Self { pages, blocks, maps, table, directory, tables } = self;
         let mut unused = 0;
         let mut count = |is_there: bool| unused += u32::from(is_there);

@@ -61,6 +61,7 @@ impl State {
             (u64::from(self.maps.len()), u64::from(maps)),
             (entries as u64, blocks.indexed),
             (blocks.headed_pages, blocks.further_pages),
+            (self.stats.puts_stored, hooked + self.stats.removed),
         ];
         if sums.iter().any(|(said, counted)| said != counted) {
             return Err(AuditError::Counters);

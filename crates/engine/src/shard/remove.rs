@@ -24,6 +24,7 @@ impl State {
         if aging == Aging::Aged {
             self.age_unlink(id);
         }
+        self.stats.removed += 1;
         let page = self.pages.get_mut(id);
         let (block, place) = (page.block, page.place);
         if page.nr_pins > 0 {
