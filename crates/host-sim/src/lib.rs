@@ -12,6 +12,8 @@
 //! - code can be run in the middle of a copy, as if another CPU had run it
 //!   ([`SimHost::on_next_copy`]).
 //!
+//! and [`LeanHost`], which serves the same traits for measurements: huge pages, no watching.
+//!
 //! Must not know: pools, objects, statuses. Start with [`SimHost::builder`].
 #![deny(unsafe_code)]
 
@@ -23,6 +25,7 @@ mod faults;
 mod frames;
 mod hooks;
 mod host;
+mod lean;
 mod locks;
 mod memory;
 mod serve;
@@ -34,4 +37,6 @@ pub use domain::{GfnKind, SimDomain};
 pub use faults::{Fault, Refusals};
 pub use hooks::Direction;
 pub use host::SimHost;
-pub use memory::{Memory, PageBytes, Reading, Writing, copy_page};
+pub use lean::{GFNS_PER_DOMAIN, LeanHost};
+pub use memory::{Arena, Memory, PAGE_WORDS, PageBytes, PageWords, Reading, Writing};
+pub use memory::{copy_page, copy_page_words};

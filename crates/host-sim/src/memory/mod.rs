@@ -1,12 +1,18 @@
 //! Memory in whole pages, read and written by many threads as a hypervisor does it: by copying.
 //!
-//! The only file with `unsafe`. It is sound because every access goes through a guard, and the
+//! The only folder with `unsafe`. This file is sound because every access goes through a guard, and the
 //! guards of one page exclude each other: instead of waiting, a conflicting access panics, since
 //! in tmem each such conflict is a defect (a published frame is immutable, a frame being filled is
 //! seen by nobody, a frame being read is not given back).
 //!
+//! `arena.rs` has memory for measurements, without guards.
+//!
 //! Must not know: who the pages belong to.
 #![expect(unsafe_code, reason = "page copies as a hypervisor does them, behind checked guards")]
+
+mod arena;
+
+pub use arena::{Arena, PAGE_WORDS, PageWords, copy_page_words};
 
 use core::cell::UnsafeCell;
 use core::ops::{Deref, DerefMut};
@@ -126,8 +132,7 @@ impl Drop for Writing<'_> {
     }
 }
 
-/// Copies a page. Never inlined: the engine's copies and a benchmark's copy floor are to be the
-/// same instructions.
+/// Copies a page as a slice. Never inlined, so that a benchmark measures one copy of this code.
 #[inline(never)]
 pub fn copy_page(to: &mut PageBytes, from: &PageBytes) {
     to.copy_from_slice(from);
