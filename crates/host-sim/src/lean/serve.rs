@@ -4,7 +4,7 @@ use super::{Cpu, LeanHost};
 use crate::memory::copy_page_words;
 use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering::Relaxed;
-use tmem_engine::{ChargeRefused, DomainId, Frame, FrameId, Host};
+use tmem_engine::{ChargeRefused, DomainId, Frame, FrameId, Host, Lru};
 use tmem_service::{BadFrame, Domains, Gfn, GuestPages};
 
 /// Adds one to a word that only this CPU writes: no locked instruction is needed.
@@ -27,6 +27,8 @@ impl LeanHost {
 }
 
 impl Host for LeanHost {
+    type Policy = Lru;
+
     const REPORTS_EVICTIONS: bool = false;
 
     fn take_frame(&self) -> Option<Frame> {
