@@ -12,19 +12,17 @@ use crate::{ClientId, Lifetime};
 /// What does not agree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuditError {
-    /// A slot in use holds no page.
-    VacantPage,
-    /// A hooked page is not at its place in its block.
+    /// A record of age names a place where its page is not.
     PageNotInBlock,
     /// A live block or head can't be found by its name.
     BlockNotIndexed,
-    /// A block holds no page.
-    EmptyBlock,
+    /// A block holds no page, or not as many as it says.
+    PageCount,
     /// A slot in use holds no block.
     VacantBlock,
     /// A head's list is broken.
     BlockList,
-    /// The age list is out of order, or not the hooked pages.
+    /// The age list is out of order, or not all records.
     AgeList,
     /// A counter is not what it counts.
     Counters,

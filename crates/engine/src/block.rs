@@ -7,11 +7,14 @@
 
 use crate::hash::ObjectHash;
 use crate::page_set::PageSet;
-use crate::slab::SlotId;
+use crate::slab::{Slab, SlotId};
 use static_assertions::const_assert;
 
 /// Records in a chunk.
 pub(crate) const PER_CHUNK: usize = 73;
+
+/// All blocks of a shard.
+pub(crate) type Blocks = Slab<Block, PER_CHUNK, 1>;
 
 const_assert!(size_of::<Block>() == 56);
 

@@ -10,9 +10,10 @@ use crate::hash::HashKey;
 use crate::host::{DomainId, Host};
 use crate::member::Members;
 use crate::meta::Payer;
+use crate::policy::{Age, Event, Policy};
 use crate::pool::{Pool, Pools, SHARD_BITS, SHARDS};
 use crate::registry::Registry;
-use crate::shard::{PageName, Shard};
+use crate::shard::{PageName, Shard, Taking};
 use crate::sync::Lock;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed};
 use crate::sync::atomic::{AtomicU16, AtomicU64};
@@ -146,6 +147,19 @@ impl<H: Host> Engine<H> {
         self.client(owner).is_some_and(|owner| owner.frozen.load(Relaxed))
     }
 
+    /// What a get does to a page of this pool (R8 to R10).
+    pub(crate) fn taking(&self, pool: &Pool) -> Taking {
+        if pool.persistent.load(Relaxed) {
+            Taking::Keeping
+        } else if !pool.shared.load(Relaxed) {
+            Taking::Exclusive
+        } else if H::Policy::age(Event::Hit) == Age::Youngest {
+            Taking::Refreshing
+        } else {
+            Taking::Leaving
+        }
+    }
+
     /// The next stamp of age.
     pub(crate) fn tick(&self) -> u64 {
         self.clock.fetch_add(1, Relaxed)
@@ -162,6 +176,11 @@ impl<'a> Access<'a> {
     /// Who pays for the pool's frames and metadata.
     pub(crate) const fn payer(&self) -> Payer<'a> {
         self.payer
+    }
+
+    /// Whether others may be in the pool.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.pool.shared.load(Relaxed)
     }
 
     /// The pool's record number.

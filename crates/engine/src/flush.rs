@@ -103,7 +103,8 @@ impl<H: Host> Engine<H> {
         }
         state.stats.flushes += u64::from(cause == Cause::Flush);
         let found = state.find_page(name, &self.members(access));
-        if let Some(page) = found {
+        if let Some(block) = found {
+            let page = (block, name.place);
             state.remove(&self.key, page, access.pool.aging(), &mut garbage);
             shard.publish(&state);
         }

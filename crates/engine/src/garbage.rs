@@ -6,7 +6,7 @@ use crate::host::{DomainId, Host};
 use crate::index::{Directory, Table, TableCell};
 use crate::meta::{Payer, refund};
 use crate::paged::{Leaf, Root};
-use crate::slab::{BlockCell, BlockChunk, MapCell, MapChunk, PageCell, PageChunk};
+use crate::slab::{AgedCell, AgedChunk, BlockCell, BlockChunk, MapCell, MapChunk};
 
 /// Boxes, and tables, that one hold of a lock may leave. Small, for they lie on the stack; a slice
 /// that fills them ends early.
@@ -22,7 +22,7 @@ const TABLES_PER_REMOVAL: usize = 2;
 #[derive(Debug)]
 pub(crate) enum Boxed {
     #[expect(dead_code, reason = "held only to be dropped outside the lock")]
-    Pages(PageChunk),
+    Aged(AgedChunk),
     #[expect(dead_code, reason = "held only to be dropped outside the lock")]
     Blocks(BlockChunk),
     #[expect(dead_code, reason = "held only to be dropped outside the lock")]
@@ -30,9 +30,9 @@ pub(crate) enum Boxed {
     #[expect(dead_code, reason = "held only to be dropped outside the lock")]
     Directory(Directory),
     #[expect(dead_code, reason = "held only to be dropped outside the lock")]
-    PageLeaf(Leaf<PageCell>),
+    AgedLeaf(Leaf<AgedCell>),
     #[expect(dead_code, reason = "held only to be dropped outside the lock")]
-    PageRoot(Root<PageCell>),
+    AgedRoot(Root<AgedCell>),
     #[expect(dead_code, reason = "held only to be dropped outside the lock")]
     BlockLeaf(Leaf<BlockCell>),
     #[expect(dead_code, reason = "held only to be dropped outside the lock")]
@@ -57,12 +57,12 @@ macro_rules! block_from {
     };
 }
 block_from! {
-    PageChunk => Pages,
+    AgedChunk => Aged,
     BlockChunk => Blocks,
     MapChunk => Maps,
     Directory => Directory,
-    Leaf<PageCell> => PageLeaf,
-    Root<PageCell> => PageRoot,
+    Leaf<AgedCell> => AgedLeaf,
+    Root<AgedCell> => AgedRoot,
     Leaf<BlockCell> => BlockLeaf,
     Root<BlockCell> => BlockRoot,
     Leaf<MapCell> => MapLeaf,

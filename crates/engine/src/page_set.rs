@@ -1,11 +1,12 @@
-//! The pages of a block, by their places: up to four in the block's own record, more in a map.
+//! The pages of a block, by their places: up to two in the block's own record, more in a map.
 //!
 //! Most blocks are full (large files, swap) or hold very few pages (small files, scattered
-//! indexes). Two forms serve both: a full block costs four bytes a page, a lone page nothing beside
-//! its block. The form goes back to the small one late ([`SHRINK_LEN`]), so that a guest that puts
-//! and flushes by turns does not make it change each time.
+//! indexes). Two forms serve both: a full block costs eight bytes a page, a lone page nothing
+//! beside its block.
 
+use crate::broken;
 use crate::garbage::Garbage;
+use crate::page::Entry;
 use crate::slab::{Slab, SlabNeed, SlabSupply, SlotId};
 
 /// log2 of the places in a block.
@@ -13,14 +14,12 @@ pub(crate) const PLACE_BITS: u32 = 6;
 /// Places in a block.
 pub(crate) const PLACES: usize = 1 << PLACE_BITS;
 /// Maps in a chunk.
-pub(crate) const MAPS_PER_CHUNK: usize = 16;
+pub(crate) const MAPS_PER_CHUNK: usize = 8;
 /// All maps of a shard.
-pub(crate) type Maps = Slab<PageMap, MAPS_PER_CHUNK>;
+pub(crate) type Maps = Slab<PageMap, MAPS_PER_CHUNK, 1>;
 
-/// Pages that need no map.
-const INLINE_LEN: usize = 4;
-/// Pages at which a map is given up.
-const SHRINK_LEN: usize = 2;
+/// Pages that need no map, and pages at which a map is given up.
+const INLINE_LEN: usize = 2;
 
 /// The place of page `index` in its block.
 #[expect(clippy::cast_possible_truncation, reason = "takes the low bits")]
@@ -28,37 +27,47 @@ pub(crate) const fn place_of(index: u32) -> u8 {
     index as u8 % PLACES as u8
 }
 
-/// The page at each place of a block, or none.
+/// The entry of each place of a block.
 #[derive(Debug)]
-pub(crate) struct PageMap([SlotId; PLACES]);
+pub(crate) struct PageMap([Entry; PLACES]);
 
 impl Default for PageMap {
     fn default() -> Self {
-        Self([SlotId::NONE; PLACES])
+        Self([const { Entry::none() }; PLACES])
+    }
+}
+
+impl PageMap {
+    const fn at(&self, place: u8) -> &Entry {
+        &self.0[place as usize % PLACES]
+    }
+
+    const fn at_mut(&mut self, place: u8) -> &mut Entry {
+        &mut self.0[place as usize % PLACES]
     }
 }
 
 /// The pages of a block.
-///
-/// # Invariants
-/// Not mapped: `slots[..len]` are the pages at `places[..len]`, in no order. Mapped: `slots[0]` is
-/// the map's slot, and `len` of its places hold a page.
 #[derive(Debug)]
 pub(crate) struct PageSet {
-    slots: [SlotId; INLINE_LEN],
-    places: [u8; INLINE_LEN],
+    /// Pages there are.
     len: u8,
-    is_mapped: bool,
+    /// What place each of the inline entries is for; only those with a page count.
+    places: [u8; INLINE_LEN],
+    form: Form,
+}
+
+#[derive(Debug)]
+enum Form {
+    Inline([Entry; INLINE_LEN]),
+    /// The map's slot.
+    Map(SlotId),
 }
 
 impl Default for PageSet {
     fn default() -> Self {
-        Self {
-            slots: [SlotId::NONE; INLINE_LEN],
-            places: [0; INLINE_LEN],
-            len: 0,
-            is_mapped: false,
-        }
+        let form = Form::Inline([const { Entry::none() }; INLINE_LEN]);
+        Self { len: 0, places: [0; INLINE_LEN], form }
     }
 }
 
@@ -68,22 +77,56 @@ impl PageSet {
         self.len as u32
     }
 
-    /// The page at `place`.
-    #[inline]
-    pub(crate) fn get(&self, place: u8, maps: &Maps) -> Option<SlotId> {
-        if self.is_mapped {
-            return maps.get(self.slots[0]).0[usize::from(place) % PLACES].some();
-        }
-        let entries = self.places.iter().zip(&self.slots).take(self.len.into());
-        entries.into_iter().find_map(|(&at, &page)| (at == place).then_some(page))
+    /// Pages, counted anew for the audit.
+    pub(crate) fn recount(&self, maps: &Maps) -> u32 {
+        let entries = match &self.form {
+            Form::Map(map) => &maps.get(*map).0[..],
+            Form::Inline(entries) => entries,
+        };
+        entries.iter().map(|entry| u32::from(entry.is_page())).sum()
     }
 
-    /// Any page, if there is one.
-    pub(crate) fn any(&self, maps: &Maps) -> Option<SlotId> {
-        if self.is_mapped {
-            return maps.get(self.slots[0]).0.iter().find_map(|page| page.some());
+    /// The page at `place`.
+    #[inline]
+    pub(crate) fn get<'a>(&'a self, place: u8, maps: &'a Maps) -> Option<&'a Entry> {
+        let entry = match &self.form {
+            Form::Map(map) => maps.get(*map).at(place),
+            Form::Inline([first, second]) => match self.places {
+                [at, _] if at == place && first.is_page() => first,
+                [_, at] if at == place => second,
+                _ => return None,
+            },
+        };
+        entry.is_page().then_some(entry)
+    }
+
+    /// The page at `place`, to be changed; it stays a page.
+    #[inline]
+    pub(crate) fn get_mut<'a>(
+        &'a mut self,
+        place: u8,
+        maps: &'a mut Maps,
+    ) -> Option<&'a mut Entry> {
+        let entry = match &mut self.form {
+            Form::Map(map) => maps.get_mut(*map).at_mut(place),
+            Form::Inline([first, second]) => match self.places {
+                [at, _] if at == place && first.is_page() => first,
+                [_, at] if at == place => second,
+                _ => return None,
+            },
+        };
+        entry.is_page().then_some(entry)
+    }
+
+    /// The place of any page, if there is one.
+    pub(crate) fn any(&self, maps: &Maps) -> Option<u8> {
+        match &self.form {
+            Form::Map(map) => (0..).zip(&maps.get(*map).0).find(|(_, entry)| entry.is_page()),
+            Form::Inline(entries) => {
+                self.places.into_iter().zip(entries).find(|(_, entry)| entry.is_page())
+            }
         }
-        (self.len > 0).then_some(self.slots[0])
+        .map(|(place, _)| place)
     }
 
     /// Sees to it that one page can be added.
@@ -96,119 +139,108 @@ impl PageSet {
         maps: &mut Maps,
         supply: &mut SlabSupply<PageMap, MAPS_PER_CHUNK>,
     ) -> Result<(), SlabNeed> {
-        if self.is_mapped || usize::from(self.len) < INLINE_LEN {
-            Ok(())
-        } else {
-            maps.prepare(supply)
+        match self.form {
+            Form::Inline(_) if usize::from(self.len) == INLINE_LEN => maps.prepare(supply),
+            _ => Ok(()),
         }
     }
 
     /// Adds a page at a place that has none. [`prepare`](Self::prepare) went before.
     #[inline]
-    pub(crate) fn insert(&mut self, place: u8, page: SlotId, maps: &mut Maps) {
-        let len = usize::from(self.len);
-        if !self.is_mapped && len == INLINE_LEN {
-            self.grow(maps);
+    pub(crate) fn insert(&mut self, place: u8, page: Entry, maps: &mut Maps) {
+        if let Form::Inline(entries) = &mut self.form
+            && usize::from(self.len) == INLINE_LEN
+        {
+            let map = maps.insert_empty();
+            for (&at, entry) in self.places.iter().zip(entries) {
+                *maps.get_mut(map).at_mut(at) = core::mem::take(entry);
+            }
+            self.form = Form::Map(map);
         }
-        if self.is_mapped {
-            maps.get_mut(self.slots[0]).0[usize::from(place) % PLACES] = page;
-        } else if let (Some(slot), Some(at)) = (self.slots.get_mut(len), self.places.get_mut(len)) {
-            (*slot, *at) = (page, place);
+        match &mut self.form {
+            Form::Map(map) => *maps.get_mut(*map).at_mut(place) = page,
+            Form::Inline(entries) => {
+                let mut slots = self.places.iter_mut().zip(entries);
+                match slots.find(|(_, entry)| !entry.is_page()) {
+                    Some((at, entry)) => (*at, *entry) = (place, page),
+                    None => broken::unprepared_slot(),
+                }
+            }
         }
         self.len += 1;
     }
 
-    fn grow(&mut self, maps: &mut Maps) {
-        let mut map = PageMap::default();
-        for (&place, &page) in self.places.iter().zip(&self.slots) {
-            map.0[usize::from(place) % PLACES] = page;
-        }
-        self.slots[0] = maps.insert(map);
-        self.is_mapped = true;
-    }
-
-    /// Puts `page` in the place of the one at `place`.
-    pub(crate) fn replace(&mut self, place: u8, page: SlotId, maps: &mut Maps) {
-        if self.is_mapped {
-            maps.get_mut(self.slots[0]).0[usize::from(place) % PLACES] = page;
-            return;
-        }
-        let entries = self.places.iter().zip(&mut self.slots).take(self.len.into());
-        for (&at, slot) in entries {
-            if at == place {
-                *slot = page;
-            }
-        }
-    }
-
-    /// Takes out the page at `place`, which there is; a chunk of maps may fall to the garbage.
+    /// Takes out the page at `place`; a chunk of maps may fall to the garbage.
     #[inline]
     pub(crate) fn remove<const F: usize>(
         &mut self,
         place: u8,
         maps: &mut Maps,
         garbage: &mut Garbage<F>,
-    ) {
+    ) -> Option<Entry> {
+        let page = core::mem::take(self.get_mut(place, maps)?);
         self.len -= 1;
-        let len = usize::from(self.len);
-        if self.is_mapped {
-            maps.get_mut(self.slots[0]).0[usize::from(place) % PLACES] = SlotId::NONE;
-            if len <= SHRINK_LEN {
-                self.shrink(maps, garbage);
-            }
-            return;
+        if let Form::Map(map) = self.form
+            && usize::from(self.len) <= INLINE_LEN
+        {
+            self.shrink(map, maps, garbage);
         }
-        if let Some(at) = self.places.iter().take(len).position(|&at| at == place) {
-            self.slots[at] = self.slots[len % INLINE_LEN];
-            self.places[at] = self.places[len % INLINE_LEN];
-        }
+        Some(page)
     }
 
-    fn shrink<const F: usize>(&mut self, maps: &mut Maps, garbage: &mut Garbage<F>) {
-        let map = maps.remove(self.slots[0], garbage);
-        let pages = (0..).zip(map.0).filter(|(_, page)| page.some().is_some());
-        for ((slot, at), (place, page)) in self.slots.iter_mut().zip(&mut self.places).zip(pages) {
-            (*slot, *at) = (page, place);
+    /// Brings the last few pages of a map home.
+    #[inline(never)]
+    fn shrink<const F: usize>(&mut self, map: SlotId, maps: &mut Maps, garbage: &mut Garbage<F>) {
+        let mut entries = [const { Entry::none() }; INLINE_LEN];
+        let pages = (0..).zip(&mut maps.get_mut(map).0).filter(|(_, entry)| entry.is_page());
+        for ((entry, at), (place, page)) in entries.iter_mut().zip(&mut self.places).zip(pages) {
+            (*entry, *at) = (core::mem::take(page), place);
         }
-        self.is_mapped = false;
+        self.form = Form::Inline(entries);
+        maps.remove_empty(map, garbage);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frame::{Frame, FrameId};
 
-    /// A chunk of maps, taken from the ordinary heap.
-    fn supply() -> SlabSupply<PageMap, MAPS_PER_CHUNK> {
-        SlabSupply { chunk: crate::meta::boxed(), ..SlabSupply::default() }
+    fn page(nr: u32) -> Entry {
+        Entry::ageless(Frame::from_id(FrameId::new(nr).expect("not 0")))
+    }
+
+    fn frame(set: &PageSet, place: u8, maps: &Maps) -> Option<u32> {
+        set.get(place, maps).and_then(Entry::frame_id).map(FrameId::get)
     }
 
     #[test]
     fn pages_are_found_whatever_the_form() {
-        let (mut set, mut maps, mut supply) = (PageSet::default(), Maps::new(), supply());
+        let (mut set, mut maps) = (PageSet::default(), Maps::new());
+        let mut supply = SlabSupply { chunk: crate::meta::boxed(), ..SlabSupply::default() };
         let mut garbage = Garbage::<1>::new();
         let places: [u8; 7] = [63, 0, 5, 17, 1, 62, 30];
-        for (nr, &place) in (0..).zip(&places) {
+        for (nr, &place) in (1..).zip(&places) {
+            assert_eq!(frame(&set, place, &maps), None);
             set.prepare(&mut maps, &mut supply).expect("there is a chunk");
-            set.insert(place, SlotId(nr), &mut maps);
-            assert_eq!(set.len(), nr + 1);
+            set.insert(place, page(nr), &mut maps);
+            assert_eq!((set.len(), frame(&set, place, &maps)), (nr, Some(nr)));
         }
-        for (nr, &place) in (0..).zip(&places) {
-            assert_eq!(set.get(place, &maps), Some(SlotId(nr)));
+        for (nr, &place) in (1..).zip(&places) {
+            assert_eq!(frame(&set, place, &maps), Some(nr));
         }
-        assert_eq!(set.get(2, &maps), None);
-        set.replace(17, SlotId(99), &mut maps);
+        assert_eq!(frame(&set, 2, &maps), None);
         for &place in &places[..5] {
-            assert!(set.get(place, &maps).is_some());
-            set.remove(place, &mut maps, &mut garbage);
-            assert_eq!(set.get(place, &maps), None);
+            assert!(set.remove(place, &mut maps, &mut garbage).is_some());
+            assert_eq!(frame(&set, place, &maps), None);
+            assert!(set.remove(place, &mut maps, &mut garbage).is_none());
         }
-        assert!(!set.is_mapped);
-        assert_eq!((set.get(62, &maps), set.get(30, &maps)), (Some(SlotId(5)), Some(SlotId(6))));
-        set.replace(62, SlotId(7), &mut maps);
+        assert!(matches!(set.form, Form::Inline(_)));
+        assert_eq!((frame(&set, 62, &maps), frame(&set, 30, &maps)), (Some(6), Some(7)));
+        assert_eq!(maps.len(), 0);
         set.remove(30, &mut maps, &mut garbage);
-        assert_eq!((set.get(62, &maps), set.any(&maps)), (Some(SlotId(7)), Some(SlotId(7))));
-        set.remove(62, &mut maps, &mut garbage);
-        assert_eq!((set.len(), set.any(&maps)), (0, None));
+        assert_eq!(set.any(&maps), Some(62));
+        set.insert(0, page(9), &mut maps);
+        assert_eq!((frame(&set, 62, &maps), frame(&set, 0, &maps)), (Some(6), Some(9)));
     }
 }

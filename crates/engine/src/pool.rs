@@ -3,7 +3,7 @@
 use crate::broken;
 use crate::directory::Directory;
 use crate::meta::boxed;
-use crate::shard::{Aging, Shard, Taking};
+use crate::shard::{Aging, Shard};
 use crate::sync::Once;
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64};
@@ -101,17 +101,6 @@ impl Pool {
 
     pub(crate) fn aging(&self) -> Aging {
         if self.persistent.load(Relaxed) { Aging::Ageless } else { Aging::Aged }
-    }
-
-    /// What a get does to a page of this pool (R8 to R10).
-    pub(crate) fn taking(&self) -> Taking {
-        if self.persistent.load(Relaxed) {
-            Taking::Keeping
-        } else if self.shared.load(Relaxed) {
-            Taking::Refreshing
-        } else {
-            Taking::Exclusive
-        }
     }
 
     /// Pages that could be found a moment ago.

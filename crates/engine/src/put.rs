@@ -10,6 +10,7 @@ use crate::frame::{Frame, FrameId};
 use crate::garbage::Garbage;
 use crate::host::Host;
 use crate::meta::Unpaid;
+use crate::policy::{Age, Event, Policy};
 use crate::shard::{PageName, Put, PutStep};
 use crate::stock::{Need, Stock};
 use crate::sync::atomic::Ordering::Relaxed;
@@ -157,6 +158,7 @@ impl<H: Host> Engine<H> {
                 name,
                 members: &members,
                 aging: access.pool.aging(),
+                refreshes: H::Policy::age(Event::Replaced) == Age::Youngest,
                 may_add,
             };
             let done = state.put(&put, frame, || self.tick(), &mut stock, &mut garbage);

@@ -5,7 +5,7 @@ use crate::block::{self, Block};
 use crate::host::Host;
 use crate::index::{Directory, Table, TableCell, new_table};
 use crate::meta::{Payer, Unpaid, boxed, pay, refund};
-use crate::page::{self, Page};
+use crate::page::{self, Aged};
 use crate::page_set::{MAPS_PER_CHUNK, PageMap};
 use crate::paged::{PagedNeed, PagedSupply};
 use crate::slab::{SlabNeed, SlabSupply};
@@ -13,7 +13,7 @@ use crate::slab::{SlabNeed, SlabSupply};
 /// The block that an insertion is short of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Need {
-    Pages(SlabNeed),
+    Aged(SlabNeed),
     Blocks(SlabNeed),
     Maps(SlabNeed),
     Table,
@@ -26,7 +26,7 @@ pub(crate) enum Need {
 /// Blocks that a call brings along when it takes a shard's lock.
 #[derive(Debug, Default)]
 pub(crate) struct Stock {
-    pub(crate) pages: SlabSupply<Page, { page::PER_CHUNK }>,
+    pub(crate) ages: SlabSupply<Aged, { page::PER_CHUNK }>,
     pub(crate) blocks: SlabSupply<Block, { block::PER_CHUNK }>,
     pub(crate) maps: SlabSupply<PageMap, MAPS_PER_CHUNK>,
     pub(crate) table: Option<Table>,
@@ -44,7 +44,7 @@ impl Stock {
     ) -> Result<(), Unpaid> {
         pay(host, payer)?;
         let fetched = match need {
-            Need::Pages(need) => self.pages.fetch(need),
+            Need::Aged(need) => self.ages.fetch(need),
             Need::Blocks(need) => self.blocks.fetch(need),
             Need::Maps(need) => self.maps.fetch(need),
             Need::Table => {
@@ -67,12 +67,12 @@ impl Stock {
 
     /// Frees what was fetched and not used.
     pub(crate) fn discard<H: Host>(self, host: &H, payer: Payer<'_>) {
-        let Self { pages, blocks, maps, table, directory, tables } = self;
+        let Self { ages, blocks, maps, table, directory, tables } = self;
         let mut unused = 0;
         let mut count = |is_there: bool| unused += u32::from(is_there);
-        count(pages.chunk.is_some());
-        count(pages.cells.leaf.is_some());
-        count(pages.cells.root.is_some());
+        count(ages.chunk.is_some());
+        count(ages.cells.leaf.is_some());
+        count(ages.cells.root.is_some());
         count(blocks.chunk.is_some());
         count(maps.chunk.is_some());
         count(blocks.cells.leaf.is_some());
@@ -83,7 +83,7 @@ impl Stock {
         count(directory.is_some());
         count(tables.leaf.is_some());
         count(tables.root.is_some());
-        drop((pages, blocks, maps, table, directory, tables));
+        drop((ages, blocks, maps, table, directory, tables));
         refund(host, payer, unused);
     }
 }

@@ -4,7 +4,6 @@ use super::{Aging, State};
 use crate::audit::{AuditError, ShardAudit};
 use crate::block::Block;
 use crate::hash::HashKey;
-use crate::page::Standing;
 use crate::slab::SlotId;
 
 /// What the walk of the blocks counts.
@@ -24,44 +23,38 @@ impl State {
     /// Compares everything that is said twice. See [`crate::Engine::audit`].
     pub(crate) fn audit(&mut self, key: &HashKey, aging: Aging) -> Result<ShardAudit, AuditError> {
         let mut found = ShardAudit::default();
-        let (mut hooked, mut orphans) = (0, 0);
         let mut at = SlotId(0);
-        while let Some(id) = self.pages.next_used(at) {
+        while let Some(id) = self.ages.next_used(at) {
             at = SlotId(id.0 + 1);
-            let page = self.pages.get(id);
-            match page.standing {
-                Standing::Orphan => orphans += 1,
-                Standing::Vacant => return Err(AuditError::VacantPage),
-                Standing::Hooked | Standing::Claimed | Standing::Missed => {
-                    hooked += 1;
-                    let pages = self.blocks.get(page.block).pages();
-                    if pages.and_then(|pages| pages.get(page.place, &self.maps)) != Some(id) {
-                        return Err(AuditError::PageNotInBlock);
-                    }
-                }
+            let aged = self.ages.get(id);
+            let pages = self.blocks.get(aged.block).pages();
+            let entry = pages.and_then(|pages| pages.get(aged.place, &self.maps));
+            if entry.is_none_or(|entry| entry.record() != id) {
+                return Err(AuditError::PageNotInBlock);
             }
-            found.frames += u64::from(page.frame.is_some());
         }
         let blocks = self.audit_blocks(key, &mut found)?;
-        self.audit_ages(aging, hooked)?;
+        self.audit_ages()?;
         let (entries, index_blocks) = self.index.recount();
-        let (pages, page_blocks) = self.pages.recount();
+        let (ages, age_blocks) = self.ages.recount();
         let (_, block_blocks) = self.blocks.recount();
         let (maps, map_blocks) = self.maps.recount();
+        let frames = index_blocks + age_blocks + block_blocks + map_blocks;
+        let pages = blocks.live_pages + blocks.dead_pages;
         found.pages = blocks.live_pages;
-        let frames = index_blocks + page_blocks + block_blocks + map_blocks;
         found.metadata_frames = u64::from(frames);
+        found.frames = pages + u64::from(self.nr_orphans());
         let sums = [
             (u64::from(self.nr_live), blocks.live_pages),
-            (u64::from(self.nr_orphans), orphans),
-            (u64::from(self.pages.len()), u64::from(pages)),
-            (hooked, blocks.live_pages + blocks.dead_pages),
+            (u64::from(self.nr_pages), pages),
+            (u64::from(self.ages.len()), u64::from(ages)),
+            (u64::from(ages), if aging == Aging::Aged { pages } else { 0 }),
             (u64::from(self.nr_heads), blocks.heads),
             (u64::from(self.nr_dead), blocks.dead),
             (u64::from(self.maps.len()), u64::from(maps)),
             (entries as u64, blocks.indexed),
             (blocks.headed_pages, blocks.further_pages),
-            (self.stats.puts_stored, hooked + self.stats.removed),
+            (self.stats.puts_stored, pages + self.stats.removed),
         ];
         if sums.iter().any(|(said, counted)| said != counted) {
             return Err(AuditError::Counters);
@@ -85,11 +78,13 @@ impl State {
                 }
             }
             let record = self.blocks.get(id);
-            let nr_pages = record.pages().map(|pages| u64::from(pages.len()));
-            if nr_pages == Some(0) {
-                return Err(AuditError::EmptyBlock);
+            let mut nr_pages = 0;
+            if let Some(pages) = record.pages() {
+                nr_pages = u64::from(pages.len());
+                if nr_pages == 0 || pages.recount(&self.maps) != pages.len() {
+                    return Err(AuditError::PageCount);
+                }
             }
-            let nr_pages = nr_pages.unwrap_or(0);
             match *record {
                 Block::First { .. } => {
                     found.objects += 1;
@@ -144,18 +139,18 @@ impl State {
         }
     }
 
-    fn audit_ages(&self, aging: Aging, hooked: u64) -> Result<(), AuditError> {
-        let (mut aged, mut stamp, mut page) = (0, 0, self.oldest);
-        while let Some(id) = page.some() {
-            let this = self.pages.get(id);
-            if this.stamp < stamp || aged > hooked {
+    /// That the age list holds each record once, linked both ways, in the order of the stamps.
+    fn audit_ages(&self) -> Result<(), AuditError> {
+        let (mut nr_aged, mut stamp, mut before, mut at) = (0, 0, SlotId::NONE, self.oldest);
+        while let Some(id) = at.some() {
+            let aged = self.ages.get(id);
+            nr_aged += 1;
+            if aged.stamp < stamp || aged.older != before || nr_aged > self.ages.len() {
                 return Err(AuditError::AgeList);
             }
-            (aged, stamp, page) = (aged + 1, this.stamp, this.younger);
+            (stamp, before, at) = (aged.stamp, id, aged.younger);
         }
-        if aging == Aging::Aged && aged != hooked || aging == Aging::Ageless && aged != 0 {
-            return Err(AuditError::AgeList);
-        }
-        Ok(())
+        let is_right = nr_aged == self.ages.len() && before == self.youngest;
+        if is_right { Ok(()) } else { Err(AuditError::AgeList) }
     }
 }

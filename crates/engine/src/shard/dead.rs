@@ -1,5 +1,6 @@
 //! Blocks and objects that were flushed: at once unreachable, freed page by page later.
 
+use super::remove::Removed;
 use super::{Aging, PageName, State};
 use crate::block::{Block, Links};
 use crate::garbage::Garbage;
@@ -95,13 +96,14 @@ impl State {
     }
 
     /// Any page of a dead block or a dead head's block.
-    fn dead_page(&self) -> Option<SlotId> {
+    fn dead_page(&self) -> Option<(SlotId, u8)> {
         let dead = self.dead.some()?;
         let block = match self.blocks.get(dead) {
             Block::DeadHead { first, .. } => *first,
             _ => dead,
         };
-        self.blocks.get(block).pages()?.any(&self.maps)
+        let place = self.blocks.get(block).pages()?.any(&self.maps)?;
+        Some((block, place))
     }
 
     /// Frees pages of dead blocks, at most `budget`; counts down what it visits.
@@ -116,8 +118,11 @@ impl State {
             && !garbage.is_full()
             && let Some(page) = self.dead_page()
         {
-            self.remove(key, page, aging, garbage);
             *budget -= 1;
+            if self.remove(key, page, aging, garbage) == Removed::Doomed {
+                // Its readers are about to be done: the next slice finds it gone, or a place free.
+                return;
+            }
         }
     }
 
@@ -131,7 +136,7 @@ impl State {
     ) {
         loop {
             self.drain_dead(key, aging, budget, garbage);
-            if *budget == 0 || garbage.is_full() {
+            if *budget == 0 || garbage.is_full() || self.has_dead() {
                 return;
             }
             let Some(block) = self.blocks.next_used(SlotId(0)) else { return };

@@ -1,11 +1,11 @@
 //! Look-up, under the shard's lock: from a page's name to its block and its record.
 
 use super::State;
-use crate::block::{self, Block};
+use crate::block::{Block, Blocks};
 use crate::hash::{BlockHash, HashKey, ObjectHash};
 use crate::member::Members;
 use crate::page_set::{PLACE_BITS, place_of};
-use crate::slab::{Slab, SlotId};
+use crate::slab::SlotId;
 
 /// A page's name, taken apart and hashed.
 #[derive(Clone, Copy, Debug)]
@@ -35,11 +35,7 @@ pub(super) fn index_of(number: u32, place: u8) -> u32 {
 }
 
 /// The hash under which a block or a head is in the index; `None` for one that is not.
-pub(super) fn hash_of(
-    blocks: &Slab<Block, { block::PER_CHUNK }>,
-    key: &HashKey,
-    id: SlotId,
-) -> Option<BlockHash> {
+pub(super) fn hash_of(blocks: &Blocks, key: &HashKey, id: SlotId) -> Option<BlockHash> {
     match *blocks.get(id) {
         Block::First { oid, .. } => Some(key.object(oid).block(0)),
         Block::Head { oid, .. } => Some(key.object(oid).head()),
@@ -84,32 +80,28 @@ impl State {
             || self.blocks.get(block).last_user().is_some_and(|user| members.is_alive(user))
     }
 
-    /// The reachable page of this name, claimed ones included, with its block.
+    /// The block that holds the reachable page of this name, claimed and doomed ones included.
     #[inline]
-    pub(super) fn find(&self, name: &PageName, members: &Members<'_>) -> Option<SlotId> {
+    pub(crate) fn find_page(&self, name: &PageName, members: &Members<'_>) -> Option<SlotId> {
         let block = self.find_block(name)?;
         if !self.is_kept(block, members) {
             return None;
         }
-        self.blocks.get(block).pages()?.get(name.place, &self.maps)
+        let page = self.blocks.get(block).pages()?.get(name.place, &self.maps);
+        page.map(|_| block)
     }
 
-    /// The same, for calls outside.
-    pub(crate) fn find_page(&self, name: &PageName, members: &Members<'_>) -> Option<SlotId> {
-        self.find(name, members)
-    }
-
+    /// The hash under which a block or a head is in the index.
     pub(super) fn hash_of(&self, key: &HashKey, id: SlotId) -> Option<BlockHash> {
         hash_of(&self.blocks, key, id)
     }
 
-    /// The id and the index of a page that can be found.
-    pub(super) fn name_of(&self, page: SlotId) -> Option<([u64; 3], u32)> {
-        let page = self.pages.get(page);
-        match *self.blocks.get(page.block) {
-            Block::First { oid, .. } => Some((oid, index_of(0, page.place))),
+    /// The id and the index of the page at `place` of `block`, if it can be found.
+    pub(super) fn name_of(&self, block: SlotId, place: u8) -> Option<([u64; 3], u32)> {
+        match *self.blocks.get(block) {
+            Block::First { oid, .. } => Some((oid, index_of(0, place))),
             Block::Further { head, number, .. } => match *self.blocks.get(head) {
-                Block::Head { oid, .. } => Some((oid, index_of(number, page.place))),
+                Block::Head { oid, .. } => Some((oid, index_of(number, place))),
                 _ => None,
             },
             _ => None,

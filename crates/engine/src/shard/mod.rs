@@ -9,6 +9,7 @@ mod audit;
 mod dead;
 mod find;
 mod get;
+mod orphans;
 mod put;
 mod remove;
 
@@ -16,9 +17,10 @@ pub(crate) use find::PageName;
 pub(crate) use get::Taking;
 pub(crate) use put::{Put, PutStep};
 
-use crate::block::{self, Block};
+use self::orphans::Orphans;
+use crate::block::Blocks;
 use crate::index::Index;
-use crate::page::{self, Page};
+use crate::page::Ages;
 use crate::page_set::Maps;
 use crate::slab::{Slab, SlotId};
 use crate::stats::ShardStats;
@@ -93,9 +95,10 @@ pub(crate) enum Aging {
 #[derive(Debug)]
 pub(crate) struct State {
     index: Index,
-    blocks: Slab<Block, { block::PER_CHUNK }>,
+    blocks: Blocks,
     maps: Maps,
-    pages: Slab<Page, { page::PER_CHUNK }>,
+    /// Records of age, of ephemeral pages only.
+    ages: Ages,
     /// Ends of the age list.
     oldest: SlotId,
     youngest: SlotId,
@@ -107,8 +110,10 @@ pub(crate) struct State {
     nr_heads: u32,
     /// Pages of live blocks.
     nr_live: u32,
-    /// Pages that are unhooked and still read by somebody.
-    nr_orphans: u32,
+    /// Pages, those of dead blocks too.
+    nr_pages: u32,
+    /// Frames of pages that are gone and still read by somebody.
+    orphans: Orphans,
     pub(crate) stats: ShardStats,
 }
 
@@ -118,29 +123,26 @@ impl State {
             index: Index::new(),
             blocks: Slab::new(),
             maps: Slab::new(),
-            pages: Slab::new(),
+            ages: Slab::new(),
             oldest: SlotId::NONE,
             youngest: SlotId::NONE,
             dead: SlotId::NONE,
             nr_dead: 0,
             nr_heads: 0,
             nr_live: 0,
-            nr_orphans: 0,
+            nr_pages: 0,
+            orphans: Orphans::default(),
             stats: ShardStats::default(),
         }
-    }
-
-    pub(crate) const fn nr_orphans(&self) -> u32 {
-        self.nr_orphans
     }
 
     pub(crate) const fn nr_live(&self) -> u32 {
         self.nr_live
     }
 
-    /// Whether any page is hooked, reachable or not.
+    /// Whether there is any page, reachable or not.
     pub(crate) const fn has_pages(&self) -> bool {
-        self.pages.len() > self.nr_orphans
+        self.nr_pages > 0
     }
 
     pub(crate) const fn has_dead(&self) -> bool {
@@ -148,6 +150,6 @@ impl State {
     }
 
     fn oldest_stamp(&self) -> u64 {
-        self.oldest.some().map_or(u64::MAX, |id| self.pages.get(id).stamp)
+        self.oldest.some().map_or(u64::MAX, |id| self.ages.get(id).stamp)
     }
 }

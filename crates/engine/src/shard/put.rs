@@ -7,7 +7,7 @@ use crate::frame::Frame;
 use crate::garbage::Garbage;
 use crate::hash::HashKey;
 use crate::member::Members;
-use crate::page::{Page, Standing};
+use crate::page::{Aged, Entry, Standing};
 use crate::page_set::PageSet;
 use crate::slab::SlotId;
 use crate::stock::{Need, Stock};
@@ -35,6 +35,8 @@ pub(crate) struct Put<'a> {
     pub(crate) name: &'a PageName,
     pub(crate) members: &'a Members<'a>,
     pub(crate) aging: Aging,
+    /// Whether new content makes a page young.
+    pub(crate) refreshes: bool,
     /// Whether a new page may be added; a swap is always possible.
     pub(crate) may_add: bool,
 }
@@ -57,9 +59,9 @@ impl State {
         let mut block = self.find_block(name);
         if let Some(found) = block {
             if self.is_kept(found, members) {
-                let pages = self.blocks.get(found).pages();
-                if let Some(old) = pages.and_then(|pages| pages.get(name.place, &self.maps)) {
-                    return self.replace(put, found, old, frame, stamp, stock, garbage);
+                let pages = self.blocks.get_mut(found).pages_mut();
+                if pages.and_then(|pages| pages.get_mut(name.place, &mut self.maps)).is_some() {
+                    return self.replace(put, found, frame, stamp, garbage);
                 }
             } else {
                 // Its last user has left: what it held stays unreachable (R36).
@@ -76,58 +78,45 @@ impl State {
         }
     }
 
-    /// Puts the frame in the place of the one of page `old`.
-    #[expect(clippy::too_many_arguments, reason = "the whole context of one put, used once")]
+    /// Puts the frame in the place of the one that the page in `block` has.
     fn replace<const F: usize>(
         &mut self,
         put: &Put<'_>,
         block: SlotId,
-        old: SlotId,
         frame: &mut Option<Frame>,
         stamp: impl FnOnce() -> u64,
-        stock: &mut Stock,
         garbage: &mut Garbage<F>,
     ) -> PutStep {
-        let Put { key, name, members, aging, may_add } = *put;
-        let page = self.pages.get_mut(old);
-        if page.nr_pins == 0 {
-            if let Some(replaced) = core::mem::replace(&mut page.frame, frame.take()) {
-                garbage.push_frame(replaced);
-            }
-            self.set_last_user(block, members);
-            self.stats.puts_replaced += 1;
-            return PutStep::Replaced;
-        }
-        // Somebody is reading the old frame without a lock, so the new one needs a record of its
-        // own, and the old record is left to its readers.
-        if !may_add {
-            self.remove(key, old, aging, garbage);
+        let Put { key, name, members, aging, refreshes, may_add } = *put;
+        let pages = self.blocks.get_mut(block).pages_mut();
+        let entry = pages.and_then(|pages| pages.get_mut(name.place, &mut self.maps));
+        let Some(entry) = entry else { return PutStep::Absent };
+        let nr_pins = entry.nr_pins(aging);
+        // A page that an exclusive get has claimed is as good as gone: the put creates one.
+        let creates = entry.standing() != Standing::Hooked;
+        // Somebody is reading the old frame without a lock, so it needs a place of its own, and it
+        // keeps its charge until it is freed.
+        if nr_pins > 0 && !(may_add && self.orphans.has_room()) {
+            self.remove(key, (block, name.place), aging, garbage);
             return PutStep::Removed;
         }
-        let claimed = page.standing != Standing::Hooked;
-        let old_stamp = page.stamp;
-        if let Err(need) = self.pages.prepare(&mut stock.pages) {
-            return PutStep::Need(Need::Pages(need));
+        let record = entry.record();
+        let old = entry.swap_frame(frame.take());
+        entry.clear_pins(aging);
+        let unread = match old {
+            Some(old) if nr_pins > 0 => self.orphans.push(old, nr_pins).err(),
+            old => old,
+        };
+        if let Some(old) = unread {
+            garbage.push_frame(old);
         }
-        let stamp = if claimed { stamp() } else { old_stamp };
-        let new = self.new_page(name, block, frame.take(), stamp);
-        if aging == Aging::Aged {
-            // A page that an exclusive get has claimed is as good as gone: the put creates one.
-            if claimed {
-                self.age_append(new)
-            } else {
-                self.age_insert_after(old, new)
-            }
-            self.age_unlink(old);
+        if aging == Aging::Aged && (creates || refreshes) {
+            self.age_unlink(record);
+            self.age_append(record, stamp());
         }
-        if let Some(pages) = self.blocks.get_mut(block).pages_mut() {
-            pages.replace(name.place, new, &mut self.maps);
-        }
-        self.pages.get_mut(old).standing = Standing::Orphan;
-        self.nr_orphans += 1;
         self.set_last_user(block, members);
         self.stats.puts_replaced += 1;
-        PutStep::ReplacedInUse
+        if nr_pins > 0 { PutStep::ReplacedInUse } else { PutStep::Replaced }
     }
 
     /// Adds a page that is not there, to `block` if that is.
@@ -141,7 +130,9 @@ impl State {
         stock: &mut Stock,
     ) -> Result<(), Need> {
         let Put { name, members, aging, .. } = *put;
-        self.pages.prepare(&mut stock.pages).map_err(Need::Pages)?;
+        if aging == Aging::Aged {
+            self.ages.prepare(&mut stock.ages).map_err(Need::Aged)?;
+        }
         let block = match block {
             Some(block) => {
                 if let Some(pages) = self.blocks.get(block).pages() {
@@ -152,10 +143,19 @@ impl State {
             }
             None => self.new_block(put, stock)?,
         };
-        let id = self.new_page(name, block, frame.take(), stamp());
+        let Some(frame) = frame.take() else { return Ok(()) };
+        let place = name.place;
+        let entry = match aging {
+            Aging::Ageless => Entry::ageless(frame),
+            Aging::Aged => {
+                let record = self.ages.insert(Aged { block, place, ..Aged::default() });
+                self.age_append(record, stamp());
+                Entry::aged(frame, record)
+            }
+        };
         let record = self.blocks.get_mut(block);
         if let Some(pages) = record.pages_mut() {
-            pages.insert(name.place, id, &mut self.maps);
+            pages.insert(place, entry, &mut self.maps);
         }
         if let Block::Further { head, .. } = *record
             && let Block::Head { nr_pages, .. } = self.blocks.get_mut(head)
@@ -163,9 +163,7 @@ impl State {
             *nr_pages += 1;
         }
         self.nr_live += 1;
-        if aging == Aging::Aged {
-            self.age_append(id);
-        }
+        self.nr_pages += 1;
         self.stats.puts_stored += 1;
         Ok(())
     }
@@ -226,20 +224,6 @@ impl State {
         {
             links.prev = block;
         }
-    }
-
-    /// Makes a page's record, which is in no list yet.
-    #[inline]
-    fn new_page(
-        &mut self,
-        name: &PageName,
-        block: SlotId,
-        frame: Option<Frame>,
-        stamp: u64,
-    ) -> SlotId {
-        let place = name.place;
-        let standing = Standing::Hooked;
-        self.pages.insert(Page { stamp, frame, block, place, standing, ..Page::default() })
     }
 
     fn set_last_user(&mut self, block: SlotId, members: &Members<'_>) {

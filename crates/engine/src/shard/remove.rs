@@ -11,52 +11,46 @@ use crate::slab::SlotId;
 /// How far from the oldest end eviction looks for a page that nobody is reading.
 const EVICTION_SEARCH_MAX: usize = 16;
 
+/// What became of a page that is to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Removed {
+    /// It is gone.
+    Gone,
+    /// It is being read and there is no place for its frame elsewhere: nobody finds it any more,
+    /// and its last reader removes it.
+    Doomed,
+}
+
 impl State {
-    /// Unhooks a page and frees it, or leaves it to the calls that are reading it.
+    /// Takes the page at `place` of `block` out and hands its frame to the garbage, or leaves the
+    /// frame to the calls that are reading it.
     #[inline]
     pub(crate) fn remove<const F: usize>(
         &mut self,
         key: &HashKey,
-        id: SlotId,
+        (block, place): (SlotId, u8),
         aging: Aging,
         garbage: &mut Garbage<F>,
-    ) {
-        if aging == Aging::Aged {
-            self.age_unlink(id);
-        }
-        self.stats.removed += 1;
-        let page = self.pages.get_mut(id);
-        let (block, place) = (page.block, page.place);
-        if page.nr_pins > 0 {
-            page.standing = Standing::Orphan;
-            self.nr_orphans += 1;
-        } else {
-            self.free(id, garbage);
-        }
-        self.leave_block(key, block, place, garbage);
-    }
-
-    /// Frees the record and hands its frame to the garbage.
-    pub(super) fn free<const F: usize>(&mut self, id: SlotId, garbage: &mut Garbage<F>) {
-        let page = self.pages.remove(id, garbage);
-        if let Some(frame) = page.frame {
-            garbage.push_frame(frame);
-        }
-    }
-
-    /// Takes the page at `place` out of its block; a block that it leaves empty goes along.
-    #[inline]
-    fn leave_block<const F: usize>(
-        &mut self,
-        key: &HashKey,
-        block: SlotId,
-        place: u8,
-        garbage: &mut Garbage<F>,
-    ) {
+    ) -> Removed {
         let record = self.blocks.get_mut(block);
-        let Some(pages) = record.pages_mut() else { return };
-        pages.remove(place, &mut self.maps, garbage);
+        let Some(pages) = record.pages_mut() else { return Removed::Gone };
+        let Some(entry) = pages.get_mut(place, &mut self.maps) else { return Removed::Gone };
+        let nr_pins = entry.nr_pins(aging);
+        if nr_pins > 0 && !self.orphans.has_room() {
+            entry.stand(Standing::Doomed);
+            return Removed::Doomed;
+        }
+        let Some(mut entry) = pages.remove(place, &mut self.maps, garbage) else {
+            return Removed::Gone;
+        };
         let is_empty = pages.len() == 0;
+        if let Some(frame) = entry.take_frame() {
+            let unread =
+                if nr_pins > 0 { self.orphans.push(frame, nr_pins).err() } else { Some(frame) };
+            if let Some(frame) = unread {
+                garbage.push_frame(frame);
+            }
+        }
         match *record {
             Block::First { .. } => self.nr_live -= 1,
             Block::Further { head, .. } => {
@@ -67,9 +61,16 @@ impl State {
             }
             _ => {}
         }
+        self.nr_pages -= 1;
+        self.stats.removed += 1;
+        if aging == Aging::Aged {
+            self.age_unlink(entry.record());
+            self.ages.remove(entry.record(), garbage);
+        }
         if is_empty {
             self.free_block(key, block, garbage);
         }
+        Removed::Gone
     }
 
     /// Frees an empty block's record.
@@ -142,7 +143,7 @@ impl State {
 
     /// Evicts the oldest page that nobody is reading; its frame is then in the garbage.
     ///
-    /// Returns the page's name, or `None` inside if it was unreachable anyway.
+    /// Returns the page's name if asked for; `None` inside if it was unreachable anyway.
     pub(crate) fn evict<const F: usize>(
         &mut self,
         key: &HashKey,
@@ -152,14 +153,17 @@ impl State {
         let mut at = self.oldest;
         for _ in 0..EVICTION_SEARCH_MAX {
             let id = at.some()?;
-            let page = self.pages.get(id);
-            if page.nr_pins == 0 {
-                let name = if with_name { self.name_of(id) } else { None };
-                self.remove(key, id, Aging::Aged, garbage);
+            let aged = self.ages.get(id);
+            let (block, place) = (aged.block, aged.place);
+            let pages = self.blocks.get(block).pages();
+            let entry = pages.and_then(|pages| pages.get(place, &self.maps))?;
+            if entry.nr_pins(Aging::Aged) == 0 {
+                let name = if with_name { self.name_of(block, place) } else { None };
+                self.remove(key, (block, place), Aging::Aged, garbage);
                 self.stats.evicted += 1;
                 return Some(name);
             }
-            at = page.younger;
+            at = aged.younger;
         }
         None
     }
@@ -169,6 +173,6 @@ impl State {
         self.index.dismantle(garbage)
             && self.blocks.dismantle(garbage)
             && self.maps.dismantle(garbage)
-            && (self.nr_orphans > 0 || self.pages.dismantle(garbage))
+            && self.ages.dismantle(garbage)
     }
 }
