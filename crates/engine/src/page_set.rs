@@ -38,6 +38,11 @@ impl Default for PageMap {
 }
 
 impl PageMap {
+    /// The page at `place`, to be changed; it stays a page.
+    pub(crate) fn page_mut(&mut self, place: u8) -> Option<&mut Entry> {
+        Some(self.at_mut(place)).filter(|entry| entry.is_page())
+    }
+
     const fn at(&self, place: u8) -> &Entry {
         &self.0[place as usize % PLACES]
     }
@@ -75,6 +80,14 @@ impl PageSet {
     /// The number of pages.
     pub(crate) const fn len(&self) -> u32 {
         self.len as u32
+    }
+
+    /// The map's slot, if there is one.
+    pub(crate) const fn map(&self) -> SlotId {
+        match self.form {
+            Form::Map(map) => map,
+            Form::Inline(_) => SlotId::NONE,
+        }
     }
 
     /// Pages, counted anew for the audit.

@@ -87,8 +87,8 @@ impl State {
         name: &PageName,
         garbage: &mut Garbage<F>,
     ) {
-        if let Some(block) = self.find_block(name) {
-            self.kill_block(key, block, garbage);
+        if let Some(lead) = self.find_block(name) {
+            self.kill_block(key, lead.block, garbage);
         }
         if let Some(head) = self.find_head(name) {
             self.kill_head(key, head, garbage);

@@ -48,13 +48,12 @@ impl State {
         members: &Members<'_>,
         taking: Taking,
     ) -> Option<Pinned> {
-        let block = self.find_block(name)?;
+        let lead = self.find_block(name)?;
+        let (block, place) = (lead.block, name.place);
         if !self.is_kept(block, members) {
             return None;
         }
-        let place = name.place;
-        let pages = self.blocks.get_mut(block).pages_mut()?;
-        let entry = pages.get_mut(place, &mut self.maps)?;
+        let entry = self.page_mut(lead, place)?;
         if entry.standing() != Standing::Hooked {
             entry.stand(Standing::Doomed);
             return None;

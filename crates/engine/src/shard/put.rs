@@ -6,6 +6,7 @@ use crate::block::{Block, Links};
 use crate::frame::Frame;
 use crate::garbage::Garbage;
 use crate::hash::HashKey;
+use crate::index::Lead;
 use crate::member::Members;
 use crate::page::{Aged, Entry, Standing};
 use crate::page_set::PageSet;
@@ -56,17 +57,16 @@ impl State {
         garbage: &mut Garbage<F>,
     ) -> PutStep {
         let Put { key, name, members, may_add, .. } = *put;
-        let mut block = self.find_block(name);
-        if let Some(found) = block {
-            if self.is_kept(found, members) {
-                let pages = self.blocks.get_mut(found).pages_mut();
-                if pages.and_then(|pages| pages.get_mut(name.place, &mut self.maps)).is_some() {
-                    return self.replace(put, found, frame, stamp, garbage);
+        let mut block = None;
+        if let Some(lead) = self.find_block(name) {
+            if self.is_kept(lead.block, members) {
+                block = Some(lead.block);
+                if self.page_mut(lead, name.place).is_some() {
+                    return self.replace(put, lead, frame, stamp, garbage);
                 }
             } else {
                 // Its last user has left: what it held stays unreachable (R36).
-                self.kill_block(key, found, garbage);
-                block = None;
+                self.kill_block(key, lead.block, garbage);
             }
         }
         if !may_add {
@@ -78,25 +78,25 @@ impl State {
         }
     }
 
-    /// Puts the frame in the place of the one that the page in `block` has.
+    /// Puts the frame in the place of the one that the page in its block has.
     fn replace<const F: usize>(
         &mut self,
         put: &Put<'_>,
-        block: SlotId,
+        lead: Lead,
         frame: &mut Option<Frame>,
         stamp: impl FnOnce() -> u64,
         garbage: &mut Garbage<F>,
     ) -> PutStep {
         let Put { key, name, members, aging, refreshes, may_add } = *put;
-        let pages = self.blocks.get_mut(block).pages_mut();
-        let entry = pages.and_then(|pages| pages.get_mut(name.place, &mut self.maps));
-        let Some(entry) = entry else { return PutStep::Absent };
+        let block = lead.block;
+        let has_room = self.orphans.has_room();
+        let Some(entry) = self.page_mut(lead, name.place) else { return PutStep::Absent };
         let nr_pins = entry.nr_pins(aging);
         // A page that an exclusive get has claimed is as good as gone: the put creates one.
         let creates = entry.standing() != Standing::Hooked;
         // Somebody is reading the old frame without a lock, so it needs a place of its own, and it
         // keeps its charge until it is freed.
-        if nr_pins > 0 && !(may_add && self.orphans.has_room()) {
+        if nr_pins > 0 && !(may_add && has_room) {
             self.remove(key, (block, name.place), aging, garbage);
             return PutStep::Removed;
         }
@@ -155,7 +155,12 @@ impl State {
         };
         let record = self.blocks.get_mut(block);
         if let Some(pages) = record.pages_mut() {
+            let map_before = pages.map();
             pages.insert(place, entry, &mut self.maps);
+            let map = pages.map();
+            if map != map_before {
+                self.index.set_map(name.block_hash.0, block, map);
+            }
         }
         if let Block::Further { head, .. } = *record
             && let Block::Head { nr_pages, .. } = self.blocks.get_mut(head)

@@ -40,10 +40,11 @@ impl State {
             entry.stand(Standing::Doomed);
             return Removed::Doomed;
         }
+        let map_before = pages.map();
         let Some(mut entry) = pages.remove(place, &mut self.maps, garbage) else {
             return Removed::Gone;
         };
-        let is_empty = pages.len() == 0;
+        let (is_empty, has_map_gone) = (pages.len() == 0, pages.map() != map_before);
         if let Some(frame) = entry.take_frame() {
             let unread =
                 if nr_pins > 0 { self.orphans.push(frame, nr_pins).err() } else { Some(frame) };
@@ -69,6 +70,8 @@ impl State {
         }
         if is_empty {
             self.free_block(key, block, garbage);
+        } else if has_map_gone && let Some(hash) = self.hash_of(key, block) {
+            self.index.set_map(hash.0, block, SlotId::NONE);
         }
         Removed::Gone
     }
