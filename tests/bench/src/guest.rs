@@ -159,7 +159,7 @@ impl<'a> Guest<'a> {
     /// # Errors
     /// When a call is refused.
     pub fn flush_object(&self, pool: u32, object: u64) -> Result<usize> {
-        self.to_end(&Op::FlushObject { pool_id: pool, object: ObjectId([object, 0, 0]) })
+        self.run_slices(&Op::FlushObject { pool_id: pool, object: ObjectId([object, 0, 0]) })
     }
 
     /// Destroys a pool, in as many slices as it takes; answers their number.
@@ -167,10 +167,10 @@ impl<'a> Guest<'a> {
     /// # Errors
     /// When a call is refused.
     pub fn destroy_pool(&self, pool: u32) -> Result<usize> {
-        self.to_end(&Op::DestroyPool { pool_id: pool })
+        self.run_slices(&Op::DestroyPool { pool_id: pool })
     }
 
-    fn to_end(&self, op: &Op) -> Result<usize> {
+    fn run_slices(&self, op: &Op) -> Result<usize> {
         let mut nr_slices = 1;
         loop {
             match self.call(op) {

@@ -3,7 +3,6 @@
 
 use anyhow::Result;
 use clap::Parser;
-use std::os::unix::process::CommandExt as _;
 use tmem_bench::floor::{FloorMemory, Kind, run_plain};
 use tmem_bench::workloads::{Row, host_frames, miss, w1, w2};
 use tmem_host_sim::Memory;
@@ -18,15 +17,12 @@ struct Arguments {
     pages: Vec<usize>,
 }
 
-const TUNABLES: (&str, &str) = ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1");
+#[global_allocator]
+static ALLOCATOR: tmem_host_sim::MetadataAllocator = tmem_host_sim::MetadataAllocator;
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    if std::env::var_os(TUNABLES.0).is_none() {
-        let mut again = std::process::Command::new(std::env::current_exe()?);
-        again.args(std::env::args_os().skip(1)).env(TUNABLES.0, TUNABLES.1);
-        return Err(again.exec().into());
-    }
+    assert!(tmem_host_sim::MetadataAllocator::reserve(50000));
     let sizes = if arguments.pages.is_empty() { vec![65_536, 1_048_576] } else { arguments.pages };
     let wanted = |name: &str| {
         arguments.workloads.is_empty() || arguments.workloads.iter().any(|it| it == name)
