@@ -199,6 +199,25 @@ impl<'a> Guest<'a> {
     }
 }
 
+/// Gives every guest the right to the same shared pool and lets each join it. They have no pool yet,
+/// so it has one pool id for all.
+///
+/// # Errors
+/// When it is refused.
+pub fn shared_pool(guests: &[Guest<'_>]) -> Result<u32> {
+    let uuid = [0x7465_6d74, 0x6863_6e65];
+    let mut pools = Vec::new();
+    for guest in guests {
+        let allowed = guest.service.set_auth(guest.domain, Uuid(uuid), true);
+        allowed.map_err(|error| anyhow!("a domain is not authorised: {error:?}"))?;
+        pools.push(guest.new_pool(PoolFlags::SHARED, uuid)?);
+    }
+    let first = pools.first().copied();
+    first.filter(|id| pools.iter().all(|pool| pool == id)).ok_or_else(|| {
+        anyhow!("guests without pools have different ids for their first one: {pools:?}")
+    })
+}
+
 /// The border that the compiler must not look across: a real caller's operation is known to nobody
 /// beforehand.
 #[inline(never)]
