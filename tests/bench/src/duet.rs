@@ -2,6 +2,7 @@
 //!
 //! Must not know: what they do.
 
+use crate::clock::Moment;
 use anyhow::{Context as _, Result, anyhow};
 use rustix::thread::{CpuSet, sched_setaffinity};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -25,10 +26,29 @@ struct Window {
     length: Duration,
 }
 
+/// What a thread did in a window.
+#[derive(Clone, Copy)]
+struct Rate {
+    calls_per_second: f64,
+    /// The part of the window in which something else had the CPU.
+    lost: f64,
+}
+
+/// Windows of every kind of work, one after the other.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Round {
+    /// The throughput of both threads at once over that of one alone (the mean of the two alone), for
+    /// each kind of work.
+    pub speedups: Vec<f64>,
+    /// The largest part of a window in which something else had a thread's CPU. In such a window
+    /// nothing is seen of what two CPUs do to each other.
+    pub lost: f64,
+}
+
 /// One thread and the way to it.
 struct Player<'scope> {
     orders: Sender<Window>,
-    rates: Receiver<Result<f64>>,
+    rates: Receiver<Result<Rate>>,
     thread: ScopedJoinHandle<'scope, ()>,
 }
 
@@ -64,30 +84,33 @@ impl<'scope> Duet<'scope> {
         Self { players }
     }
 
-    /// The throughput of both at once over that of one alone (the mean of the two alone), for each
-    /// kind of work in turn.
+    /// Times each kind of work, alone and together.
     ///
     /// # Errors
     /// The work's first.
-    pub fn speedups(&self, nr_works: usize, window: Duration) -> Result<Vec<f64>> {
-        let mut speedups = Vec::new();
+    pub fn round(&self, nr_works: usize, window: Duration) -> Result<Round> {
+        let mut round = Round { speedups: Vec::new(), lost: 0.0 };
         for work in 0..nr_works {
-            let mut alone = 0.0;
+            let (mut alone, mut both) = (0.0, 0.0);
+            let mut hear = |player: &Player<'_>| {
+                let rate = player.rates.recv().context("a thread of the bench has ended")??;
+                round.lost = round.lost.max(rate.lost);
+                anyhow::Ok(rate.calls_per_second)
+            };
             for player in &self.players {
                 player.order(work, Instant::now() + LEAD, window)?;
-                alone += player.rate()? / 2.0;
+                alone += hear(player)? / 2.0;
             }
             let start = Instant::now() + LEAD;
             for player in &self.players {
                 player.order(work, start, window)?;
             }
-            let mut both = 0.0;
             for player in &self.players {
-                both += player.rate()?;
+                both += hear(player)?;
             }
-            speedups.push(both / alone);
+            round.speedups.push(both / alone);
         }
-        Ok(speedups)
+        Ok(round)
     }
 
     /// Ends both threads.
@@ -133,19 +156,15 @@ impl<'scope> Player<'scope> {
         let window = Window { work, start, length };
         self.orders.send(window).map_err(|_| anyhow!("a thread of the bench has ended"))
     }
-
-    fn rate(&self) -> Result<f64> {
-        self.rates.recv().context("a thread of the bench has ended")?
-    }
 }
 
-/// Works for one window; answers the calls a second.
+/// Works for one window.
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
-fn play(window: Window, work: &mut Work<'_>, nr_calls: &mut usize) -> Result<f64> {
+fn play(window: Window, work: &mut Work<'_>, nr_calls: &mut usize) -> Result<Rate> {
     while Instant::now() < window.start {
         core::hint::spin_loop();
     }
-    let (first, start) = (*nr_calls, Instant::now());
+    let (first, start, own) = (*nr_calls, Instant::now(), Moment::now());
     loop {
         for _ in 0..CALLS_PER_LOOK {
             work(*nr_calls)?;
@@ -153,7 +172,9 @@ fn play(window: Window, work: &mut Work<'_>, nr_calls: &mut usize) -> Result<f64
         }
         let taken = start.elapsed();
         if taken >= window.length {
-            return Ok((*nr_calls - first) as f64 / taken.as_secs_f64());
+            let (taken, own) = (taken.as_secs_f64(), own.elapsed().as_secs_f64());
+            let calls_per_second = (*nr_calls - first) as f64 / taken;
+            return Ok(Rate { calls_per_second, lost: (1.0 - own / taken).max(0.0) });
         }
     }
 }
@@ -176,9 +197,10 @@ mod tests {
         std::thread::scope(|scope| {
             let works = [vec![work(0), work(1)], vec![work(2), work(3)]];
             let duet = Duet::start(scope, works);
-            let speedups = duet.speedups(2, Duration::from_micros(10)).expect("no work fails");
-            assert_eq!(speedups.len(), 2);
-            assert!(speedups.iter().all(|&speedup| speedup > 0.0));
+            let round = duet.round(2, Duration::from_micros(10)).expect("no work fails");
+            assert_eq!(round.speedups.len(), 2);
+            assert!(round.speedups.iter().all(|&speedup| speedup > 0.0));
+            assert!((0.0..=1.0).contains(&round.lost));
             duet.end().expect("no thread panics");
         });
         assert!(counts.iter().all(|count| count.load(Relaxed) >= 2 * CALLS_PER_LOOK));
@@ -189,7 +211,7 @@ mod tests {
         let fails = || -> Work<'_> { Box::new(|_| Err(anyhow!("wrong data"))) };
         std::thread::scope(|scope| {
             let duet = Duet::start(scope, [vec![fails()], vec![fails()]]);
-            let error = duet.speedups(1, Duration::from_micros(10)).expect_err("it fails");
+            let error = duet.round(1, Duration::from_micros(10)).expect_err("it fails");
             assert!(error.to_string().contains("wrong data"));
         });
     }

@@ -8,11 +8,13 @@
 //! hypercall would.
 #![forbid(unsafe_code)]
 
+pub mod clock;
 pub mod duet;
 pub mod files;
 pub mod floor;
 pub mod guest;
 pub mod huge;
+pub mod instructions;
 pub mod meter;
 pub mod original;
 pub mod report;

@@ -2,15 +2,21 @@
 #![forbid(unsafe_code)]
 
 use anyhow::Result;
-use clap::{Parser, ValueEnum as _};
+use clap::{Parser, Subcommand, ValueEnum as _};
 use std::path::PathBuf;
+use tmem_bench::instructions::{self, Counted};
+use tmem_bench::original::Original;
+use tmem_bench::report::Report;
 use tmem_bench::run::{Plan, Workload, run};
 use tmem_bench::workloads::w5;
 
 /// Measures tmem's service against a page copy.
 #[derive(Debug, Parser)]
+#[command(args_conflicts_with_subcommands = true)]
 struct Arguments {
-    /// Workloads; all of them when none is named.
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// Workloads; all of them, and the instructions where valgrind is there, when none is named.
     #[arg(value_name = "WORKLOAD", ignore_case = true)]
     workloads: Vec<Workload>,
     /// Pages of each workload, in place of 65536 and then 1048576.
@@ -19,19 +25,52 @@ struct Arguments {
     /// Write the figures to a file.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Only count instructions.
+    #[arg(long, conflicts_with_all = ["workloads", "pages"])]
+    instructions: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make some calls and nothing else; what counts instructions runs this.
+    #[command(hide = true)]
+    Calls {
+        /// What to call.
+        op: Counted,
+        /// How often.
+        nr_calls: usize,
+    },
 }
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let mut workloads = arguments.workloads;
-    if workloads.is_empty() {
-        workloads = Workload::value_variants().to_vec();
+    if let Some(Command::Calls { op, nr_calls }) = arguments.command {
+        return instructions::calls(op, nr_calls);
     }
-    let sizes = arguments.pages.map_or_else(|| vec![65_536, 1_048_576], |n| vec![n as usize]);
-    let report = run(&Plan { workloads, sizes, extent: w5::FULL })?;
+    let report = measure(&arguments)?;
     if let Some(file) = arguments.json {
         report.write(&file)?;
         println!("figures: {}", file.display());
     }
     Ok(())
+}
+
+fn measure(arguments: &Arguments) -> Result<Report> {
+    if arguments.instructions {
+        let instructions = instructions::count_all(&Original::load()?)?;
+        return Ok(Report { instructions, ..Report::default() });
+    }
+    let is_whole = arguments.workloads.is_empty();
+    let workloads = match is_whole {
+        true => Workload::value_variants().to_vec(),
+        false => arguments.workloads.clone(),
+    };
+    let sizes = arguments.pages.map_or_else(|| vec![65_536, 1_048_576], |n| vec![n as usize]);
+    let mut report = run(&Plan { workloads, sizes, extent: w5::FULL })?;
+    if is_whole && instructions::can_count() {
+        report.instructions = instructions::count_all(&Original::load()?)?;
+    } else if is_whole {
+        println!("no valgrind here: instructions are not counted");
+    }
+    Ok(report)
 }

@@ -1,5 +1,6 @@
 //! Times an operation in windows, each paired with a window of the copy floor.
 
+use crate::clock::Moment;
 use crate::floor::{Floor, Kind};
 use crate::stats::{Quartiles, median};
 use anyhow::Result;
@@ -74,7 +75,7 @@ impl<'a> Meter<'a> {
                 continue;
             }
             let mut nr_units = 0;
-            let start = std::time::Instant::now();
+            let start = Moment::now();
             for nth in from..to {
                 nr_units += op(nth)?;
             }

@@ -78,6 +78,8 @@ pub struct Speedup {
     pub value: f64,
     /// That of a copy loop in the same windows.
     pub control: f64,
+    /// The largest part of a window in which other programs had one of the two CPUs.
+    pub lost: f64,
 }
 
 /// The longest stretch between two chances to stop.

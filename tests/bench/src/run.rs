@@ -89,6 +89,12 @@ pub fn run(plan: &Plan) -> Result<Report> {
                 figure.value / figure.control,
                 beside(original.speedup(figure.case))
             );
+            if figure.lost > w5::LOST_MAX {
+                println!(
+                    "!!! other programs had a CPU for up to {:.0} % of a window: not to be trusted",
+                    100.0 * figure.lost
+                );
+            }
         }
     }
     if plan.workloads.contains(&Workload::W6) {

@@ -1,18 +1,19 @@
 //! W7: how long one call may take, and how much it may free, before it asks whether to go on.
 
 use super::{Bench, host, host_frames, narrow, service, service_on};
+use crate::clock::Moment;
 use crate::guest::{Guest, LeanService, Page};
 use crate::report::Stretch;
 use crate::rng::Rng;
 use crate::stats::median;
 use anyhow::{Context as _, Result};
 use hypercall_abi::{ObjectId, Op, PoolFlags, Status};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tmem_service::{Outcome, Progress};
 
 /// Runs of each case. A machine that others use too stops for milliseconds now and then; the
 /// smallest of the runs' longest stretches is hardly one of those.
-const NR_RUNS: usize = 7;
+const NR_RUNS: u16 = 7;
 /// Puts that are looked at in one run.
 const PUTS_PER_RUN: usize = 65_536;
 /// The seed of the handles of these puts.
@@ -73,8 +74,8 @@ pub fn run(bench: &Bench<'_>) -> Result<Vec<Stretch>> {
     ])
 }
 
-fn runs(mut run: impl FnMut(u16) -> Result<Calls>) -> Result<Vec<Calls>> {
-    (0..NR_RUNS as u16).map(|nth| run(nth)).collect()
+fn runs(run: impl FnMut(u16) -> Result<Calls>) -> Result<Vec<Calls>> {
+    (0..NR_RUNS).map(run).collect()
 }
 
 /// The figures of an operation: those of its worse variant.
@@ -117,7 +118,7 @@ fn calls(service: &LeanService, mut call: impl FnMut() -> Result<bool>) -> Resul
     let mut calls = Calls::default();
     loop {
         let before = service.platform().nr_frames_free();
-        let start = Instant::now();
+        let start = Moment::now();
         let is_last = call()?;
         let taken = start.elapsed();
         let nr_freed = service.platform().nr_frames_free().saturating_sub(before);
@@ -167,7 +168,7 @@ fn puts(nr_frames: usize) -> Result<Vec<Calls>> {
     let mut put = || {
         let page = Page { pool, object: rng.bits(), index: 0 };
         nth += 1;
-        let start = Instant::now();
+        let start = Moment::now();
         guest.put(nth, page, [nth as u64, 1])?;
         anyhow::Ok(start.elapsed())
     };
