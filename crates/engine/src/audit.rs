@@ -3,26 +3,31 @@
 use crate::client::{DYING, LIVE, SlotState, SlotWord};
 use crate::engine::{CLIENTS_MAX, Engine, NoPool, POOLS_MAX};
 use crate::host::Host;
-use crate::pool;
+use crate::pool::{self, Pool};
+use crate::share::Holdings;
 use crate::stats::{PoolStats, Totals};
+use crate::sync::atomic::Ordering::{Acquire, Relaxed};
 use crate::{ClientId, Lifetime};
-use core::sync::atomic::Ordering::{Acquire, Relaxed};
 
 /// What does not agree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuditError {
-    /// A slot in use holds no page.
-    VacantPage,
-    /// A hooked page can't be found by its name.
-    PageNotIndexed,
-    /// A live object can't be found by its id.
-    ObjectNotIndexed,
-    /// An object's list and its count differ, or the list holds another's page.
-    ObjectList,
-    /// The age list is out of order, or not the hooked pages.
+    /// A record of age names a place where its page is not.
+    PageNotInBlock,
+    /// A live block or head can't be found by its name.
+    BlockNotIndexed,
+    /// A block holds no page, or not as many as it says.
+    PageCount,
+    /// A slot in use holds no block.
+    VacantBlock,
+    /// A head's list is broken.
+    BlockList,
+    /// The age list is out of order, or not all records.
     AgeList,
     /// A counter is not what it counts.
     Counters,
+    /// What pools, clients and host say of themselves does not add up.
+    Sums,
     /// A client's pool id stands for a pool that is not in use.
     Slot,
 }
@@ -65,6 +70,7 @@ impl<H: Host> Engine<H> {
             };
             totals.kept_frames += 1;
             totals.pools += u64::from(pool.state.load(Acquire) == pool::IN_USE);
+            let before = totals;
             for shard in shards {
                 let found = shard.state.lock(&self.host).audit(&self.key, pool.aging())?;
                 totals.objects += found.objects;
@@ -77,10 +83,52 @@ impl<H: Host> Engine<H> {
                     totals.ephemeral_pages += found.pages;
                 }
             }
+            let metadata_frames = totals.metadata_frames - before.metadata_frames;
+            let is_told_right = metadata_frames == u64::from(pool.nr_metadata.load(Relaxed))
+                && totals.pages - before.pages == pool.nr_live();
+            if !is_told_right {
+                return Err(AuditError::Sums);
+            }
         }
+        self.audit_sums(&totals)?;
         let registry = self.registry.lock(&self.host);
         totals.shared_pools = registry.shared.iter().flatten().count() as u64;
         Ok(totals)
+    }
+
+    /// That clients and host come to the same sums.
+    fn audit_sums(&self, totals: &Totals) -> Result<(), AuditError> {
+        let mut held = Holdings::default();
+        let (mut of_clients, mut weights) = (PoolStats::new(), 0);
+        for client in self.domains().filter_map(|domain| self.client_of(domain)) {
+            of_clients.add_all(&self.client_stats(client));
+            let holdings = self.holdings(client);
+            held.pages += holdings.pages;
+            weights += self.client(client).map_or(0, |c| u64::from(c.weight.load(Relaxed)));
+        }
+        // Pools that are being destroyed, or drained and still read, belong to nobody.
+        let nobodys = |pool: &&Pool| pool.shards_if_made().is_some() && !self.is_owned(pool);
+        let mut of_nobody = self.registry.lock(&self.host).retired;
+        let mut settled = 0;
+        for pool in (0..POOLS_MAX).filter_map(|at| self.pools.get(at)) {
+            settled += pool.settled.load(Relaxed);
+            if nobodys(&pool) {
+                of_nobody.add_all(&self.stats_of(pool));
+            }
+        }
+        of_nobody.add_all(&of_clients);
+        let is_right = of_nobody == self.host_stats()
+            && of_nobody.pages == totals.pages
+            && held.pages <= totals.ephemeral_pages
+            && weights == self.weight_sum.load(Relaxed)
+            && settled == self.ephemeral_pages.load(Relaxed);
+        if is_right { Ok(()) } else { Err(AuditError::Sums) }
+    }
+
+    /// Whether some client's live pool id stands for the pool, by its owner.
+    fn is_owned(&self, pool: &Pool) -> bool {
+        let owner = ClientId(pool.owner.load(Relaxed));
+        self.owned(owner).any(|owned| core::ptr::eq(owned, pool))
     }
 
     /// What happened in a client's pool, and what it holds.
@@ -89,13 +137,37 @@ impl<H: Host> Engine<H> {
     /// No such pool.
     pub fn pool_stats(&self, client: ClientId, pool_id: u32) -> Result<PoolStats, NoPool> {
         let access = self.open(client, pool_id)?;
-        let mut stats = PoolStats::default();
-        for shard in access.pool.shards() {
+        Ok(self.stats_of(access.pool))
+    }
+
+    /// What happened in the pools that a client owns now, and what they hold.
+    pub fn client_stats(&self, client: ClientId) -> PoolStats {
+        let mut stats = PoolStats::new();
+        for pool in self.owned(client) {
+            stats.add_all(&self.stats_of(pool));
+        }
+        stats
+    }
+
+    /// What happened in all pools there are and there were, and what is held.
+    pub fn host_stats(&self) -> PoolStats {
+        let mut stats = self.registry.lock(&self.host).retired;
+        for pool in (0..POOLS_MAX).filter_map(|at| self.pools.get(at)) {
+            if pool.shards_if_made().is_some() {
+                stats.add_all(&self.stats_of(pool));
+            }
+        }
+        stats
+    }
+
+    fn stats_of(&self, pool: &Pool) -> PoolStats {
+        let mut stats = PoolStats::new();
+        for shard in pool.shards() {
             let state = shard.state.lock(&self.host);
             stats.add(&state.stats);
             stats.pages += u64::from(state.nr_live());
         }
-        Ok(stats)
+        stats
     }
 
     /// How long a client's pool keeps its pages.

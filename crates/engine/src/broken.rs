@@ -27,13 +27,6 @@ pub(crate) fn unprepared_slot() -> ! {
     panic!("tmem: a slot was not prepared")
 }
 
-/// A page that some call is reading was freed.
-#[cold]
-#[inline(never)]
-pub(crate) fn freed_while_read() -> ! {
-    panic!("tmem: a page was freed while it was read")
-}
-
 /// The index's directory names a table that does not exist.
 #[cold]
 #[inline(never)]

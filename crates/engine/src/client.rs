@@ -2,7 +2,7 @@
 
 use crate::directory::Directory;
 use crate::sync::Lock;
-use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64};
+use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64};
 
 /// Pools that a client may have.
 pub const POOLS_PER_CLIENT: u32 = 16;
@@ -33,6 +33,8 @@ pub(crate) const DYING: u8 = 2;
 pub(crate) struct Client {
     pub(crate) state: AtomicU8,
     pub(crate) frozen: AtomicBool,
+    /// Its part of ephemeral memory against others' (R45); 0 takes no part.
+    pub(crate) weight: AtomicU32,
     pub(crate) domain: AtomicU16,
     /// Next in the list of free records.
     pub(crate) next_free: AtomicU32,
@@ -51,7 +53,7 @@ pub(crate) struct Auth {
 pub(crate) struct Slot {
     /// [`SlotWord`]: which pool, and whether it may be used.
     pub(crate) word: AtomicU64,
-    /// The stay's epoch ([`crate::object::Membership`]).
+    /// The stay's epoch ([`crate::block::Membership`]).
     pub(crate) epoch: AtomicU32,
     /// Neighbours among the members of a shared pool, in the order of joining.
     pub(crate) earlier: AtomicU32,

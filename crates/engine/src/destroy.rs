@@ -1,6 +1,7 @@
 //! Destroying pools, leaving shared ones, and the death of a client: at once to the guest, in
 //! slices to the host.
 
+use crate::block::Membership;
 use crate::client::{
     ClientId, DYING, LIVE, NO_MEMBER, POOLS_PER_CLIENT, Slot, SlotState, SlotWord,
 };
@@ -9,13 +10,12 @@ use crate::garbage::Garbage;
 use crate::host::{DomainId, Host};
 use crate::member::Members;
 use crate::meta::{Payer, SLICE_PAGES_MAX};
-use crate::object::Membership;
 use crate::pool::{self, Pool};
 use crate::registry::{Registry, member, member_parts};
 use crate::shard::Shard;
 use crate::slab::SlotId;
 use crate::stats::ShardStats;
-use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 /// How far a destruction came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +76,7 @@ impl<H: Host> Engine<H> {
         let Some(pool) = self.pools.get(word.pool()) else { return Destroyed::Nothing };
         let slice = match word.state() {
             SlotState::Empty | SlotState::Live => return Destroyed::Nothing,
-            SlotState::Dying => self.drain_pool(slot, word, pool, self.payer_of(client, pool)),
+            SlotState::Dying => self.drain_pool(slot, word, pool, self.payer(client, pool)),
             SlotState::Leaving => self.sweep_pool(client, slot, word, pool),
         };
         if slice == Slice::More {
@@ -84,15 +84,9 @@ impl<H: Host> Engine<H> {
         }
         self.finish_leaving(slot, word, pool);
         if word.state() == SlotState::Dying {
-            self.recycle_if_drained(pool, word.pool(), self.payer_of(client, pool));
+            self.recycle_if_drained(pool, word.pool(), self.payer(client, pool));
         }
         Destroyed::Done
-    }
-
-    fn payer_of(&self, client: ClientId, pool: &Pool) -> Payer {
-        let persistent = pool.persistent.load(Relaxed);
-        let record = self.client(client).filter(|_| persistent)?;
-        Some(DomainId(record.domain.load(Relaxed)))
     }
 
     /// Makes the pool unreachable through this slot, and hands it on if others share it.
@@ -177,7 +171,7 @@ impl<H: Host> Engine<H> {
     /// changes the slot's word and then takes each shard's lock, so a look at the word under the
     /// lock tells.
     #[inline(never)]
-    fn drain_pool(&self, slot: &Slot, word: SlotWord, pool: &Pool, payer: Payer) -> Slice {
+    fn drain_pool(&self, slot: &Slot, word: SlotWord, pool: &Pool, payer: Payer<'_>) -> Slice {
         let mut budget = SLICE_PAGES_MAX;
         let mut garbage = Garbage::<SLICE_PAGES_MAX>::new();
         for shard in pool.shards() {
@@ -210,7 +204,8 @@ impl<H: Host> Engine<H> {
         let mut budget = SLICE_PAGES_MAX;
         let mut garbage = Garbage::<SLICE_PAGES_MAX>::new();
         let own = Membership { client: client.0, epoch: slot.epoch.load(Relaxed) };
-        let members = Members::new(&self.clients, word.pool(), own, true);
+        let members = Members::new(&self.clients, word.pool(), own, true, true);
+        let payer = self.payer(client, pool);
         let swept = slot.swept.load(Relaxed);
         let (from_shard, mut from) = sweep_cursor(swept);
         for (at, shard) in pool.shards().iter().enumerate().skip(from_shard) {
@@ -225,7 +220,7 @@ impl<H: Host> Engine<H> {
             let has_dead = state.has_dead();
             shard.publish(&state);
             drop(state);
-            garbage.free(&self.host, None);
+            garbage.free(&self.host, payer);
             let next = match (next, has_dead) {
                 (Some(next), _) => next,
                 // Swept to the end; what it found waits to be freed.
@@ -263,7 +258,7 @@ impl<H: Host> Engine<H> {
     /// Makes a drained pool's record free for reuse, unless some call is still reading a page of
     /// it; then that call comes here when it is done.
     #[inline(never)]
-    pub(crate) fn recycle_if_drained(&self, pool: &Pool, number: u32, payer: Payer) {
+    pub(crate) fn recycle_if_drained(&self, pool: &Pool, number: u32, payer: Payer<'_>) {
         if pool.state.load(Acquire) != pool::DRAINED {
             return;
         }
@@ -272,6 +267,7 @@ impl<H: Host> Engine<H> {
         }
         let mut registry = self.registry.lock(&self.host);
         if pool.state.load(Relaxed) == pool::DRAINED {
+            self.settle(pool);
             pool.state.store(pool::FREE, Release);
             pool.next_free.store(registry.free_pool, Relaxed);
             registry.free_pool = number;
@@ -281,7 +277,7 @@ impl<H: Host> Engine<H> {
     /// Frees the last blocks of a drained pool's shard. `false`: some call is still reading there,
     /// or another CPU has recycled the pool.
     #[inline(never)]
-    fn strip(&self, pool: &Pool, shard: &Shard, payer: Payer) -> bool {
+    fn strip(&self, pool: &Pool, shard: &Shard, payer: Payer<'_>) -> bool {
         let mut garbage = Garbage::<1>::new();
         loop {
             let mut state = shard.state.lock(&self.host);
@@ -293,12 +289,14 @@ impl<H: Host> Engine<H> {
             while !is_bare && !garbage.is_full() {
                 is_bare = state.dismantle(&mut garbage);
             }
+            let mut stats = ShardStats::default();
             if is_bare {
-                state.stats = ShardStats::default();
+                stats = core::mem::take(&mut state.stats);
             }
             drop(state);
             garbage.free(&self.host, payer);
             if is_bare {
+                self.registry.lock(&self.host).retired.add(&stats);
                 return true;
             }
         }

@@ -7,10 +7,10 @@
 use crate::NoMemory;
 use crate::broken;
 use crate::host::Host;
-use crate::meta::{boxed, pay};
+use crate::meta::{Payer, boxed, pay};
+use crate::sync::Once;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use spin::Once;
 
 /// An array of records that grows by segments of one frame.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ impl<T: Default, const PER_SEGMENT: usize> Directory<T, PER_SEGMENT> {
         if segment.is_completed() {
             return Ok(());
         }
-        pay(host, None).map_err(|_| NoMemory)?;
+        pay(host, Payer::NOBODY).map_err(|_| NoMemory)?;
         let Some(records) = boxed() else {
             host.metadata_freed();
             return Err(NoMemory);

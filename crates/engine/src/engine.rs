@@ -1,6 +1,7 @@
 //! The engine as a whole, and the way from a client's pool id to a shard.
 
 use crate::NoMemory;
+use crate::block::Membership;
 use crate::client::{Client, ClientId, Clients, POOLS_PER_CLIENT, Slot};
 use crate::client::{SlotState, SlotWord};
 use crate::directory::Directory;
@@ -9,15 +10,15 @@ use crate::hash::HashKey;
 use crate::host::{DomainId, Host};
 use crate::member::Members;
 use crate::meta::Payer;
-use crate::object::Membership;
+use crate::policy::{Age, Event, Policy};
 use crate::pool::{Pool, Pools, SHARD_BITS, SHARDS};
 use crate::registry::Registry;
-use crate::shard::{PageName, Shard};
+use crate::shard::{PageName, Shard, Taking};
 use crate::sync::Lock;
+use crate::sync::atomic::Ordering::{Acquire, Relaxed};
+use crate::sync::atomic::{AtomicU16, AtomicU64};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::sync::atomic::Ordering::{Acquire, Relaxed};
-use core::sync::atomic::{AtomicU16, AtomicU64};
 
 /// Clients that may exist at once.
 pub(crate) const CLIENTS_MAX: u32 = 4096;
@@ -39,6 +40,10 @@ pub struct Engine<H: Host> {
     pub(crate) key: HashKey,
     /// Counts creations and refreshments of ephemeral pages: their age.
     pub(crate) clock: AtomicU64,
+    /// Pages in ephemeral pools, as each pool last told (`share.rs`).
+    pub(crate) ephemeral_pages: AtomicU64,
+    /// Sum of the clients' weights; changes under the registry's lock.
+    pub(crate) weight_sum: AtomicU64,
     /// Client number + 1 by domain; 0 for none.
     pub(crate) domains: Box<[AtomicU16]>,
     pub(crate) clients: Clients,
@@ -53,7 +58,7 @@ pub(crate) struct Access<'a> {
     word: SlotWord,
     pub(crate) pool: &'a Pool,
     own: Membership,
-    payer: Payer,
+    payer: Payer<'a>,
 }
 
 impl<H: Host> Engine<H> {
@@ -70,6 +75,8 @@ impl<H: Host> Engine<H> {
             host,
             key: HashKey::new(hash_key),
             clock: AtomicU64::new(1),
+            ephemeral_pages: AtomicU64::new(0),
+            weight_sum: AtomicU64::new(0),
             domains: domains.into_boxed_slice(),
             clients: Directory::new(CLIENTS_MAX as usize)?,
             pools: Directory::new(POOLS_MAX as usize)?,
@@ -111,25 +118,46 @@ impl<H: Host> Engine<H> {
             return Err(NoPool);
         }
         let pool = self.pools.get(word.pool()).ok_or(NoPool)?;
-        let payer = if pool.persistent.load(Relaxed) {
-            self.client(client).map(|client| DomainId(client.domain.load(Relaxed)))
-        } else {
-            None
-        };
+        let payer = self.payer(client, pool);
         let own = Membership { client: client.0, epoch: slot.epoch.load(Relaxed) };
         Ok(Access { slot, word, pool, own, payer })
     }
 
+    /// Whose account the pool's metadata goes to.
+    pub(crate) fn payer<'a>(&self, client: ClientId, pool: &'a Pool) -> Payer<'a> {
+        let domain = if pool.persistent.load(Relaxed) {
+            self.client(client).map(|client| DomainId(client.domain.load(Relaxed)))
+        } else {
+            None
+        };
+        Payer { domain, nr_metadata: Some(&pool.nr_metadata) }
+    }
+
     /// The members of the pool, as a caller who holds one of its shards' locks sees them.
     pub(crate) fn members(&self, access: &Access<'_>) -> Members<'_> {
-        let somebody_left = access.pool.nr_leaving.load(Acquire) > 0;
-        Members::new(&self.clients, access.word.pool(), access.own, somebody_left)
+        let pool = access.pool;
+        let is_shared = pool.shared.load(Relaxed);
+        let somebody_left = is_shared && pool.nr_leaving.load(Acquire) > 0;
+        Members::new(&self.clients, access.word.pool(), access.own, is_shared, somebody_left)
     }
 
     /// Whether the pool's owner is frozen.
     pub(crate) fn is_frozen(&self, access: &Access<'_>) -> bool {
         let owner = ClientId(access.pool.owner.load(Relaxed));
         self.client(owner).is_some_and(|owner| owner.frozen.load(Relaxed))
+    }
+
+    /// What a get does to a page of this pool (R8 to R10).
+    pub(crate) fn taking(&self, pool: &Pool) -> Taking {
+        if pool.persistent.load(Relaxed) {
+            Taking::Keeping
+        } else if !pool.shared.load(Relaxed) {
+            Taking::Exclusive
+        } else if H::Policy::age(Event::Hit) == Age::Youngest {
+            Taking::Refreshing
+        } else {
+            Taking::Leaving
+        }
     }
 
     /// The next stamp of age.
@@ -146,13 +174,23 @@ impl<'a> Access<'a> {
     }
 
     /// Who pays for the pool's frames and metadata.
-    pub(crate) const fn payer(&self) -> Payer {
+    pub(crate) const fn payer(&self) -> Payer<'a> {
         self.payer
+    }
+
+    /// Whether others may be in the pool.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.pool.shared.load(Relaxed)
     }
 
     /// The pool's record number.
     pub(crate) const fn pool_number(&self) -> u32 {
         self.word.pool()
+    }
+
+    /// The client that calls.
+    pub(crate) const fn client(&self) -> ClientId {
+        ClientId(self.own.client)
     }
 
     /// The client's stay in the pool.
@@ -163,6 +201,6 @@ impl<'a> Access<'a> {
     /// The shard that holds the page of this name.
     pub(crate) fn shard(&self, name: &PageName) -> &'a Shard {
         let shards: &[Shard; SHARDS] = self.pool.shards();
-        &shards[name.object_hash.shard(name.index, SHARD_BITS) % SHARDS]
+        &shards[name.block_hash.shard(SHARD_BITS) % SHARDS]
     }
 }

@@ -21,12 +21,14 @@ use crate::engine::Engine;
 use crate::frame::Frame;
 use crate::garbage::Garbage;
 use crate::host::{DomainId, EvictedPage, Host};
+use crate::meta::Payer;
+use crate::policy::Victim;
 use crate::pool::{FREE, Pool, SHARDS};
 use crate::shard::{Aging, Shard};
+use crate::sync::atomic::Ordering::{Acquire, Relaxed};
 use alloc::collections::BinaryHeap;
 use alloc::collections::binary_heap::PeekMut;
 use core::cmp::Reverse;
-use core::sync::atomic::Ordering::{Acquire, Relaxed};
 
 /// Raised bounds that one eviction pays for. Each is the price of an earlier removal, so only a
 /// guest with very many pools makes one call come near this, and the next call goes on from there.
@@ -40,6 +42,22 @@ const PASSED_OVER_MAX: usize = 3;
 struct Bound {
     stamp: u64,
     pool: u32,
+}
+
+/// A pool with its oldest page: the shard that has it, and its stamp.
+struct Choice<'a> {
+    pool: &'a Pool,
+    shard: usize,
+    stamp: u64,
+}
+
+impl<'a> Choice<'a> {
+    /// Looks at all shards of `pool`; `None` when it had no page a moment ago.
+    fn of(pool: &'a Pool) -> Option<Self> {
+        let oldest = pool.shards().iter().map(Shard::oldest).enumerate();
+        let (shard, stamp) = oldest.min_by_key(|&(_, stamp)| stamp)?;
+        (stamp != u64::MAX).then_some(Self { pool, shard, stamp })
+    }
 }
 
 /// The order in which pools are asked for their oldest page.
@@ -68,30 +86,47 @@ impl<H: Host> Engine<H> {
         }
     }
 
-    /// Evicts the host's oldest page that nobody is reading and yields its frame.
+    /// Evicts the page that the policy chooses, for `requester` needs a frame, and yields its
+    /// frame: the host's oldest that nobody is reading, or the requester's own oldest.
     ///
     /// Counts down `left` for each page that it evicts or tries to, and does nothing at 0.
     #[inline(never)]
-    pub(crate) fn evict(&self, left: &mut u32) -> Option<Frame> {
+    pub(crate) fn evict(&self, requester: ClientId, left: &mut u32) -> Option<Frame> {
+        if self.victim_for(requester) == Victim::Requester
+            && let Some(frame) = self.evict_own(requester, left)
+        {
+            return Some(frame);
+        }
+        self.evict_oldest(left)
+    }
+
+    /// Evicts the oldest page of the pools that `client` owns.
+    #[inline(never)]
+    pub(crate) fn evict_own(&self, client: ClientId, left: &mut u32) -> Option<Frame> {
+        let oldest =
+            self.owned_ephemeral(client).filter_map(Choice::of).min_by_key(|own| own.stamp)?;
+        *left = left.checked_sub(1)?;
+        self.evict_from(&oldest)
+    }
+
+    /// Evicts the host's oldest page.
+    fn evict_oldest(&self, left: &mut u32) -> Option<Frame> {
         let mut passed_over = [None; PASSED_OVER_MAX];
         let mut frame = None;
         for place in &mut passed_over {
             if *left == 0 {
                 break;
             }
-            let Some(bound) = self.oldest_pool() else {
+            let Some((bound, choice)) = self.oldest_pool() else {
                 break;
             };
             *left -= 1;
-            let Some(pool) = self.pools.get(bound.pool) else {
-                break;
-            };
-            frame = self.evict_from(pool);
+            frame = self.evict_from(&choice);
             if frame.is_some() {
                 break;
             }
             *place = Some(bound);
-            self.unqueue(bound, pool);
+            self.unqueue(bound, choice.pool);
         }
         for bound in passed_over.into_iter().flatten() {
             if let Some(pool) = self.pools.get(bound.pool) {
@@ -106,7 +141,7 @@ impl<H: Host> Engine<H> {
 
     /// The pool with the oldest page, with its true stamp; `None` when no pool has a page.
     #[inline(never)]
-    fn oldest_pool(&self) -> Option<Bound> {
+    fn oldest_pool(&self) -> Option<(Bound, Choice<'_>)> {
         let mut queue = self.queue.lock(&self.host);
         let now = self.clock.load(Relaxed);
         for _ in 0..RAISES_PER_EVICTION_MAX {
@@ -118,9 +153,12 @@ impl<H: Host> Engine<H> {
                 PeekMut::pop(top);
                 continue;
             }
-            let oldest = pool.shards().iter().map(Shard::oldest).min().unwrap_or(u64::MAX);
-            if oldest <= bound.stamp {
-                return Some(Bound { stamp: oldest, ..bound });
+            let choice = Choice::of(pool);
+            let oldest = choice.as_ref().map_or(u64::MAX, |choice| choice.stamp);
+            if let Some(choice) = choice
+                && oldest <= bound.stamp
+            {
+                return Some((Bound { stamp: oldest, ..bound }, choice));
             }
             if bound.stamp >= now {
                 // The least bound of all is the present: there is no page.
@@ -145,10 +183,15 @@ impl<H: Host> Engine<H> {
     }
 
     /// Evicts the pool's oldest page, from the shard that has it, or else from another one.
-    fn evict_from(&self, pool: &Pool) -> Option<Frame> {
+    fn evict_from(&self, choice: &Choice<'_>) -> Option<Frame> {
+        let Choice { pool, shard, .. } = *choice;
         let shards = pool.shards();
-        let oldest = shards.iter().enumerate().min_by_key(|(_, shard)| shard.oldest())?.0;
-        (oldest..oldest + SHARDS).find_map(|at| self.evict_from_shard(pool, &shards[at % SHARDS]))
+        let frame = (shard..shard + SHARDS)
+            .find_map(|at| self.evict_from_shard(pool, &shards[at % SHARDS]));
+        if self.weight_sum.load(Relaxed) > 0 {
+            self.settle(pool);
+        }
+        frame
     }
 
     #[inline(never)]
@@ -159,7 +202,7 @@ impl<H: Host> Engine<H> {
         if pool.aging() == Aging::Ageless {
             return None;
         }
-        let name = state.evict(&self.key, &mut garbage)?;
+        let name = state.evict(&self.key, H::REPORTS_EVICTIONS, &mut garbage)?;
         shard.publish(&state);
         drop(state);
         if H::REPORTS_EVICTIONS
@@ -168,7 +211,7 @@ impl<H: Host> Engine<H> {
             self.report(pool, object, index);
         }
         let frame = garbage.pop_frame();
-        garbage.free(&self.host, None);
+        garbage.free(&self.host, Payer { domain: None, nr_metadata: Some(&pool.nr_metadata) });
         frame
     }
 

@@ -62,21 +62,25 @@ impl<H: Host> Engine<H> {
     ) -> Result<Flushed, NoPool> {
         let access = self.open(client, pool_id)?;
         let name = PageName::new(&self.key, oid, 0);
+        let first = access.shard(&name);
         for shard in access.pool.shards() {
+            // An object's first block is in one shard; others have a head for what they hold of it.
+            let is_first = core::ptr::eq(shard, first);
+            if !is_first && !shard.has_heads() {
+                continue;
+            }
             let mut garbage = Garbage::<1>::new();
             let mut state = shard.state.lock(&self.host);
             if !access.is_current() {
                 return Err(NoPool);
             }
+            state.stats.flushes += u64::from(is_first);
             state.kill_named(&self.key, &name, &mut garbage);
             shard.publish(&state);
             drop(state);
             garbage.free(&self.host, access.payer());
         }
         if self.drain_flushed(&access)? {
-            let mut state = access.shard(&name).state.lock(&self.host);
-            state.stats.flushes += 1;
-            drop(state);
             Ok(Flushed::Done { frozen: self.is_frozen(&access) })
         } else {
             Ok(Flushed::More)
@@ -99,7 +103,8 @@ impl<H: Host> Engine<H> {
         }
         state.stats.flushes += u64::from(cause == Cause::Flush);
         let found = state.find_page(name, &self.members(access));
-        if let Some(page) = found {
+        if let Some(block) = found {
+            let page = (block, name.place);
             state.remove(&self.key, page, access.pool.aging(), &mut garbage);
             shard.publish(&state);
         }
@@ -113,13 +118,10 @@ impl<H: Host> Engine<H> {
     fn drain_flushed(&self, access: &Access<'_>) -> Result<bool, NoPool> {
         let mut budget = SLICE_PAGES_MAX;
         let mut garbage = Garbage::<SLICE_PAGES_MAX>::new();
-        for shard in access.pool.shards() {
+        for shard in access.pool.shards().iter().filter(|shard| shard.has_dead()) {
             let mut state = shard.state.lock(&self.host);
             if !access.is_current() {
                 return Err(NoPool);
-            }
-            if !state.has_dead() {
-                continue;
             }
             state.drain_dead(&self.key, access.pool.aging(), &mut budget, &mut garbage);
             shard.publish(&state);

@@ -2,41 +2,45 @@
 
 use crate::broken;
 use crate::frame::Frame;
-use crate::host::Host;
+use crate::host::{DomainId, Host};
 use crate::index::{Directory, Table, TableCell};
 use crate::meta::{Payer, refund};
-use crate::object::ObjectCell;
-use crate::page::PageCell;
 use crate::paged::{Leaf, Root};
-use crate::slab::{ObjectChunk, PageChunk};
+use crate::slab::{AgedCell, AgedChunk, BlockCell, BlockChunk, MapCell, MapChunk};
 
 /// Boxes, and tables, that one hold of a lock may leave. Small, for they lie on the stack; a slice
 /// that fills them ends early.
 const BOXES_MAX: usize = 4;
 const TABLES_MAX: usize = 2;
 
-/// Boxes that the removal of one page may leave: its chunk and its object's.
-const BOXES_PER_REMOVAL: usize = 2;
-/// Tables that the removal of one page may leave: its own and its object's.
+/// Boxes that the removal of one page may leave: chunks of pages, maps and blocks.
+const BOXES_PER_REMOVAL: usize = 3;
+/// Tables that the removal of one page may leave: its block's and its head's.
 const TABLES_PER_REMOVAL: usize = 2;
 
 /// A boxed block of metadata on its way back to the allocator.
 #[derive(Debug)]
-pub(crate) enum Block {
+pub(crate) enum Boxed {
     #[expect(dead_code, reason = "held only to be dropped outside the lock")]
-    Pages(PageChunk),
+    Aged(AgedChunk),
     #[expect(dead_code, reason = "held only to be dropped outside the lock")]
-    Objects(ObjectChunk),
+    Blocks(BlockChunk),
+    #[expect(dead_code, reason = "held only to be dropped outside the lock")]
+    Maps(MapChunk),
     #[expect(dead_code, reason = "held only to be dropped outside the lock")]
     Directory(Directory),
     #[expect(dead_code, reason = "held only to be dropped outside the lock")]
-    PageLeaf(Leaf<PageCell>),
+    AgedLeaf(Leaf<AgedCell>),
     #[expect(dead_code, reason = "held only to be dropped outside the lock")]
-    PageRoot(Root<PageCell>),
+    AgedRoot(Root<AgedCell>),
     #[expect(dead_code, reason = "held only to be dropped outside the lock")]
-    ObjectLeaf(Leaf<ObjectCell>),
+    BlockLeaf(Leaf<BlockCell>),
     #[expect(dead_code, reason = "held only to be dropped outside the lock")]
-    ObjectRoot(Root<ObjectCell>),
+    BlockRoot(Root<BlockCell>),
+    #[expect(dead_code, reason = "held only to be dropped outside the lock")]
+    MapLeaf(Leaf<MapCell>),
+    #[expect(dead_code, reason = "held only to be dropped outside the lock")]
+    MapRoot(Root<MapCell>),
     #[expect(dead_code, reason = "held only to be dropped outside the lock")]
     TableLeaf(Leaf<TableCell>),
     #[expect(dead_code, reason = "held only to be dropped outside the lock")]
@@ -45,7 +49,7 @@ pub(crate) enum Block {
 
 macro_rules! block_from {
     ($($from:ty => $variant:ident),* $(,)?) => {
-        $(impl From<$from> for Block {
+        $(impl From<$from> for Boxed {
             fn from(block: $from) -> Self {
                 Self::$variant(block)
             }
@@ -53,13 +57,16 @@ macro_rules! block_from {
     };
 }
 block_from! {
-    PageChunk => Pages,
-    ObjectChunk => Objects,
+    AgedChunk => Aged,
+    BlockChunk => Blocks,
+    MapChunk => Maps,
     Directory => Directory,
-    Leaf<PageCell> => PageLeaf,
-    Root<PageCell> => PageRoot,
-    Leaf<ObjectCell> => ObjectLeaf,
-    Root<ObjectCell> => ObjectRoot,
+    Leaf<AgedCell> => AgedLeaf,
+    Root<AgedCell> => AgedRoot,
+    Leaf<BlockCell> => BlockLeaf,
+    Root<BlockCell> => BlockRoot,
+    Leaf<MapCell> => MapLeaf,
+    Root<MapCell> => MapRoot,
     Leaf<TableCell> => TableLeaf,
     Root<TableCell> => TableRoot,
 }
@@ -68,7 +75,7 @@ block_from! {
 #[derive(Debug)]
 pub(crate) struct Garbage<const FRAMES: usize> {
     frames: Shelf<Frame, FRAMES>,
-    boxes: Shelf<Block, BOXES_MAX>,
+    boxes: Shelf<Boxed, BOXES_MAX>,
     tables: Shelf<Table, TABLES_MAX>,
 }
 
@@ -124,7 +131,7 @@ impl<const FRAMES: usize> Garbage<FRAMES> {
     }
 
     /// Takes a box. There is room, by [`is_full`](Self::is_full).
-    pub(crate) fn push_box(&mut self, block: impl Into<Block>) {
+    pub(crate) fn push_box(&mut self, block: impl Into<Boxed>) {
         self.boxes.push(block.into());
     }
 
@@ -141,8 +148,8 @@ impl<const FRAMES: usize> Garbage<FRAMES> {
     /// Frees everything. No lock is held.
     ///
     /// Frames of a pool with a payer were charged to it, and so was its metadata.
-    pub(crate) fn free<H: Host>(&mut self, host: &H, payer: Payer) {
-        self.free_frames(host, payer);
+    pub(crate) fn free<H: Host>(&mut self, host: &H, payer: Payer<'_>) {
+        self.free_frames(host, payer.domain);
         let mut nr_freed = 0;
         while let Some(block) = self.boxes.pop() {
             drop(block);
@@ -156,13 +163,13 @@ impl<const FRAMES: usize> Garbage<FRAMES> {
     }
 
     /// Frees the frames and takes back their charge, if they had one.
-    pub(crate) fn free_frames<H: Host>(&mut self, host: &H, payer: Payer) {
+    pub(crate) fn free_frames<H: Host>(&mut self, host: &H, charged: Option<DomainId>) {
         let mut nr_freed = 0;
         while let Some(frame) = self.frames.pop() {
             host.give_frame(frame);
             nr_freed += 1;
         }
-        if let (Some(domain), 1..) = (payer, nr_freed) {
+        if let (Some(domain), 1..) = (charged, nr_freed) {
             host.uncharge(domain, nr_freed);
         }
     }

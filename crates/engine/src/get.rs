@@ -55,13 +55,13 @@ impl<H: Host> Engine<H> {
         let access = self.open(client, pool_id)?;
         let name = PageName::new(&self.key, oid, index);
         let shard = access.shard(&name);
-        let taking = access.pool.taking();
+        let taking = self.taking(access.pool);
 
         let mut state = shard.state.lock(&self.host);
         if !access.is_current() {
             return Err(GetError::NoPool);
         }
-        let Some((page, frame)) = state.begin_get(&name, &self.members(&access), taking) else {
+        let Some(pinned) = state.begin_get(&name, &self.members(&access), taking) else {
             if access.pool.is_empty() {
                 return Ok(GetOutcome::Empty);
             }
@@ -70,14 +70,14 @@ impl<H: Host> Engine<H> {
         };
         drop(state);
 
-        let copied = drain(frame);
+        let copied = drain(pinned.frame);
 
         let mut garbage = Garbage::<1>::new();
         let mut state = shard.state.lock(&self.host);
         let tick = || self.tick();
         // Who has left a shared pool meanwhile is no longer anybody's last user.
-        let user = access.is_current().then(|| access.own());
-        state.finish_get(&self.key, page, taking, copied.is_ok(), user, tick, &mut garbage);
+        let user = (access.is_shared() && access.is_current()).then(|| access.own());
+        state.finish_get(&self.key, pinned, taking, copied.is_ok(), user, tick, &mut garbage);
         shard.publish(&state);
         let was_last_orphan = state.nr_orphans() == 0;
         drop(state);

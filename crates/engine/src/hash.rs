@@ -1,4 +1,4 @@
-//! The keyed hash of object ids and pages.
+//! The keyed hash of object ids and blocks.
 //!
 //! Guests choose object ids, so the hash is keyed with numbers drawn at boot: who does not know the
 //! key can't choose ids that collide. It is a multiply-and-fold hash over the 192 bits, some thirty
@@ -8,21 +8,18 @@
 #[derive(Clone, Copy)]
 pub(crate) struct HashKey([u64; 4]);
 
-/// Hash of an object id: where its record lies and the seed of its pages' hashes.
+/// Hash of an object id: the seed of its blocks' hashes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ObjectHash(pub(crate) u64);
 
-/// Hash of a page's name.
+/// Hash of a block's name, and of a head's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct PageHash(pub(crate) u64);
+pub(crate) struct BlockHash(pub(crate) u64);
 
-/// Odd constants without structure (the fractions of the square roots of 2 and 3).
+/// An odd constant without structure (the fraction of the square root of 2).
 const STEP: u64 = 0x6a09_e667_f3bc_c909;
-const BLOCK_STEP: u64 = 0xbb67_ae85_84ca_a73b;
-
-/// Neighbouring pages of an object share a shard in blocks of this many (log2), so that a small
-/// object has one record and a large one is spread.
-pub(crate) const BLOCK_SHIFT: u32 = 6;
+/// What a head is numbered among the blocks: more than any of them.
+const HEAD: u64 = 1 << 32;
 
 /// The 128-bit product, folded to 64 bits.
 const fn fold(a: u64, b: u64) -> u64 {
@@ -61,16 +58,25 @@ impl HashKey {
 }
 
 impl ObjectHash {
-    /// Hashes the page `index` of the object.
-    pub(crate) const fn page(self, index: u32) -> PageHash {
-        PageHash(fold(self.0 ^ (index as u64).wrapping_mul(STEP), STEP))
+    /// Hashes block `number` of the object.
+    pub(crate) const fn block(self, number: u32) -> BlockHash {
+        self.numbered(number as u64)
     }
 
-    /// The shard that page `index` lies in, as one of `1 << bits`.
-    #[expect(clippy::cast_possible_truncation, reason = "a few bits are left")]
-    pub(crate) const fn shard(self, index: u32, bits: u32) -> usize {
-        let block = (index >> BLOCK_SHIFT) as u64;
-        (fold(self.0.wrapping_add(block), BLOCK_STEP) >> (64 - bits)) as usize
+    /// Hashes the object's heads.
+    pub(crate) const fn head(self) -> BlockHash {
+        self.numbered(HEAD)
+    }
+
+    const fn numbered(self, number: u64) -> BlockHash {
+        BlockHash(fold(self.0 ^ number.wrapping_mul(STEP), STEP))
+    }
+}
+
+impl BlockHash {
+    /// The shard that the block lies in, as one of `1 << bits`. Bits that the index does not use.
+    pub(crate) const fn shard(self, bits: u32) -> usize {
+        (self.0 >> 32) as usize % (1 << bits)
     }
 }
 
@@ -106,13 +112,11 @@ mod tests {
     }
 
     #[test]
-    fn a_block_of_pages_shares_a_shard_and_blocks_spread() {
+    fn the_blocks_of_an_object_spread_over_the_shards() {
         let object = HashKey::new([5, 6, 7, 8]).object([1, 2, 3]);
         let mut seen = [0; 8];
-        for block in 0..800_u32 {
-            let shard = object.shard(block << BLOCK_SHIFT, 3);
-            assert_eq!(object.shard((block << BLOCK_SHIFT) | 63, 3), shard);
-            seen[shard] += 1;
+        for number in 0..800 {
+            seen[object.block(number).shard(3)] += 1;
         }
         assert!(seen.iter().all(|&n| (60..=140).contains(&n)), "{seen:?}");
     }

@@ -1,6 +1,7 @@
 //! What the engine asks of its host.
 
 use crate::frame::Frame;
+use crate::policy::Policy;
 
 /// A domain, as the host numbers them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -32,6 +33,9 @@ pub trait Host: Sync {
     /// Whether [`page_evicted`](Self::page_evicted) wants to be told; finding the page's name as
     /// its owner knows it costs a little.
     const REPORTS_EVICTIONS: bool = true;
+
+    /// How the host wants its pages to be evicted.
+    type Policy: Policy;
 
     /// A frame to be overwritten in full, or `None` when taking one would dig into the reserve that
     /// is always left to the host. Never evicts. Its former content must not matter.

@@ -1,8 +1,8 @@
 //! A shard's index: from hashes to slot numbers, in small hashbrown tables that each fit a frame.
 //!
 //! Growing splits one full table in two; nothing ever rehashes as a whole. A directory of 2^11
-//! entries, one frame, says which table serves which hash prefix (extendible hashing). One index
-//! serves pages and objects: an entry is a slot number, with the top bit set for an object.
+//! entries, one frame, says which table serves which hash prefix (extendible hashing). An entry is the
+//! slot number of a block or of a head.
 
 use crate::broken;
 use crate::garbage::Garbage;
@@ -13,7 +13,7 @@ use alloc::boxed::Box;
 use hashbrown::HashTable;
 
 /// A table; never grown beyond [`TABLE_CAPACITY`].
-pub(crate) type Table = HashTable<Entry>;
+pub(crate) type Table = HashTable<SlotId>;
 /// Which table serves which prefix.
 pub(crate) type Directory = Box<[u16; DIRECTORY_LEN]>;
 
@@ -25,32 +25,6 @@ const TABLE_CAPACITY: usize = 448;
 /// Entries at which a table is split: full enough for memory, empty enough for short probes.
 const SPLIT_LEN: usize = 416;
 
-/// What an index entry names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Entry(u32);
-
-const OBJECT_BIT: u32 = 1 << 31;
-
-impl Entry {
-    pub(crate) const fn page(id: SlotId) -> Self {
-        Self(id.0)
-    }
-
-    pub(crate) const fn object(id: SlotId) -> Self {
-        Self(id.0 | OBJECT_BIT)
-    }
-
-    /// The page's slot, if the entry names a page.
-    pub(crate) const fn as_page(self) -> Option<SlotId> {
-        if self.0 & OBJECT_BIT == 0 { Some(SlotId(self.0)) } else { None }
-    }
-
-    /// The object's slot, if the entry names an object.
-    pub(crate) const fn as_object(self) -> Option<SlotId> {
-        if self.0 & OBJECT_BIT == 0 { None } else { Some(SlotId(self.0 & !OBJECT_BIT)) }
-    }
-}
-
 /// A table with the number of prefix bits that its entries agree in.
 #[derive(Debug, Default)]
 pub(crate) struct TableCell {
@@ -61,7 +35,7 @@ pub(crate) struct TableCell {
 /// The index.
 #[derive(Debug)]
 pub(crate) struct Index {
-    tables: Paged<TableCell>,
+    tables: Paged<TableCell, 1>,
     nr_tables: u16,
     directory: Option<Directory>,
 }
@@ -99,7 +73,11 @@ impl Index {
     }
 
     /// The entry under `hash` that `matches`.
-    pub(crate) fn find(&self, hash: u64, mut matches: impl FnMut(Entry) -> bool) -> Option<Entry> {
+    pub(crate) fn find(
+        &self,
+        hash: u64,
+        mut matches: impl FnMut(SlotId) -> bool,
+    ) -> Option<SlotId> {
         let cell = self.tables.get(self.table_of(hash))?;
         cell.table.find(hash, |&entry| matches(entry)).copied()
     }
@@ -115,7 +93,7 @@ impl Index {
         hash: u64,
         entries: usize,
         stock: &mut Stock,
-        hash_of: impl Fn(Entry) -> u64,
+        hash_of: impl Fn(SlotId) -> u64,
     ) -> Result<(), Need> {
         // Each round halves the table; prefixes are finite, so the rounds are.
         for _ in 0..=DIRECTORY_BITS {
@@ -146,7 +124,7 @@ impl Index {
         &mut self,
         at: usize,
         stock: &mut Stock,
-        hash_of: &impl Fn(Entry) -> u64,
+        hash_of: &impl Fn(SlotId) -> u64,
     ) -> Result<(), Need> {
         let depth = self.cell_mut(at).depth;
         if depth >= DIRECTORY_BITS {
@@ -179,7 +157,7 @@ impl Index {
     }
 
     /// Enters `entry` under `hash`. [`prepare`](Self::prepare) went before, under the same lock.
-    pub(crate) fn insert(&mut self, hash: u64, entry: Entry) {
+    pub(crate) fn insert(&mut self, hash: u64, entry: SlotId) {
         let at = self.table_of(hash);
         let table = &mut self.cell_mut(at).table;
         if table.len() >= table.capacity() {
@@ -193,7 +171,7 @@ impl Index {
     pub(crate) fn remove<const F: usize>(
         &mut self,
         hash: u64,
-        entry: Entry,
+        entry: SlotId,
         garbage: &mut Garbage<F>,
     ) {
         let at = self.table_of(hash);

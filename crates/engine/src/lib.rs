@@ -22,6 +22,7 @@
 extern crate alloc;
 
 mod audit;
+mod block;
 mod broken;
 mod client;
 mod destroy;
@@ -37,13 +38,16 @@ mod host;
 mod index;
 mod member;
 mod meta;
-mod object;
+
 mod page;
+mod page_set;
 mod paged;
+mod policy;
 mod pool;
 mod put;
 mod registry;
 mod shard;
+mod share;
 mod slab;
 mod stats;
 mod stock;
@@ -57,6 +61,7 @@ pub use flush::Flushed;
 pub use frame::{Frame, FrameId};
 pub use get::{GetError, GetOutcome};
 pub use host::{ChargeRefused, DomainId, EvictedPage, Host};
+pub use policy::{Age, Event, Fifo, Lru, Policy, Share, Victim};
 pub use pool::{Lifetime, PoolKind};
 pub use put::{PutError, PutOutcome};
 pub use registry::{AuthError, NewPoolError};

@@ -1,15 +1,16 @@
 //! Who is in a shared pool, as the data path asks it: is the domain that used this object last
 //! still there?
 
+use crate::block::Membership;
 use crate::client::{Clients, SlotState, SlotWord};
-use crate::object::Membership;
-use core::sync::atomic::Ordering::{Acquire, Relaxed};
+use crate::sync::atomic::Ordering::{Acquire, Relaxed};
 
 /// The members of one pool, seen by one of them.
 pub(crate) struct Members<'a> {
     clients: &'a Clients,
     pool: u32,
     own: Membership,
+    is_shared: bool,
     /// Whether somebody has left and what it used is not swept yet.
     somebody_left: bool,
 }
@@ -19,14 +20,25 @@ impl<'a> Members<'a> {
         clients: &'a Clients,
         pool: u32,
         own: Membership,
+        is_shared: bool,
         somebody_left: bool,
     ) -> Self {
-        Self { clients, pool, own, somebody_left }
+        Self { clients, pool, own, is_shared, somebody_left }
     }
 
     /// The stay of the domain that asks.
     pub(crate) const fn own(&self) -> Membership {
         self.own
+    }
+
+    /// Whether there may be others.
+    pub(crate) const fn are_many(&self) -> bool {
+        self.is_shared
+    }
+
+    /// Whether any stay may have ended whose blocks are not swept yet.
+    pub(crate) const fn has_somebody_left(&self) -> bool {
+        self.somebody_left
     }
 
     /// Whether this stay goes on.

@@ -5,6 +5,7 @@
 //! `stock.rs`) and a `Garbage` (what it leaves: `garbage.rs`).
 
 use crate::host::{DomainId, Host};
+use crate::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
@@ -12,10 +13,21 @@ use alloc::vec::Vec;
 pub(crate) const BLOCK_BYTES_MAX: usize = 4096;
 
 /// Pages that one slice of a long call may visit or free.
-pub(crate) const SLICE_PAGES_MAX: usize = 64;
+pub(crate) const SLICE_PAGES_MAX: usize = 32;
 
-/// Who pays for a pool's metadata: a domain (persistent pools), or nobody in particular.
-pub(crate) type Payer = Option<DomainId>;
+/// Whose account metadata goes to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Payer<'a> {
+    /// The domain that is charged for it (persistent pools).
+    pub(crate) domain: Option<DomainId>,
+    /// The pool's own count of its frames of metadata.
+    pub(crate) nr_metadata: Option<&'a AtomicU32>,
+}
+
+impl Payer<'_> {
+    /// Records of clients and pools, which are kept for ever and charged to nobody.
+    pub(crate) const NOBODY: Self = Self { domain: None, nr_metadata: None };
+}
 
 /// A boxed array of defaults, or `None` when there is no memory.
 ///
@@ -42,28 +54,32 @@ pub(crate) enum Unpaid {
 ///
 /// # Errors
 /// [`Unpaid`]; nothing is charged.
-pub(crate) fn pay<H: Host>(host: &H, payer: Payer) -> Result<(), Unpaid> {
+pub(crate) fn pay<H: Host>(host: &H, payer: Payer<'_>) -> Result<(), Unpaid> {
     if !host.metadata_wanted() {
         return Err(Unpaid::Memory);
     }
-    match payer {
-        Some(domain) if host.charge(domain, 1).is_err() => {
-            host.metadata_freed();
-            Err(Unpaid::Charge)
-        }
-        _ => Ok(()),
+    if payer.domain.is_some_and(|domain| host.charge(domain, 1).is_err()) {
+        host.metadata_freed();
+        return Err(Unpaid::Charge);
     }
+    if let Some(nr_metadata) = payer.nr_metadata {
+        nr_metadata.fetch_add(1, Relaxed);
+    }
+    Ok(())
 }
 
 /// Takes back the leave and the charge of `blocks` blocks that are freed.
-pub(crate) fn refund<H: Host>(host: &H, payer: Payer, blocks: u32) {
+pub(crate) fn refund<H: Host>(host: &H, payer: Payer<'_>, blocks: u32) {
     if blocks == 0 {
         return;
     }
     for _ in 0..blocks {
         host.metadata_freed();
     }
-    if let Some(domain) = payer {
+    if let Some(domain) = payer.domain {
         host.uncharge(domain, blocks);
+    }
+    if let Some(nr_metadata) = payer.nr_metadata {
+        nr_metadata.fetch_sub(blocks, Relaxed);
     }
 }

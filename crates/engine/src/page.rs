@@ -1,67 +1,194 @@
-//! A page's record: 40 bytes for each page that is stored.
+//! A page: its entry in its block, and its record of age.
+//!
+//! The entry is all that a get needs: eight bytes, so that a get touches one line that grows with
+//! the pool. The record is for eviction and exists in ephemeral pools only.
 
-use crate::frame::Frame;
-use crate::slab::{Cell, SlotId};
+use crate::frame::{Frame, FrameId};
+use crate::shard::Aging;
+use crate::slab::{Slab, SlotId};
 use static_assertions::const_assert;
 
 /// Records in a chunk.
-pub(crate) const PER_CHUNK: usize = 102;
-/// A chunk of records with what is known of it.
-pub(crate) type PageCell = Cell<Page, PER_CHUNK>;
+pub(crate) const PER_CHUNK: usize = 170;
 
-const_assert!(size_of::<Page>() <= 40);
+/// All records of age of a shard.
+pub(crate) type Ages = Slab<Aged, PER_CHUNK, 2>;
 
-/// What may be done with a page's record.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+const_assert!(size_of::<Entry>() == 8);
+const_assert!(size_of::<Aged>() == 24);
+
+/// What may be done with a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
-    /// The slot is free.
-    #[default]
-    Vacant,
-    /// In the index, in its object's list and, if ephemeral, in the age list.
+    /// It can be found.
     Hooked,
-    /// As `Hooked`, but an exclusive get is copying it out: to others it is a miss.
+    /// An exclusive get is copying it out: to others it is a miss.
     Claimed,
-    /// As `Claimed`, and somebody has missed it, so it may not reappear (R6).
-    Missed,
-    /// In no index and no list: the last call that reads its frame frees it.
-    Orphan,
+    /// To everybody a miss, and it may not reappear (R6): the last call that reads it removes it.
+    Doomed,
 }
 
-/// The record.
+/// Bits of [`Entry::mark`]: the record's slot, the standing, the pins.
+const RECORD_BITS: u32 = 23;
+const RECORD_MASK: u32 = (1 << RECORD_BITS) - 1;
+const STANDING_SHIFT: u32 = RECORD_BITS;
+const STANDING_MASK: u32 = 3 << STANDING_SHIFT;
+const PINS_SHIFT: u32 = RECORD_BITS + 2;
+/// Calls that can read one page of an ephemeral pool at once; one more misses.
+const PINS_MAX: u32 = u32::MAX >> PINS_SHIFT;
+
+/// A page in its block.
+///
+/// The mark packs, from the low end, the slot of the record of age, the standing, and the number of
+/// gets that are copying the frame out right now. A page of a persistent pool has no record, and
+/// its pins take the record's place: there may be as many as a host has CPUs, for such a page must
+/// not be missed.
+#[derive(Debug, Default)]
+pub(crate) struct Entry {
+    /// The frame that holds the content; `None`: there is no page.
+    frame: Option<Frame>,
+    mark: u32,
+}
+
+impl Entry {
+    /// No page.
+    pub(crate) const fn none() -> Self {
+        Self { frame: None, mark: 0 }
+    }
+
+    /// A page of a persistent pool.
+    pub(crate) const fn ageless(frame: Frame) -> Self {
+        Self { frame: Some(frame), mark: 0 }
+    }
+
+    /// A page of an ephemeral pool, with its record.
+    pub(crate) const fn aged(frame: Frame, record: SlotId) -> Self {
+        Self { frame: Some(frame), mark: record.0 & RECORD_MASK }
+    }
+
+    /// Whether there is a page.
+    pub(crate) const fn is_page(&self) -> bool {
+        self.frame.is_some()
+    }
+
+    /// The frame's name.
+    pub(crate) fn frame_id(&self) -> Option<FrameId> {
+        self.frame.as_ref().map(Frame::id)
+    }
+
+    /// Takes the frame out.
+    pub(crate) const fn take_frame(&mut self) -> Option<Frame> {
+        self.frame.take()
+    }
+
+    /// Puts another frame in; hands back the former one.
+    pub(crate) const fn swap_frame(&mut self, frame: Option<Frame>) -> Option<Frame> {
+        core::mem::replace(&mut self.frame, frame)
+    }
+
+    /// The record of age of a page in an ephemeral pool.
+    pub(crate) const fn record(&self) -> SlotId {
+        SlotId(self.mark & RECORD_MASK)
+    }
+
+    pub(crate) const fn standing(&self) -> Standing {
+        match (self.mark & STANDING_MASK) >> STANDING_SHIFT {
+            0 => Standing::Hooked,
+            1 => Standing::Claimed,
+            _ => Standing::Doomed,
+        }
+    }
+
+    pub(crate) const fn stand(&mut self, standing: Standing) {
+        self.mark = self.mark & !STANDING_MASK | (standing as u32) << STANDING_SHIFT;
+    }
+
+    /// Gets that are copying the frame out right now.
+    pub(crate) fn nr_pins(&self, aging: Aging) -> u32 {
+        match aging {
+            Aging::Aged => self.mark >> PINS_SHIFT,
+            Aging::Ageless => self.mark & RECORD_MASK,
+        }
+    }
+
+    /// One more. `false`: there are too many.
+    pub(crate) fn pin(&mut self, aging: Aging) -> bool {
+        let (one, max) = match aging {
+            Aging::Aged => (1 << PINS_SHIFT, PINS_MAX),
+            Aging::Ageless => (1, RECORD_MASK),
+        };
+        let fits = self.nr_pins(aging) < max;
+        if fits {
+            self.mark += one;
+        }
+        fits
+    }
+
+    /// One less.
+    pub(crate) fn unpin(&mut self, aging: Aging) {
+        if self.nr_pins(aging) > 0 {
+            self.mark -= match aging {
+                Aging::Aged => 1 << PINS_SHIFT,
+                Aging::Ageless => 1,
+            };
+        }
+    }
+
+    /// Forgets who reads it, for a frame that nobody reads.
+    pub(crate) fn clear_pins(&mut self, aging: Aging) {
+        self.mark = match aging {
+            Aging::Aged => self.mark & RECORD_MASK,
+            Aging::Ageless => 0,
+        };
+    }
+}
+
+/// The record of age of a page in an ephemeral pool.
 #[derive(Debug)]
-pub(crate) struct Page {
-    /// Age: the host's count of creations when this page was created or last refreshed.
+pub(crate) struct Aged {
+    /// The host's count of creations when this page was created or last refreshed.
     pub(crate) stamp: u64,
-    /// The frame that holds the content; `None` in a vacant slot only.
-    pub(crate) frame: Option<Frame>,
-    /// The object's record.
-    pub(crate) object: SlotId,
-    /// Index in the object.
-    pub(crate) index: u32,
-    /// Neighbours in the object's list.
-    pub(crate) object_prev: SlotId,
-    pub(crate) object_next: SlotId,
-    /// Neighbours in the age list, younger and older; unused in persistent pools.
+    /// The block that it is in, and its place there.
+    pub(crate) block: SlotId,
+    pub(crate) place: u8,
+    /// Neighbours in the age list.
     pub(crate) younger: SlotId,
     pub(crate) older: SlotId,
-    /// Gets that are copying the frame out right now.
-    pub(crate) nr_pins: u16,
-    pub(crate) standing: Standing,
 }
 
-impl Default for Page {
+impl Default for Aged {
     fn default() -> Self {
-        Self {
-            stamp: 0,
-            frame: None,
-            object: SlotId::NONE,
-            index: 0,
-            object_prev: SlotId::NONE,
-            object_next: SlotId::NONE,
-            younger: SlotId::NONE,
-            older: SlotId::NONE,
-            nr_pins: 0,
-            standing: Standing::Vacant,
+        Self { stamp: 0, block: SlotId::NONE, place: 0, younger: SlotId::NONE, older: SlotId::NONE }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_keeps_record_standing_and_pins_apart() {
+        let frame = || Frame::from_id(FrameId::new(7).expect("not 0"));
+        let mut entry = Entry::aged(frame(), SlotId(RECORD_MASK - 1));
+        for nr in 0..PINS_MAX {
+            assert_eq!(entry.nr_pins(Aging::Aged), nr);
+            assert!(entry.pin(Aging::Aged));
         }
+        assert!(!entry.pin(Aging::Aged), "one more would overflow");
+        for standing in [Standing::Claimed, Standing::Doomed, Standing::Hooked] {
+            entry.stand(standing);
+            assert_eq!(entry.standing(), standing);
+            assert_eq!((entry.record().0, entry.nr_pins(Aging::Aged)), (RECORD_MASK - 1, PINS_MAX));
+        }
+        entry.unpin(Aging::Aged);
+        assert_eq!(entry.nr_pins(Aging::Aged), PINS_MAX - 1);
+
+        let mut entry = Entry::ageless(frame());
+        for _ in 0..70_000 {
+            assert!(entry.pin(Aging::Ageless), "a persistent page is never missed");
+        }
+        assert_eq!((entry.nr_pins(Aging::Ageless), entry.standing()), (70_000, Standing::Hooked));
+        entry.clear_pins(Aging::Ageless);
+        assert_eq!(entry.nr_pins(Aging::Ageless), 0);
     }
 }

@@ -1,29 +1,27 @@
-//! A growing array made of frames: two elements in place, then leaves of 64 under one root.
+//! A growing array made of frames: a few elements in place, then leaves of 64 under one root.
 //!
-//! No block is bigger than a frame, growing moves nothing, and an array of two costs no frame.
+//! No block is bigger than a frame, growing moves nothing, and a short array costs no frame.
 //! Blocks are brought by the caller ([`PagedSupply`]), who allocates them without a lock.
 
-use crate::garbage::Block;
+use crate::garbage::Boxed;
 use crate::meta::boxed;
 
 /// Elements in a leaf.
 pub(crate) const LEAF_LEN: usize = 64;
 /// Leaves below the root.
 const ROOT_LEN: usize = 512;
-/// Elements in place.
-const INLINE_LEN: usize = 2;
-/// Elements that the array can grow to.
-pub(crate) const PAGED_MAX: usize = INLINE_LEN + ROOT_LEN * LEAF_LEN;
+/// Elements that the array can grow to, those in place apart.
+pub(crate) const PAGED_MAX: usize = ROOT_LEN * LEAF_LEN;
 
 /// A frame of elements.
 pub(crate) type Leaf<C> = alloc::boxed::Box<[C; LEAF_LEN]>;
 /// A frame of leaves.
 pub(crate) type Root<C> = alloc::boxed::Box<[Option<Leaf<C>>; ROOT_LEN]>;
 
-/// The array. Elements spring into being as `C::default()`.
+/// The array, with `INLINE` elements in place. Elements spring into being as `C::default()`.
 #[derive(Debug)]
-pub(crate) struct Paged<C> {
-    inline: [C; INLINE_LEN],
+pub(crate) struct Paged<C, const INLINE: usize> {
+    inline: [C; INLINE],
     root: Option<Root<C>>,
 }
 
@@ -61,32 +59,32 @@ impl<C: Default> PagedSupply<C> {
     }
 }
 
-/// Where element `at` lies below the root.
-const fn place(at: usize) -> (usize, usize) {
-    let below = at.wrapping_sub(INLINE_LEN);
-    (below / LEAF_LEN, below % LEAF_LEN)
-}
-
-impl<C: Default> Paged<C> {
+impl<C: Default, const INLINE: usize> Paged<C, INLINE> {
     pub(crate) fn new() -> Self {
-        Self { inline: [C::default(), C::default()], root: None }
+        Self { inline: core::array::from_fn(|_| C::default()), root: None }
+    }
+
+    /// Where element `at` lies below the root.
+    const fn place(at: usize) -> (usize, usize) {
+        let below = at.wrapping_sub(INLINE);
+        (below / LEAF_LEN, below % LEAF_LEN)
     }
 
     /// Element `at`, if it exists.
     pub(crate) fn get(&self, at: usize) -> Option<&C> {
-        if at < INLINE_LEN {
+        if at < INLINE {
             return self.inline.get(at);
         }
-        let (leaf, element) = place(at);
+        let (leaf, element) = Self::place(at);
         self.root.as_ref()?.get(leaf)?.as_ref()?.get(element)
     }
 
     /// Element `at`, if it exists.
     pub(crate) fn get_mut(&mut self, at: usize) -> Option<&mut C> {
-        if at < INLINE_LEN {
+        if at < INLINE {
             return self.inline.get_mut(at);
         }
-        let (leaf, element) = place(at);
+        let (leaf, element) = Self::place(at);
         self.root.as_mut()?.get_mut(leaf)?.as_mut()?.get_mut(element)
     }
 
@@ -99,13 +97,13 @@ impl<C: Default> Paged<C> {
         at: usize,
         supply: &mut PagedSupply<C>,
     ) -> Result<(), PagedNeed> {
-        if at < INLINE_LEN {
+        if at < INLINE {
             return Ok(());
         }
         if self.root.is_none() {
             self.root = Some(supply.root.take().ok_or(PagedNeed::Root)?);
         }
-        let (leaf, _) = place(at);
+        let (leaf, _) = Self::place(at);
         let slot = self.root.as_mut().and_then(|root| root.get_mut(leaf));
         if let Some(slot @ None) = slot {
             *slot = Some(supply.leaf.take().ok_or(PagedNeed::Leaf)?);
@@ -121,14 +119,14 @@ impl<C: Default> Paged<C> {
 
     /// Hands back the leaf that holds element `at` and whatever else only served it, for the
     /// dismantling of an array that nobody uses any more. `None` when nothing is left.
-    pub(crate) fn dismantle(&mut self) -> Option<Block>
+    pub(crate) fn dismantle(&mut self) -> Option<Boxed>
     where
-        Block: From<Leaf<C>> + From<Root<C>>,
+        Boxed: From<Leaf<C>> + From<Root<C>>,
     {
         let root = self.root.as_mut()?;
         if let Some(leaf) = root.iter_mut().find_map(Option::take) {
             return Some(leaf.into());
         }
-        self.root.take().map(Block::from)
+        self.root.take().map(Boxed::from)
     }
 }

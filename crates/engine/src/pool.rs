@@ -3,11 +3,11 @@
 use crate::broken;
 use crate::directory::Directory;
 use crate::meta::boxed;
-use crate::shard::{Aging, Shard, Taking};
+use crate::shard::{Aging, Shard};
+use crate::sync::Once;
+use crate::sync::atomic::Ordering::Relaxed;
+use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64};
 use alloc::boxed::Box;
-use core::sync::atomic::Ordering::Relaxed;
-use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32};
-use spin::Once;
 
 /// log2 of a pool's shards.
 pub(crate) const SHARD_BITS: u32 = 3;
@@ -59,6 +59,10 @@ pub(crate) struct Pool {
     pub(crate) generation: AtomicU32,
     /// Clients that have left a shared pool and whose objects are not swept yet.
     pub(crate) nr_leaving: AtomicU32,
+    /// Frames of metadata that the pool has, the shards' own apart.
+    pub(crate) nr_metadata: AtomicU32,
+    /// What the pool last told of its pages to the host's count (`share.rs`).
+    pub(crate) settled: AtomicU64,
     /// Next in the list of free records.
     pub(crate) next_free: AtomicU32,
     shards: Once<Box<[Shard; SHARDS]>>,
@@ -99,15 +103,9 @@ impl Pool {
         if self.persistent.load(Relaxed) { Aging::Ageless } else { Aging::Aged }
     }
 
-    /// What a get does to a page of this pool (R8 to R10).
-    pub(crate) fn taking(&self) -> Taking {
-        if self.persistent.load(Relaxed) {
-            Taking::Keeping
-        } else if self.shared.load(Relaxed) {
-            Taking::Refreshing
-        } else {
-            Taking::Exclusive
-        }
+    /// Pages that could be found a moment ago.
+    pub(crate) fn nr_live(&self) -> u64 {
+        self.shards().iter().map(|shard| u64::from(shard.nr_live())).sum()
     }
 
     /// Whether no page can be found, a moment ago.

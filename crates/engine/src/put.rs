@@ -10,8 +10,10 @@ use crate::frame::{Frame, FrameId};
 use crate::garbage::Garbage;
 use crate::host::Host;
 use crate::meta::Unpaid;
+use crate::policy::{Age, Event, Policy};
 use crate::shard::{PageName, Put, PutStep};
 use crate::stock::{Need, Stock};
+use crate::sync::atomic::Ordering::Relaxed;
 
 /// Pages that one put may evict, whatever was stored.
 pub(crate) const EVICTIONS_PER_PUT_MAX: u32 = 8;
@@ -72,12 +74,12 @@ impl<H: Host> Engine<H> {
             return Err(PutError::Frozen);
         }
         let payer = access.payer();
-        let charged = payer.is_none_or(|domain| self.host.charge(domain, 1).is_ok());
+        let charged = payer.domain.is_none_or(|domain| self.host.charge(domain, 1).is_ok());
         let result = self.put_charged(&access, &name, charged, fill);
         let keeps_charge = matches!(result, Ok((_, true)));
         if charged
             && !keeps_charge
-            && let Some(domain) = payer
+            && let Some(domain) = payer.domain
         {
             self.host.uncharge(domain, 1);
         }
@@ -94,7 +96,8 @@ impl<H: Host> Engine<H> {
         fill: impl FnOnce(FrameId) -> Result<(), E>,
     ) -> Result<(PutOutcome, bool), PutError<E>> {
         let mut evictions_left = EVICTIONS_PER_PUT_MAX;
-        let Some(Supply { frame, may_add }) = self.frame_for_put(charged, &mut evictions_left)
+        let Some(Supply { frame, may_add }) =
+            self.frame_for_put(access.client(), charged, &mut evictions_left)
         else {
             return Err(match self.remove_named(access, name, Cause::FailedPut) {
                 Some(true) => PutError::NoSpace,
@@ -155,14 +158,15 @@ impl<H: Host> Engine<H> {
                 name,
                 members: &members,
                 aging: access.pool.aging(),
+                refreshes: H::Policy::age(Event::Replaced) == Age::Youngest,
                 may_add,
             };
             let done = state.put(&put, frame, || self.tick(), &mut stock, &mut garbage);
             shard.publish(&state);
             drop(state);
             // The frame that takes the place of another takes over its charge too.
-            let frame_payer = if done == PutStep::Replaced { None } else { payer };
-            garbage.free_frames(&self.host, frame_payer);
+            let charged = if done == PutStep::Replaced { None } else { payer.domain };
+            garbage.free_frames(&self.host, charged);
             garbage.free(&self.host, payer);
             let need = match done {
                 PutStep::Need(need) => need,
@@ -190,11 +194,15 @@ impl<H: Host> Engine<H> {
         access: &Access<'_>,
         evictions_left: &mut u32,
     ) -> bool {
+        let client = access.client();
+        if access.payer().domain.is_none() && !self.has_metadata_room(access, evictions_left) {
+            return false;
+        }
         loop {
             match stock.fetch(need, &self.host, access.payer()) {
                 Ok(()) => return true,
                 Err(Unpaid::Charge) => return false,
-                Err(Unpaid::Memory) => match self.evict(evictions_left) {
+                Err(Unpaid::Memory) => match self.evict(client, evictions_left) {
                     Some(frame) => self.host.give_room(frame),
                     None => return false,
                 },
@@ -202,13 +210,32 @@ impl<H: Host> Engine<H> {
         }
     }
 
+    /// Whether the owner of an ephemeral pool may have more metadata. If it has too much for the
+    /// pages that it holds, it pays with these, and if that does not help its put is refused: what
+    /// one guest scatters takes nothing from others.
+    fn has_metadata_room(&self, access: &Access<'_>, evictions_left: &mut u32) -> bool {
+        let owner = ClientId(access.pool.owner.load(Relaxed));
+        while self.holdings(owner).is_metadata_exhausted() {
+            match self.evict_own(owner, evictions_left) {
+                Some(frame) => self.host.give_room(frame),
+                None => return false,
+            }
+        }
+        true
+    }
+
     /// A frame to fill: a free one, else one that eviction yields, else the spare.
-    fn frame_for_put(&self, charged: bool, evictions_left: &mut u32) -> Option<Supply> {
+    fn frame_for_put(
+        &self,
+        client: ClientId,
+        charged: bool,
+        evictions_left: &mut u32,
+    ) -> Option<Supply> {
         if let Some(frame) = self.host.take_frame() {
             return Some(Supply { frame, may_add: charged });
         }
         // A put that may not add a page may not cost another its page either.
-        if charged && let Some(frame) = self.evict(evictions_left) {
+        if charged && let Some(frame) = self.evict(client, evictions_left) {
             return Some(Supply { frame, may_add: true });
         }
         self.host.take_spare().map(|frame| Supply { frame, may_add: false })

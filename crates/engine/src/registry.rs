@@ -9,9 +9,10 @@ use crate::client::{
 };
 use crate::engine::{CLIENTS_MAX, Engine, POOLS_MAX};
 use crate::host::{DomainId, Host};
-use crate::meta::pay;
+use crate::meta::{Payer, pay};
 use crate::pool::{self, Lifetime, POOLS_PER_SEGMENT, Pool, PoolKind};
-use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use crate::stats::PoolStats;
+use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 /// Shared pools that may exist on the host.
 pub(crate) const SHARED_POOLS: usize = 16;
@@ -39,6 +40,8 @@ pub(crate) struct Registry {
     pub(crate) free_pool: u32,
     pub(crate) shared: [Option<SharedPool>; SHARED_POOLS],
     next_epoch: u32,
+    /// What happened in pools that are gone.
+    pub(crate) retired: PoolStats,
 }
 
 /// Why there is no new pool.
@@ -74,6 +77,7 @@ impl Registry {
             free_pool: NO_RECORD,
             shared: [None; SHARED_POOLS],
             next_epoch: 1,
+            retired: PoolStats::new(),
         }
     }
 
@@ -122,6 +126,7 @@ impl<H: Host> Engine<H> {
         }
         client.domain.store(domain.0, Relaxed);
         client.frozen.store(false, Relaxed);
+        client.weight.store(0, Relaxed);
         client.state.store(LIVE, Relaxed);
         place.store(id.0 + 1, Release);
         Ok(id)
@@ -165,6 +170,30 @@ impl<H: Host> Engine<H> {
             client.frozen.store(frozen, Relaxed);
         }
         client.is_some()
+    }
+
+    /// Sets a domain's weight: its part of the host's ephemeral memory against others' weights.
+    /// `false`: it is no client.
+    pub fn set_weight(&self, domain: DomainId, weight: u32) -> bool {
+        let _registry = self.registry.lock(&self.host);
+        let client = self.client_of(domain).and_then(|client| self.client(client));
+        if let Some(client) = client {
+            self.change_weight(client, weight);
+        }
+        client.is_some()
+    }
+
+    /// A domain's weight; `None` if it is no client.
+    pub fn weight(&self, domain: DomainId) -> Option<u32> {
+        let client = self.client_of(domain).and_then(|client| self.client(client))?;
+        Some(client.weight.load(Relaxed))
+    }
+
+    /// Changes a weight, and the sum along with it (R46). The registry's lock is held.
+    fn change_weight(&self, client: &Client, weight: u32) {
+        let before = client.weight.swap(weight, Relaxed);
+        let sum = self.weight_sum.load(Relaxed) - u64::from(before) + u64::from(weight);
+        self.weight_sum.store(sum, Relaxed);
     }
 
     /// Every domain that is a client now.
@@ -355,7 +384,7 @@ impl<H: Host> Engine<H> {
         if pool.shards_if_made().is_some() {
             return Ok((number, pool));
         }
-        if pay(&self.host, None).is_ok() {
+        if pay(&self.host, Payer::NOBODY).is_ok() {
             if pool.make_shards() {
                 return Ok((number, pool));
             }
@@ -391,6 +420,7 @@ impl<H: Host> Engine<H> {
         if let Some(place) = self.domains.get(usize::from(domain.0)) {
             place.store(0, Release);
         }
+        self.change_weight(client, 0);
         client.state.store(FREE, Release);
         client.next_free.store(registry.free_client, Relaxed);
         registry.free_client = u32::from(id.0);

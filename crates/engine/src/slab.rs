@@ -4,22 +4,29 @@
 //! chunks go back, but for one empty one that is kept so that a lone page that comes and goes does
 //! not allocate each time.
 
+use crate::block::{self, Block};
 use crate::broken;
-use crate::garbage::{Block, Garbage};
+use crate::garbage::{Boxed, Garbage};
 use crate::meta::boxed;
-use crate::object::{self, Object};
-use crate::page::{self, Page};
+use crate::page::{self, Aged};
+use crate::page_set::{MAPS_PER_CHUNK, PageMap};
 use crate::paged::{PAGED_MAX, Paged, PagedNeed, PagedSupply};
 use alloc::boxed::Box;
 
 /// A frame of slots.
 pub(crate) type Chunk<T, const N: usize> = Box<[T; N]>;
-/// A frame of pages.
-pub(crate) type PageChunk = Chunk<Page, { page::PER_CHUNK }>;
-/// A frame of objects.
-pub(crate) type ObjectChunk = Chunk<Object, { object::PER_CHUNK }>;
+/// A frame of records of age.
+pub(crate) type AgedChunk = Chunk<Aged, { page::PER_CHUNK }>;
+/// A frame of blocks.
+pub(crate) type BlockChunk = Chunk<Block, { block::PER_CHUNK }>;
+/// A frame of maps.
+pub(crate) type MapChunk = Chunk<PageMap, MAPS_PER_CHUNK>;
+/// A chunk of each kind with what is known of it.
+pub(crate) type AgedCell = Cell<Aged, { page::PER_CHUNK }>;
+pub(crate) type BlockCell = Cell<Block, { block::PER_CHUNK }>;
+pub(crate) type MapCell = Cell<PageMap, MAPS_PER_CHUNK>;
 
-/// A slot's number: `chunk << PLACE_BITS | place`. The top bit is free for the index's use.
+/// A slot's number: `chunk << PLACE_BITS | place`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SlotId(pub(crate) u32);
 
@@ -34,9 +41,12 @@ impl SlotId {
 }
 
 /// Bits of a slot number that tell the place in the chunk.
-const PLACE_BITS: u32 = 7;
+const PLACE_BITS: u32 = 8;
+const PLACE_MASK: u32 = (1 << PLACE_BITS) - 1;
+/// Words of a chunk's bitmap.
+const USED_WORDS: usize = 3;
 /// Places that a chunk may have.
-const PLACES_MAX: u32 = 1 << PLACE_BITS;
+const PLACES_MAX: usize = USED_WORDS * 64;
 /// End of a list of chunks.
 const NO_CELL: u32 = u32::MAX;
 
@@ -45,7 +55,7 @@ const NO_CELL: u32 = u32::MAX;
 pub(crate) struct Cell<T, const N: usize> {
     slots: Option<Chunk<T, N>>,
     /// A bit for each place that is used.
-    used: [u64; 2],
+    used: [u64; USED_WORDS],
     /// Neighbours in the list of chunks with a free place; `next` also links cells without chunk.
     prev: u32,
     next: u32,
@@ -53,19 +63,27 @@ pub(crate) struct Cell<T, const N: usize> {
 
 impl<T, const N: usize> Default for Cell<T, N> {
     fn default() -> Self {
-        Self { slots: None, used: [0; 2], prev: NO_CELL, next: NO_CELL }
+        Self { slots: None, used: [0; USED_WORDS], prev: NO_CELL, next: NO_CELL }
     }
 }
 
 impl<T, const N: usize> Cell<T, N> {
-    const fn nr_used(&self) -> u32 {
-        self.used[0].count_ones() + self.used[1].count_ones()
+    fn nr_used(&self) -> u32 {
+        self.used.iter().map(|word| word.count_ones()).sum()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.used.iter().all(|&word| word == 0)
     }
 
     /// The first place that is free (`N` when none is).
-    const fn first_free(&self) -> u32 {
-        let low = self.used[0].trailing_ones();
-        if low < 64 { low } else { 64 + self.used[1].trailing_ones() }
+    fn first_free(&self) -> u32 {
+        let [first, second, third] = self.used;
+        match (first, second) {
+            (u64::MAX, u64::MAX) => 128 + third.trailing_ones(),
+            (u64::MAX, _) => 64 + second.trailing_ones(),
+            _ => first.trailing_ones(),
+        }
     }
 
     /// The first place at or after `from` that is used.
@@ -122,14 +140,14 @@ impl<T: Default, const N: usize> SlabSupply<T, N> {
     }
 }
 
-/// A slab.
+/// A slab; the first `INLINE` chunks cost no other frame.
 ///
 /// # Invariants
 /// The list from `open` holds each cell whose chunk has a free place; the list from `bare` each
 /// cell below `nr_cells` without a chunk. `nr_empty` counts chunks without a used place: 0 or 1.
 #[derive(Debug)]
-pub(crate) struct Slab<T, const N: usize> {
-    cells: Paged<Cell<T, N>>,
+pub(crate) struct Slab<T, const N: usize, const INLINE: usize> {
+    cells: Paged<Cell<T, N>, INLINE>,
     nr_cells: u32,
     open: u32,
     bare: u32,
@@ -139,9 +157,9 @@ pub(crate) struct Slab<T, const N: usize> {
     scan_from: u32,
 }
 
-impl<T: Default, const N: usize> Slab<T, N> {
+impl<T: Default, const N: usize, const INLINE: usize> Slab<T, N, INLINE> {
     pub(crate) fn new() -> Self {
-        const { assert!(N <= PLACES_MAX as usize) };
+        const { assert!(N <= PLACES_MAX) };
         Self {
             cells: Paged::new(),
             nr_cells: 0,
@@ -168,7 +186,7 @@ impl<T: Default, const N: usize> Slab<T, N> {
     /// The slot `id`, which is in use.
     pub(crate) fn get(&self, id: SlotId) -> &T {
         let cell = self.cells.get((id.0 >> PLACE_BITS) as usize);
-        let place = (id.0 % PLACES_MAX) as usize;
+        let place = (id.0 & PLACE_MASK) as usize;
         match cell.and_then(|cell| cell.slots.as_ref()).and_then(|slots| slots.get(place)) {
             Some(slot) => slot,
             None => broken::no_such_slot(),
@@ -178,21 +196,43 @@ impl<T: Default, const N: usize> Slab<T, N> {
     /// The slot `id`, which is in use.
     pub(crate) fn get_mut(&mut self, id: SlotId) -> &mut T {
         let cell = self.cells.get_mut((id.0 >> PLACE_BITS) as usize);
-        let place = (id.0 % PLACES_MAX) as usize;
+        let place = (id.0 & PLACE_MASK) as usize;
         match cell.and_then(|cell| cell.slots.as_mut()).and_then(|slots| slots.get_mut(place)) {
             Some(slot) => slot,
             None => broken::no_such_slot(),
         }
     }
 
+    /// The slot `id`, if its chunk is still there; whatever it holds now.
+    pub(crate) fn try_get_mut(&mut self, id: SlotId) -> Option<&mut T> {
+        let cell = self.cells.get_mut((id.0 >> PLACE_BITS) as usize)?;
+        cell.slots.as_mut()?.get_mut((id.0 & PLACE_MASK) as usize)
+    }
+
     /// Sees to it that the next [`insert`](Self::insert) finds a slot.
     ///
     /// # Errors
     /// The block that `supply` lacks.
+    #[inline]
     pub(crate) fn prepare(&mut self, supply: &mut SlabSupply<T, N>) -> Result<(), SlabNeed> {
-        if self.open != NO_CELL {
-            return Ok(());
-        }
+        if self.open == NO_CELL { self.open_chunk(supply) } else { Ok(()) }
+    }
+
+    /// The same for two slots.
+    ///
+    /// # Errors
+    /// As [`prepare`](Self::prepare).
+    pub(crate) fn prepare_two(&mut self, supply: &mut SlabSupply<T, N>) -> Result<(), SlabNeed> {
+        self.prepare(supply)?;
+        let open = self.open;
+        let cell = self.cell(open);
+        let has_two = cell.next != NO_CELL || (cell.nr_used() as usize) + 2 <= N;
+        if has_two { Ok(()) } else { self.open_chunk(supply) }
+    }
+
+    /// Puts a fresh chunk at the head of the open ones.
+    #[inline(never)]
+    fn open_chunk(&mut self, supply: &mut SlabSupply<T, N>) -> Result<(), SlabNeed> {
         let fresh = self.bare == NO_CELL;
         let at = if fresh { self.nr_cells } else { self.bare };
         if at as usize >= PAGED_MAX {
@@ -200,9 +240,13 @@ impl<T: Default, const N: usize> Slab<T, N> {
         }
         self.cells.ensure(at as usize, &mut supply.cells).map_err(SlabNeed::Cells)?;
         let chunk = supply.chunk.take().ok_or(SlabNeed::Chunk)?;
+        let open = self.open;
         let cell = self.cell(at);
         let next_bare = cell.next;
-        *cell = Cell { slots: Some(chunk), ..Cell::default() };
+        *cell = Cell { slots: Some(chunk), next: open, ..Cell::default() };
+        if open != NO_CELL {
+            self.cell(open).prev = at;
+        }
         if fresh {
             self.nr_cells += 1;
         } else {
@@ -214,15 +258,22 @@ impl<T: Default, const N: usize> Slab<T, N> {
     }
 
     /// Puts `value` into a slot. [`prepare`](Self::prepare) went before, under the same lock.
+    #[inline]
     pub(crate) fn insert(&mut self, value: T) -> SlotId {
+        let id = self.insert_empty();
+        *self.get_mut(id) = value;
+        id
+    }
+
+    /// Takes a slot into use that holds `T::default()`; as [`insert`](Self::insert).
+    pub(crate) fn insert_empty(&mut self) -> SlotId {
         let at = self.open;
+        if at == NO_CELL {
+            broken::unprepared_slot();
+        }
         let cell = self.cell(at);
         let place = cell.first_free();
-        match cell.slots.as_mut().and_then(|slots| slots.get_mut(place as usize)) {
-            Some(slot) => *slot = value,
-            None => broken::unprepared_slot(),
-        }
-        let was_empty = cell.used == [0; 2];
+        let was_empty = cell.is_empty();
         cell.mark(place, true);
         if cell.first_free() as usize >= N {
             let next = cell.next;
@@ -239,17 +290,27 @@ impl<T: Default, const N: usize> Slab<T, N> {
     }
 
     /// Takes the value out of slot `id`, which is in use; a chunk may fall to the garbage.
+    #[inline]
     pub(crate) fn remove<const F: usize>(&mut self, id: SlotId, garbage: &mut Garbage<F>) -> T
     where
-        Block: From<Chunk<T, N>>,
+        Boxed: From<Chunk<T, N>>,
     {
         let value = core::mem::take(self.get_mut(id));
+        self.remove_empty(id, garbage);
+        value
+    }
+
+    /// Gives up slot `id`, which holds what `T::default()` does; as [`remove`](Self::remove).
+    pub(crate) fn remove_empty<const F: usize>(&mut self, id: SlotId, garbage: &mut Garbage<F>)
+    where
+        Boxed: From<Chunk<T, N>>,
+    {
         let at = id.0 >> PLACE_BITS;
         let open = self.open;
         let cell = self.cell(at);
         let was_full = cell.first_free() as usize >= N;
-        cell.mark(id.0 % PLACES_MAX, false);
-        let is_empty = cell.used == [0; 2];
+        cell.mark(id.0 & PLACE_MASK, false);
+        let is_empty = cell.is_empty();
         if was_full {
             (cell.prev, cell.next) = (NO_CELL, open);
             self.open = at;
@@ -265,13 +326,12 @@ impl<T: Default, const N: usize> Slab<T, N> {
                 self.nr_empty = 1;
             }
         }
-        value
     }
 
     /// Takes the empty chunk `at` out of the open list and hands it to the garbage.
     fn drop_chunk<const F: usize>(&mut self, at: u32, garbage: &mut Garbage<F>)
     where
-        Block: From<Chunk<T, N>>,
+        Boxed: From<Chunk<T, N>>,
     {
         let bare = self.bare;
         let cell = self.cell(at);
@@ -297,7 +357,7 @@ impl<T: Default, const N: usize> Slab<T, N> {
         if self.nr_used == 0 {
             return None;
         }
-        let (mut at, mut place) = (from.0 >> PLACE_BITS, from.0 % PLACES_MAX);
+        let (mut at, mut place) = (from.0 >> PLACE_BITS, from.0 & PLACE_MASK);
         let from_start = from.0 == 0;
         if from_start {
             (at, place) = (self.scan_from, 0);
@@ -317,7 +377,7 @@ impl<T: Default, const N: usize> Slab<T, N> {
     /// Hands one block of an empty slab to the garbage. `true` when none is left.
     pub(crate) fn dismantle<const F: usize>(&mut self, garbage: &mut Garbage<F>) -> bool
     where
-        Block: From<Chunk<T, N>>
+        Boxed: From<Chunk<T, N>>
             + From<crate::paged::Leaf<Cell<T, N>>>
             + From<crate::paged::Root<Cell<T, N>>>,
     {

@@ -9,11 +9,15 @@ pub(crate) struct ShardStats {
     pub(crate) misses: u64,
     pub(crate) flushes: u64,
     pub(crate) evicted: u64,
+    pub(crate) removed: u64,
 }
 
-/// Events in one pool since it was created, and what it holds now.
+/// Events in a pool since it was created, in a client's pools, or on the whole host, and what is
+/// held now.
 ///
-/// Exact when no call is under way in the pool; otherwise each shard is exact by itself.
+/// Exact when no call is under way; otherwise each shard is exact by itself. The sums agree: what
+/// was stored is there or was removed (the audit asserts it for each shard), and the host's figures
+/// are those of its pools and of the pools that are gone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PoolStats {
     /// Puts that added a page.
@@ -28,11 +32,27 @@ pub struct PoolStats {
     pub flushes: u64,
     /// Pages that eviction took.
     pub evicted: u64,
+    /// Pages that are gone, for whatever reason: taken by a get, flushed, dropped by a put that
+    /// failed, destroyed with the pool, evicted.
+    pub removed: u64,
     /// Pages that can be found now.
     pub pages: u64,
 }
 
 impl PoolStats {
+    pub(crate) const fn new() -> Self {
+        Self {
+            puts_stored: 0,
+            puts_replaced: 0,
+            hits: 0,
+            misses: 0,
+            flushes: 0,
+            evicted: 0,
+            removed: 0,
+            pages: 0,
+        }
+    }
+
     pub(crate) fn add(&mut self, shard: &ShardStats) {
         self.puts_stored += shard.puts_stored;
         self.puts_replaced += shard.puts_replaced;
@@ -40,6 +60,16 @@ impl PoolStats {
         self.misses += shard.misses;
         self.flushes += shard.flushes;
         self.evicted += shard.evicted;
+        self.removed += shard.removed;
+    }
+
+    pub(crate) fn add_all(&mut self, other: &Self) {
+        let Self { puts_stored, puts_replaced, hits, misses, flushes, evicted, removed, pages } =
+            *other;
+        let shard =
+            ShardStats { puts_stored, puts_replaced, hits, misses, flushes, evicted, removed };
+        self.add(&shard);
+        self.pages += pages;
     }
 }
 

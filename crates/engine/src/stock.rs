@@ -1,19 +1,21 @@
 //! The blocks of metadata that a call brings along when it takes a shard's lock, and how an insertion
 //! says which one it is short of.
 
+use crate::block::{self, Block};
 use crate::host::Host;
 use crate::index::{Directory, Table, TableCell, new_table};
 use crate::meta::{Payer, Unpaid, boxed, pay, refund};
-use crate::object::{self, Object};
-use crate::page::{self, Page};
+use crate::page::{self, Aged};
+use crate::page_set::{MAPS_PER_CHUNK, PageMap};
 use crate::paged::{PagedNeed, PagedSupply};
 use crate::slab::{SlabNeed, SlabSupply};
 
 /// The block that an insertion is short of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Need {
-    Pages(SlabNeed),
-    Objects(SlabNeed),
+    Aged(SlabNeed),
+    Blocks(SlabNeed),
+    Maps(SlabNeed),
     Table,
     Directory,
     Tables(PagedNeed),
@@ -24,8 +26,9 @@ pub(crate) enum Need {
 /// Blocks that a call brings along when it takes a shard's lock.
 #[derive(Debug, Default)]
 pub(crate) struct Stock {
-    pub(crate) pages: SlabSupply<Page, { page::PER_CHUNK }>,
-    pub(crate) objects: SlabSupply<Object, { object::PER_CHUNK }>,
+    pub(crate) ages: SlabSupply<Aged, { page::PER_CHUNK }>,
+    pub(crate) blocks: SlabSupply<Block, { block::PER_CHUNK }>,
+    pub(crate) maps: SlabSupply<PageMap, MAPS_PER_CHUNK>,
     pub(crate) table: Option<Table>,
     pub(crate) directory: Option<Directory>,
     pub(crate) tables: PagedSupply<TableCell>,
@@ -37,12 +40,13 @@ impl Stock {
         &mut self,
         need: Need,
         host: &H,
-        payer: Payer,
+        payer: Payer<'_>,
     ) -> Result<(), Unpaid> {
         pay(host, payer)?;
         let fetched = match need {
-            Need::Pages(need) => self.pages.fetch(need),
-            Need::Objects(need) => self.objects.fetch(need),
+            Need::Aged(need) => self.ages.fetch(need),
+            Need::Blocks(need) => self.blocks.fetch(need),
+            Need::Maps(need) => self.maps.fetch(need),
             Need::Table => {
                 self.table = new_table();
                 self.table.is_some()
@@ -62,21 +66,24 @@ impl Stock {
     }
 
     /// Frees what was fetched and not used.
-    pub(crate) fn discard<H: Host>(self, host: &H, payer: Payer) {
-        let Self { pages, objects, table, directory, tables } = self;
+    pub(crate) fn discard<H: Host>(self, host: &H, payer: Payer<'_>) {
+        let Self { ages, blocks, maps, table, directory, tables } = self;
         let mut unused = 0;
         let mut count = |is_there: bool| unused += u32::from(is_there);
-        count(pages.chunk.is_some());
-        count(pages.cells.leaf.is_some());
-        count(pages.cells.root.is_some());
-        count(objects.chunk.is_some());
-        count(objects.cells.leaf.is_some());
-        count(objects.cells.root.is_some());
+        count(ages.chunk.is_some());
+        count(ages.cells.leaf.is_some());
+        count(ages.cells.root.is_some());
+        count(blocks.chunk.is_some());
+        count(maps.chunk.is_some());
+        count(blocks.cells.leaf.is_some());
+        count(maps.cells.leaf.is_some());
+        count(blocks.cells.root.is_some());
+        count(maps.cells.root.is_some());
         count(table.is_some());
         count(directory.is_some());
         count(tables.leaf.is_some());
         count(tables.root.is_some());
-        drop((pages, objects, table, directory, tables));
+        drop((ages, blocks, maps, table, directory, tables));
         refund(host, payer, unused);
     }
 }

@@ -14,6 +14,9 @@
 //! Tickets, so that a guest's second CPU cannot starve another domain. None is taken with
 //! interrupts off.
 
+pub(crate) use core::sync::atomic;
+pub(crate) use spin::Once;
+
 use crate::host::Host;
 use core::ops::{Deref, DerefMut};
 use spin::mutex::{TicketMutex, TicketMutexGuard};

@@ -9,7 +9,7 @@ use crate::memory::copy_page;
 use core::sync::atomic::Ordering;
 use hypercall_abi::PAGE_SIZE_BYTES;
 use std::sync::PoisonError;
-use tmem_engine::{ChargeRefused, DomainId, EvictedPage, Frame, FrameId, Host};
+use tmem_engine::{ChargeRefused, DomainId, EvictedPage, Frame, FrameId, Host, Lru};
 use tmem_service::{BadFrame, Domains, Gfn, GuestPages};
 
 /// Where a hook divides a copy.
@@ -33,6 +33,8 @@ impl SimHost {
 }
 
 impl Host for SimHost {
+    type Policy = Lru;
+
     fn take_frame(&self) -> Option<Frame> {
         locks::assert_none_held("take_frame");
         if self.faults.strikes(Fault::Frame) {

@@ -56,6 +56,21 @@ impl<P: Platform> Service<P> {
         }
     }
 
+    /// Sets a domain's weight: where weights are in use, a client that holds more of the host's
+    /// ephemeral memory than its part of the sum of all weights pays for its puts with its own
+    /// oldest page (R45). 0, as at first: it takes no part.
+    ///
+    /// # Errors
+    /// The domain is no client.
+    pub fn set_weight(&self, domain: DomainId, weight: u32) -> Result<(), UnknownClient> {
+        if self.engine.set_weight(domain, weight) { Ok(()) } else { Err(UnknownClient) }
+    }
+
+    /// A domain's weight, if it is a client.
+    pub fn weight(&self, domain: DomainId) -> Option<u32> {
+        self.engine.weight(domain)
+    }
+
     /// Allows or forbids `domain` to join the shared pool of `uuid` from now on. A pool that it has
     /// joined already it keeps (R39). The domain becomes a client if it is none.
     ///
@@ -78,6 +93,16 @@ impl<P: Platform> Service<P> {
     /// The first disagreement.
     pub fn audit(&self) -> Result<Totals, AuditError> {
         self.engine.audit()
+    }
+
+    /// What happened in the pools that a domain owns, if it is a client.
+    pub fn client_stats(&self, domain: DomainId) -> Option<PoolStats> {
+        Some(self.engine.client_stats(self.engine.client_of(domain)?))
+    }
+
+    /// What happened in all pools that there are and there were.
+    pub fn host_stats(&self) -> PoolStats {
+        self.engine.host_stats()
     }
 
     /// What happened in a domain's pool, if it has one of this id.

@@ -3,7 +3,7 @@
 //! Must not know: how frames are kept ([`frames`]) or how C is called ([`ffi`]).
 
 use crate::{ffi, frames};
-use tmem_engine::{ChargeRefused, DomainId, Frame, FrameId, Host};
+use tmem_engine::{ChargeRefused, DomainId, Frame, FrameId, Host, Lru};
 use tmem_service::{BadFrame, Domains, Gfn, GuestPages};
 
 /// Xen. It has no state of its own: all of it is in Xen or in per-CPU areas.
@@ -11,6 +11,8 @@ use tmem_service::{BadFrame, Domains, Gfn, GuestPages};
 pub(crate) struct Xen;
 
 impl Host for Xen {
+    type Policy = Lru;
+
     const REPORTS_EVICTIONS: bool = false;
 
     fn take_frame(&self) -> Option<Frame> {

@@ -1,12 +1,11 @@
 //! Get, under the shard's lock: before the copy, and after it.
 
 use super::{Aging, PageName, State};
-use crate::broken;
+use crate::block::Membership;
 use crate::frame::FrameId;
 use crate::garbage::Garbage;
 use crate::hash::HashKey;
 use crate::member::Members;
-use crate::object::Membership;
 use crate::page::Standing;
 use crate::slab::SlotId;
 
@@ -19,37 +18,65 @@ pub(crate) enum Taking {
     Keeping,
     /// A hit leaves it and makes it the youngest (shared ephemeral).
     Refreshing,
+    /// A hit leaves it as old as it is (shared ephemeral, if the policy says so).
+    Leaving,
+}
+
+impl Taking {
+    const fn aging(self) -> Aging {
+        match self {
+            Self::Keeping => Aging::Ageless,
+            Self::Exclusive | Self::Refreshing | Self::Leaving => Aging::Aged,
+        }
+    }
+}
+
+/// A page that a get is copying out: where it was, and its frame, which stays as it is meanwhile.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pinned {
+    block: SlotId,
+    place: u8,
+    pub(crate) frame: FrameId,
 }
 
 impl State {
     /// Finds the page and keeps its frame in place until [`finish_get`](Self::finish_get).
+    #[inline]
     pub(crate) fn begin_get(
         &mut self,
         name: &PageName,
         members: &Members<'_>,
         taking: Taking,
-    ) -> Option<(SlotId, FrameId)> {
-        let id = self.find_page(name, members)?;
-        let page = self.pages.get_mut(id);
-        if page.standing != Standing::Hooked {
-            page.standing = Standing::Missed;
+    ) -> Option<Pinned> {
+        let block = self.find_block(name)?;
+        if !self.is_kept(block, members) {
             return None;
         }
-        // One call per CPU, so pins are few; a host of 65,535 CPUs would miss here.
-        page.nr_pins = page.nr_pins.checked_add(1)?;
-        if taking == Taking::Exclusive {
-            page.standing = Standing::Claimed;
+        let place = name.place;
+        let pages = self.blocks.get_mut(block).pages_mut()?;
+        let entry = pages.get_mut(place, &mut self.maps)?;
+        if entry.standing() != Standing::Hooked {
+            entry.stand(Standing::Doomed);
+            return None;
         }
-        Some((id, page.frame.as_ref()?.id()))
+        let frame = entry.frame_id()?;
+        if !entry.pin(taking.aging()) {
+            return None;
+        }
+        if taking == Taking::Exclusive {
+            entry.stand(Standing::Claimed);
+        }
+        Some(Pinned { block, place, frame })
     }
 
     /// Ends what [`begin_get`](Self::begin_get) began. `copied`: whether the guest has the page;
-    /// `user`: who used the object last now, if it still is in the pool.
+    /// `user`: who used the block last now, if it still is in the pool and is not alone in it.
     #[expect(clippy::too_many_arguments, reason = "the whole context of one get, used once")]
+    #[inline]
     pub(crate) fn finish_get<const F: usize>(
         &mut self,
         key: &HashKey,
-        id: SlotId,
+        pinned: Pinned,
         taking: Taking,
         copied: bool,
         user: Option<Membership>,
@@ -57,31 +84,40 @@ impl State {
         garbage: &mut Garbage<F>,
     ) {
         self.stats.hits += u64::from(copied);
-        let aging = if taking == Taking::Keeping { Aging::Ageless } else { Aging::Aged };
-        let page = self.pages.get_mut(id);
-        page.nr_pins -= 1;
-        match page.standing {
-            Standing::Orphan => {
-                if page.nr_pins == 0 {
-                    self.nr_orphans -= 1;
-                    self.free(id, garbage);
-                }
+        let aging = taking.aging();
+        let Pinned { block, place, frame } = pinned;
+        // The page may be gone, and its block, and others may be there now: but not in this frame,
+        // which is ours until we are done.
+        let pages = self.blocks.try_get_mut(block).and_then(|block| block.pages_mut());
+        let entry = pages.and_then(|pages| pages.get_mut(place, &mut self.maps));
+        let Some(entry) = entry.filter(|entry| entry.frame_id() == Some(frame)) else {
+            if let Some(frame) = self.orphans.unpin(frame) {
+                garbage.push_frame(frame);
             }
-            Standing::Missed => self.remove(key, id, aging, garbage),
-            Standing::Claimed if copied => self.remove(key, id, aging, garbage),
-            Standing::Claimed => page.standing = Standing::Hooked,
+            return;
+        };
+        entry.unpin(aging);
+        let is_read = entry.nr_pins(aging) > 0;
+        let goes = match entry.standing() {
+            Standing::Doomed => !is_read,
+            Standing::Claimed => {
+                entry.stand(Standing::Hooked);
+                copied
+            }
             Standing::Hooked => {
                 if copied && taking == Taking::Refreshing {
-                    page.stamp = stamp();
-                    let object = page.object;
-                    self.age_unlink(id);
-                    self.age_append(id);
-                    if let Some(user) = user {
-                        self.set_last_user(object, user);
-                    }
+                    let record = entry.record();
+                    self.age_unlink(record);
+                    self.age_append(record, stamp());
                 }
+                if copied && let Some(user) = user {
+                    self.blocks.get_mut(block).set_last_user(user);
+                }
+                false
             }
-            Standing::Vacant => broken::freed_while_read(),
+        };
+        if goes {
+            self.remove(key, (block, place), aging, garbage);
         }
     }
 }

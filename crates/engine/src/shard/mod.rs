@@ -1,4 +1,4 @@
-//! A shard: one lock's worth of a pool, with its index, objects, pages and age list.
+//! A shard: one lock's worth of a pool, with its index, blocks, pages and age list.
 //!
 //! Everything here happens under the shard's lock and touches nothing outside: no host, no guest,
 //! no allocator. What must be allocated comes in as a `Stock`, what must be freed goes out as
@@ -6,40 +6,28 @@
 
 mod age;
 mod audit;
+mod dead;
+mod find;
 mod get;
+mod orphans;
 mod put;
 mod remove;
 
+pub(crate) use find::PageName;
 pub(crate) use get::Taking;
 pub(crate) use put::{Put, PutStep};
 
-use crate::hash::{HashKey, ObjectHash, PageHash};
+use self::orphans::Orphans;
+use crate::block::Blocks;
 use crate::index::Index;
-use crate::member::Members;
-use crate::object::{self, Name, Object};
-use crate::page::{self, Page};
+use crate::page::Ages;
+use crate::page_set::Maps;
 use crate::slab::{Slab, SlotId};
 use crate::stats::ShardStats;
 use crate::sync::Lock;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
-/// A page's name with its hashes.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct PageName {
-    pub(crate) oid: [u64; 3],
-    pub(crate) index: u32,
-    pub(crate) object_hash: ObjectHash,
-    pub(crate) page_hash: PageHash,
-}
-
-impl PageName {
-    pub(crate) fn new(key: &HashKey, oid: [u64; 3], index: u32) -> Self {
-        let object_hash = key.object(oid);
-        Self { oid, index, object_hash, page_hash: object_hash.page(index) }
-    }
-}
-
-/// A shard: the lock, and two figures that others read without it.
+/// A shard: the lock, and figures that others read without it.
 #[derive(Debug)]
 #[repr(align(64))]
 pub(crate) struct Shard {
@@ -48,6 +36,10 @@ pub(crate) struct Shard {
     oldest: AtomicU64,
     /// Pages that can be found.
     nr_live: AtomicU32,
+    /// Heads of large objects; dead ones count until they are freed, so that a flush looks here.
+    nr_heads: AtomicU32,
+    /// Dead blocks and heads whose pages wait to be freed.
+    nr_dead: AtomicU32,
 }
 
 impl Shard {
@@ -56,6 +48,8 @@ impl Shard {
             state: Lock::new(State::new()),
             oldest: AtomicU64::new(u64::MAX),
             nr_live: AtomicU32::new(0),
+            nr_heads: AtomicU32::new(0),
+            nr_dead: AtomicU32::new(0),
         }
     }
 
@@ -69,10 +63,22 @@ impl Shard {
         self.nr_live.load(Relaxed)
     }
 
+    /// Whether there was a large object's head a moment ago.
+    pub(crate) fn has_heads(&self) -> bool {
+        self.nr_heads.load(Relaxed) > 0
+    }
+
+    /// Whether pages waited to be freed a moment ago.
+    pub(crate) fn has_dead(&self) -> bool {
+        self.nr_dead.load(Relaxed) > 0
+    }
+
     /// Tells others what `state` has become; at the end of each hold of the lock that changed it.
     pub(crate) fn publish(&self, state: &State) {
         self.oldest.store(state.oldest_stamp(), Relaxed);
         self.nr_live.store(state.nr_live, Relaxed);
+        self.nr_heads.store(state.nr_heads, Relaxed);
+        self.nr_dead.store(state.nr_dead, Relaxed);
     }
 }
 
@@ -89,17 +95,25 @@ pub(crate) enum Aging {
 #[derive(Debug)]
 pub(crate) struct State {
     index: Index,
-    pages: Slab<Page, { page::PER_CHUNK }>,
-    objects: Slab<Object, { object::PER_CHUNK }>,
+    blocks: Blocks,
+    maps: Maps,
+    /// Records of age, of ephemeral pages only.
+    ages: Ages,
     /// Ends of the age list.
     oldest: SlotId,
     youngest: SlotId,
-    /// First of the objects that were flushed and whose pages wait to be freed.
+    /// First of the blocks and heads that were flushed and whose pages wait to be freed.
     dead: SlotId,
-    /// Pages of live objects.
+    /// How many these are.
+    nr_dead: u32,
+    /// Heads, dead ones too.
+    nr_heads: u32,
+    /// Pages of live blocks.
     nr_live: u32,
-    /// Pages that are unhooked and still read by somebody.
-    nr_orphans: u32,
+    /// Pages, those of dead blocks too.
+    nr_pages: u32,
+    /// Frames of pages that are gone and still read by somebody.
+    orphans: Orphans,
     pub(crate) stats: ShardStats,
 }
 
@@ -107,70 +121,35 @@ impl State {
     fn new() -> Self {
         Self {
             index: Index::new(),
-            pages: Slab::new(),
-            objects: Slab::new(),
+            blocks: Slab::new(),
+            maps: Slab::new(),
+            ages: Slab::new(),
             oldest: SlotId::NONE,
             youngest: SlotId::NONE,
             dead: SlotId::NONE,
+            nr_dead: 0,
+            nr_heads: 0,
             nr_live: 0,
-            nr_orphans: 0,
+            nr_pages: 0,
+            orphans: Orphans::default(),
             stats: ShardStats::default(),
         }
-    }
-
-    pub(crate) const fn nr_orphans(&self) -> u32 {
-        self.nr_orphans
     }
 
     pub(crate) const fn nr_live(&self) -> u32 {
         self.nr_live
     }
 
-    /// Whether any page is hooked, reachable or not.
+    /// Whether there is any page, reachable or not.
     pub(crate) const fn has_pages(&self) -> bool {
-        self.pages.len() > self.nr_orphans
+        self.nr_pages > 0
     }
 
-    pub(crate) fn has_dead(&self) -> bool {
-        self.dead != SlotId::NONE
+    pub(crate) const fn has_dead(&self) -> bool {
+        self.nr_dead > 0
     }
 
     fn oldest_stamp(&self) -> u64 {
-        self.oldest.some().map_or(u64::MAX, |id| self.pages.get(id).stamp)
-    }
-
-    // Look-up.
-
-    /// The reachable page of this name, claimed ones included.
-    pub(crate) fn find_page(&self, name: &PageName, members: &Members<'_>) -> Option<SlotId> {
-        let entry = self.index.find(name.page_hash.0, |entry| {
-            entry.as_page().is_some_and(|id| {
-                let page = self.pages.get(id);
-                page.index == name.index && self.is_named(page.object, name.oid, members)
-            })
-        });
-        entry?.as_page()
-    }
-
-    /// The live object of this id, even if its last user has left.
-    fn find_object(&self, name: &PageName) -> Option<SlotId> {
-        let entry = self.index.find(name.object_hash.0, |entry| {
-            entry.as_object().is_some_and(
-                |id| matches!(self.objects.get(id).name, Name::Live { oid, .. } if oid == name.oid),
-            )
-        });
-        entry?.as_object()
-    }
-
-    fn is_named(&self, object: SlotId, wanted: [u64; 3], members: &Members<'_>) -> bool {
-        let live = self.objects.get(object).name.as_live();
-        live.is_some_and(|(oid, last_user)| oid == wanted && members.is_alive(last_user))
-    }
-
-    fn object_hash(&self, key: &HashKey, object: SlotId) -> ObjectHash {
-        match self.objects.get(object).name {
-            Name::Live { oid, .. } => key.object(oid),
-            Name::Dead { hash, .. } => hash,
-        }
+        self.oldest.some().map_or(u64::MAX, |id| self.ages.get(id).stamp)
     }
 }

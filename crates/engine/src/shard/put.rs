@@ -1,13 +1,14 @@
 //! Put, under the shard's lock: swap a frame, or add a page.
 
+use super::find::hash_of;
 use super::{Aging, PageName, State};
+use crate::block::{Block, Links};
 use crate::frame::Frame;
 use crate::garbage::Garbage;
 use crate::hash::HashKey;
-use crate::index::Entry;
 use crate::member::Members;
-use crate::object::{Membership, Name, Object};
-use crate::page::{Page, Standing};
+use crate::page::{Aged, Entry, Standing};
+use crate::page_set::PageSet;
 use crate::slab::SlotId;
 use crate::stock::{Need, Stock};
 
@@ -34,6 +35,8 @@ pub(crate) struct Put<'a> {
     pub(crate) name: &'a PageName,
     pub(crate) members: &'a Members<'a>,
     pub(crate) aging: Aging,
+    /// Whether new content makes a page young.
+    pub(crate) refreshes: bool,
     /// Whether a new page may be added; a swap is always possible.
     pub(crate) may_add: bool,
 }
@@ -43,6 +46,7 @@ impl State {
     ///
     /// On anything but `Stored`, `Replaced` and `ReplacedInUse` the frame stays with the caller.
     /// `stamp` gives the age of a page that is created.
+    #[inline]
     pub(crate) fn put<const F: usize>(
         &mut self,
         put: &Put<'_>,
@@ -51,154 +55,180 @@ impl State {
         stock: &mut Stock,
         garbage: &mut Garbage<F>,
     ) -> PutStep {
-        let Put { key, name, members, aging, may_add } = *put;
-        let Some(old) = self.find_page(name, members) else {
-            if !may_add {
-                return PutStep::Absent;
+        let Put { key, name, members, may_add, .. } = *put;
+        let mut block = self.find_block(name);
+        if let Some(found) = block {
+            if self.is_kept(found, members) {
+                let pages = self.blocks.get_mut(found).pages_mut();
+                if pages.and_then(|pages| pages.get_mut(name.place, &mut self.maps)).is_some() {
+                    return self.replace(put, found, frame, stamp, garbage);
+                }
+            } else {
+                // Its last user has left: what it held stays unreachable (R36).
+                self.kill_block(key, found, garbage);
+                block = None;
             }
-            return match self.add(put, frame, stamp, stock, garbage) {
-                Ok(()) => PutStep::Stored,
-                Err(need) => PutStep::Need(need),
-            };
-        };
-        let page = self.pages.get_mut(old);
-        if page.nr_pins == 0 {
-            let replaced = core::mem::replace(&mut page.frame, frame.take());
-            let object = page.object;
-            self.set_last_user(object, members.own());
-            if let Some(replaced) = replaced {
-                garbage.push_frame(replaced);
-            }
-            self.stats.puts_replaced += 1;
-            return PutStep::Replaced;
         }
-        // Somebody is reading the old frame without a lock, so the new one needs a record of its
-        // own, and the old record is left to its readers.
         if !may_add {
-            self.remove(key, old, aging, garbage);
-            return PutStep::Removed;
+            return PutStep::Absent;
         }
-        let claimed = page.standing != Standing::Hooked;
-        let (object, old_stamp) = (page.object, page.stamp);
-        if let Err(need) = self.prepare(key, name, false, stock) {
-            return PutStep::Need(need);
+        match self.add(put, block, frame, stamp, stock) {
+            Ok(()) => PutStep::Stored,
+            Err(need) => PutStep::Need(need),
         }
-        let stamp = if claimed { stamp() } else { old_stamp };
-        let new = self.hook(name, object, frame.take(), stamp);
-        self.set_last_user(object, members.own());
-        if aging == Aging::Aged {
-            // A page that an exclusive get has claimed is as good as gone: the put creates one.
-            if claimed { self.age_append(new) } else { self.age_insert_after(old, new) }
-        }
-        self.remove(key, old, aging, garbage);
-        self.stats.puts_replaced += 1;
-        PutStep::ReplacedInUse
     }
 
-    /// Adds a page that is not there.
-    fn add<const F: usize>(
+    /// Puts the frame in the place of the one that the page in `block` has.
+    fn replace<const F: usize>(
         &mut self,
         put: &Put<'_>,
+        block: SlotId,
+        frame: &mut Option<Frame>,
+        stamp: impl FnOnce() -> u64,
+        garbage: &mut Garbage<F>,
+    ) -> PutStep {
+        let Put { key, name, members, aging, refreshes, may_add } = *put;
+        let pages = self.blocks.get_mut(block).pages_mut();
+        let entry = pages.and_then(|pages| pages.get_mut(name.place, &mut self.maps));
+        let Some(entry) = entry else { return PutStep::Absent };
+        let nr_pins = entry.nr_pins(aging);
+        // A page that an exclusive get has claimed is as good as gone: the put creates one.
+        let creates = entry.standing() != Standing::Hooked;
+        // Somebody is reading the old frame without a lock, so it needs a place of its own, and it
+        // keeps its charge until it is freed.
+        if nr_pins > 0 && !(may_add && self.orphans.has_room()) {
+            self.remove(key, (block, name.place), aging, garbage);
+            return PutStep::Removed;
+        }
+        let record = entry.record();
+        let old = entry.swap_frame(frame.take());
+        entry.clear_pins(aging);
+        let unread = match old {
+            Some(old) if nr_pins > 0 => self.orphans.push(old, nr_pins).err(),
+            old => old,
+        };
+        if let Some(old) = unread {
+            garbage.push_frame(old);
+        }
+        if aging == Aging::Aged && (creates || refreshes) {
+            self.age_unlink(record);
+            self.age_append(record, stamp());
+        }
+        self.set_last_user(block, members);
+        self.stats.puts_replaced += 1;
+        if nr_pins > 0 { PutStep::ReplacedInUse } else { PutStep::Replaced }
+    }
+
+    /// Adds a page that is not there, to `block` if that is.
+    #[inline]
+    fn add(
+        &mut self,
+        put: &Put<'_>,
+        block: Option<SlotId>,
         frame: &mut Option<Frame>,
         stamp: impl FnOnce() -> u64,
         stock: &mut Stock,
-        garbage: &mut Garbage<F>,
     ) -> Result<(), Need> {
-        let Put { key, name, members, aging, .. } = *put;
-        let mut object = self.find_object(name);
-        if let Some(found) = object
-            && !self.is_named(found, name.oid, members)
-        {
-            // Its last user has left: what it held stays unreachable (R36).
-            self.kill(key, found, garbage);
-            object = None;
+        let Put { name, members, aging, .. } = *put;
+        if aging == Aging::Aged {
+            self.ages.prepare(&mut stock.ages).map_err(Need::Aged)?;
         }
-        self.prepare(key, name, object.is_none(), stock)?;
-        let object = match object {
-            Some(object) => object,
-            None => {
-                let live = Name::live(name.oid, members.own());
-                let object = self.objects.insert(Object { name: live, ..Object::default() });
-                self.index.insert(name.object_hash.0, Entry::object(object));
-                object
+        let block = match block {
+            Some(block) => {
+                if let Some(pages) = self.blocks.get(block).pages() {
+                    pages.prepare(&mut self.maps, &mut stock.maps).map_err(Need::Maps)?;
+                }
+                self.set_last_user(block, members);
+                block
+            }
+            None => self.new_block(put, stock)?,
+        };
+        let Some(frame) = frame.take() else { return Ok(()) };
+        let place = name.place;
+        let entry = match aging {
+            Aging::Ageless => Entry::ageless(frame),
+            Aging::Aged => {
+                let record = self.ages.insert(Aged { block, place, ..Aged::default() });
+                self.age_append(record, stamp());
+                Entry::aged(frame, record)
             }
         };
-        self.set_last_user(object, members.own());
-        let id = self.hook(name, object, frame.take(), stamp());
-        if aging == Aging::Aged {
-            self.age_append(id);
+        let record = self.blocks.get_mut(block);
+        if let Some(pages) = record.pages_mut() {
+            pages.insert(place, entry, &mut self.maps);
         }
+        if let Block::Further { head, .. } = *record
+            && let Block::Head { nr_pages, .. } = self.blocks.get_mut(head)
+        {
+            *nr_pages += 1;
+        }
+        self.nr_live += 1;
+        self.nr_pages += 1;
         self.stats.puts_stored += 1;
         Ok(())
     }
 
-    /// Sees to it that one page, and if asked for one object, can be added.
-    fn prepare(
-        &mut self,
-        key: &HashKey,
-        name: &PageName,
-        with_object: bool,
-        stock: &mut Stock,
-    ) -> Result<(), Need> {
-        self.pages.prepare(&mut stock.pages).map_err(Need::Pages)?;
-        if with_object {
-            self.objects.prepare(&mut stock.objects).map_err(Need::Objects)?;
+    /// Makes an empty block, and a head if it is the first of an object's further blocks here.
+    #[inline(never)]
+    fn new_block(&mut self, put: &Put<'_>, stock: &mut Stock) -> Result<SlotId, Need> {
+        let Put { key, name, members, .. } = *put;
+        let head = if name.number == 0 { None } else { self.find_head(name) };
+        let needs_head = name.number != 0 && head.is_none();
+        if needs_head {
+            self.blocks.prepare_two(&mut stock.blocks).map_err(Need::Blocks)?;
+        } else {
+            self.blocks.prepare(&mut stock.blocks).map_err(Need::Blocks)?;
         }
-        let Self { index, pages, objects, .. } = self;
-        let object_hash = |id| match objects.get(id).name {
-            Name::Live { oid, .. } => key.object(oid),
-            Name::Dead { hash, .. } => hash,
-        };
-        let hash_of = |entry: Entry| match (entry.as_page(), entry.as_object()) {
-            (Some(id), _) => {
-                let page = pages.get(id);
-                object_hash(page.object).page(page.index).0
-            }
-            (None, Some(id)) => object_hash(id).0,
-            (None, None) => 0,
-        };
+        let head_hash = name.object_hash.head().0;
+        let Self { index, blocks, .. } = self;
+        let entry_hash = |id| hash_of(blocks, key, id).map_or(0, |hash| hash.0);
         // Both entries may fall into one table.
-        let entries = 1 + usize::from(with_object);
-        index.prepare(name.page_hash.0, entries, stock, hash_of)?;
-        if with_object {
-            index.prepare(name.object_hash.0, entries, stock, hash_of)?;
+        let entries = 1 + usize::from(needs_head);
+        index.prepare(name.block_hash.0, entries, stock, entry_hash)?;
+        if needs_head {
+            index.prepare(head_hash, entries, stock, entry_hash)?;
         }
-        Ok(())
+        // From here on nothing can fail.
+        let (oid, number, pages) = (name.oid, name.number, PageSet::default());
+        let user = members.own();
+        let (last_client, last_epoch) = (user.client, user.epoch);
+        let block = if number == 0 {
+            self.blocks.insert(Block::First { oid, pages, last_client, last_epoch })
+        } else {
+            let head = head.unwrap_or_else(|| {
+                let record = Block::Head { oid, first: SlotId::NONE, nr_pages: 0 };
+                let head = self.blocks.insert(record);
+                self.index.insert(head_hash, head);
+                self.nr_heads += 1;
+                head
+            });
+            let links = Links::ALONE;
+            let record = Block::Further { head, number, links, pages, last_client, last_epoch };
+            let block = self.blocks.insert(record);
+            self.list_block(head, block);
+            block
+        };
+        self.index.insert(name.block_hash.0, block);
+        Ok(block)
     }
 
-    /// Makes a page's record and puts it into the index and its object's list.
-    fn hook(
-        &mut self,
-        name: &PageName,
-        object: SlotId,
-        frame: Option<Frame>,
-        stamp: u64,
-    ) -> SlotId {
-        let owner = self.objects.get_mut(object);
-        let next = owner.pages;
-        let id = self.pages.insert(Page {
-            stamp,
-            frame,
-            object,
-            index: name.index,
-            object_next: next,
-            standing: Standing::Hooked,
-            ..Page::default()
-        });
-        owner.pages = id;
-        owner.nr_pages += 1;
-        if let Some(next) = next.some() {
-            self.pages.get_mut(next).object_prev = id;
+    /// Puts a block at the front of its head's list.
+    fn list_block(&mut self, head: SlotId, block: SlotId) {
+        let Block::Head { first, .. } = self.blocks.get_mut(head) else { return };
+        let next = core::mem::replace(first, block);
+        if let Block::Further { links, .. } = self.blocks.get_mut(block) {
+            links.next = next;
         }
-        self.index.insert(name.page_hash.0, Entry::page(id));
-        self.nr_live += 1;
-        id
+        if let Some(next) = next.some()
+            && let Block::Further { links, .. } = self.blocks.get_mut(next)
+        {
+            links.prev = block;
+        }
     }
 
-    pub(super) fn set_last_user(&mut self, object: SlotId, user: Membership) {
-        let name = &mut self.objects.get_mut(object).name;
-        if let Some((oid, _)) = name.as_live() {
-            *name = Name::live(oid, user);
+    fn set_last_user(&mut self, block: SlotId, members: &Members<'_>) {
+        if members.are_many() {
+            self.blocks.get_mut(block).set_last_user(members.own());
         }
     }
 }

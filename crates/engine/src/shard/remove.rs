@@ -1,218 +1,169 @@
-//! Removal, under the shard's lock: of a page, of an object at once and of its pages in slices, of
-//! whatever there is, and of the oldest page.
+//! Removal, under the shard's lock: of a page, with the block that it leaves empty, and of the
+//! oldest page.
 
-use super::{Aging, PageName, State};
+use super::{Aging, State};
+use crate::block::{Block, Links};
 use crate::garbage::Garbage;
 use crate::hash::HashKey;
-use crate::index::Entry;
-use crate::member::Members;
-use crate::object::Name;
 use crate::page::Standing;
 use crate::slab::SlotId;
 
 /// How far from the oldest end eviction looks for a page that nobody is reading.
 const EVICTION_SEARCH_MAX: usize = 16;
 
+/// What became of a page that is to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Removed {
+    /// It is gone.
+    Gone,
+    /// It is being read and there is no place for its frame elsewhere: nobody finds it any more,
+    /// and its last reader removes it.
+    Doomed,
+}
+
 impl State {
-    /// Unhooks a page and frees it, or leaves it to the calls that are reading it.
+    /// Takes the page at `place` of `block` out and hands its frame to the garbage, or leaves the
+    /// frame to the calls that are reading it.
+    #[inline]
     pub(crate) fn remove<const F: usize>(
         &mut self,
         key: &HashKey,
-        id: SlotId,
+        (block, place): (SlotId, u8),
         aging: Aging,
         garbage: &mut Garbage<F>,
-    ) {
-        self.unhook(key, id, aging, garbage);
-        let page = self.pages.get_mut(id);
-        if page.nr_pins > 0 {
-            page.standing = Standing::Orphan;
-            self.nr_orphans += 1;
-        } else {
-            self.free(id, garbage);
+    ) -> Removed {
+        let record = self.blocks.get_mut(block);
+        let Some(pages) = record.pages_mut() else { return Removed::Gone };
+        let Some(entry) = pages.get_mut(place, &mut self.maps) else { return Removed::Gone };
+        let nr_pins = entry.nr_pins(aging);
+        if nr_pins > 0 && !self.orphans.has_room() {
+            entry.stand(Standing::Doomed);
+            return Removed::Doomed;
         }
-    }
-
-    /// Frees the record and hands its frame to the garbage.
-    pub(super) fn free<const F: usize>(&mut self, id: SlotId, garbage: &mut Garbage<F>) {
-        let page = self.pages.remove(id, garbage);
-        if let Some(frame) = page.frame {
-            garbage.push_frame(frame);
-        }
-    }
-
-    /// Takes a page out of the index and all lists; an object that it leaves empty goes along.
-    pub(super) fn unhook<const F: usize>(
-        &mut self,
-        key: &HashKey,
-        id: SlotId,
-        aging: Aging,
-        garbage: &mut Garbage<F>,
-    ) {
-        if aging == Aging::Aged {
-            self.age_unlink(id);
-        }
-        let page = self.pages.get(id);
-        let (object, prev, next) = (page.object, page.object_prev, page.object_next);
-        let hash = self.object_hash(key, object);
-        self.index.remove(hash.page(page.index).0, Entry::page(id), garbage);
-        if let Some(next) = next.some() {
-            self.pages.get_mut(next).object_prev = prev;
-        }
-        match prev.some() {
-            Some(prev) => self.pages.get_mut(prev).object_next = next,
-            None => self.objects.get_mut(object).pages = next,
-        }
-        let record = self.objects.get_mut(object);
-        record.nr_pages -= 1;
-        let (is_empty, name) = (record.nr_pages == 0, record.name);
-        if let Name::Live { .. } = name {
-            self.nr_live -= 1;
-        }
-        if is_empty {
-            match name {
-                Name::Live { .. } => self.index.remove(hash.0, Entry::object(object), garbage),
-                Name::Dead { prev, next, .. } => self.dead_unlink(prev, next),
+        let Some(mut entry) = pages.remove(place, &mut self.maps, garbage) else {
+            return Removed::Gone;
+        };
+        let is_empty = pages.len() == 0;
+        if let Some(frame) = entry.take_frame() {
+            let unread =
+                if nr_pins > 0 { self.orphans.push(frame, nr_pins).err() } else { Some(frame) };
+            if let Some(frame) = unread {
+                garbage.push_frame(frame);
             }
-            self.objects.remove(object, garbage);
         }
-    }
-
-    /// Makes a live object and all its pages unreachable, in constant time.
-    pub(super) fn kill<const F: usize>(
-        &mut self,
-        key: &HashKey,
-        object: SlotId,
-        garbage: &mut Garbage<F>,
-    ) {
-        let hash = self.object_hash(key, object);
-        self.index.remove(hash.0, Entry::object(object), garbage);
-        let next = self.dead;
-        let record = self.objects.get_mut(object);
-        record.name = Name::Dead { hash, prev: SlotId::NONE, next };
-        self.nr_live -= record.nr_pages;
-        if let Some(next) = next.some()
-            && let Name::Dead { prev, .. } = &mut self.objects.get_mut(next).name
-        {
-            *prev = object;
-        }
-        self.dead = object;
-    }
-
-    pub(super) fn dead_unlink(&mut self, before: SlotId, after: SlotId) {
-        if let Some(after) = after.some()
-            && let Name::Dead { prev, .. } = &mut self.objects.get_mut(after).name
-        {
-            *prev = before;
-        }
-        match before.some() {
-            Some(before) => {
-                if let Name::Dead { next, .. } = &mut self.objects.get_mut(before).name {
-                    *next = after;
+        match *record {
+            Block::First { .. } => self.nr_live -= 1,
+            Block::Further { head, .. } => {
+                if let Block::Head { nr_pages, .. } = self.blocks.get_mut(head) {
+                    *nr_pages -= 1;
+                    self.nr_live -= 1;
                 }
             }
-            None => self.dead = after,
+            _ => {}
+        }
+        self.nr_pages -= 1;
+        self.stats.removed += 1;
+        if aging == Aging::Aged {
+            self.age_unlink(entry.record());
+            self.ages.remove(entry.record(), garbage);
+        }
+        if is_empty {
+            self.free_block(key, block, garbage);
+        }
+        Removed::Gone
+    }
+
+    /// Frees an empty block's record.
+    #[inline(never)]
+    fn free_block<const F: usize>(
+        &mut self,
+        key: &HashKey,
+        block: SlotId,
+        garbage: &mut Garbage<F>,
+    ) {
+        if let Some(hash) = self.hash_of(key, block) {
+            self.index.remove(hash.0, block, garbage);
+        }
+        match self.blocks.remove(block, garbage) {
+            Block::Further { head, links, .. } => self.leave_head(key, head, links, 0, garbage),
+            Block::Dead { links, .. } => self.unlink_dead(links),
+            _ => {}
         }
     }
 
-    /// Makes the object of this name unreachable, if it is there.
-    pub(crate) fn kill_named<const F: usize>(
+    /// Takes the block with these links, and its pages, out of its head's list; a head that it
+    /// leaves empty goes along.
+    pub(super) fn leave_head<const F: usize>(
         &mut self,
         key: &HashKey,
-        name: &PageName,
+        head: SlotId,
+        Links { prev, next }: Links,
+        nr_leaving: u32,
         garbage: &mut Garbage<F>,
     ) {
-        if let Some(object) = self.find_object(name) {
-            self.kill(key, object, garbage);
-        }
-    }
-
-    /// Frees pages of dead objects, at most `budget`; counts down what it visits.
-    pub(crate) fn drain_dead<const F: usize>(
-        &mut self,
-        key: &HashKey,
-        aging: Aging,
-        budget: &mut usize,
-        garbage: &mut Garbage<F>,
-    ) {
-        while let Some(object) = self.dead.some()
-            && *budget > 0
-            && !garbage.is_full()
+        if let Some(next) = next.some()
+            && let Block::Further { links, .. } = self.blocks.get_mut(next)
         {
-            let page = self.objects.get(object).pages;
-            self.remove(key, page, aging, garbage);
-            *budget -= 1;
+            links.prev = prev;
         }
-    }
-
-    /// Frees pages of whatever objects there are, at most `budget`, dead ones first.
-    pub(crate) fn drain<const F: usize>(
-        &mut self,
-        key: &HashKey,
-        aging: Aging,
-        budget: &mut usize,
-        garbage: &mut Garbage<F>,
-    ) {
-        loop {
-            self.drain_dead(key, aging, budget, garbage);
-            if *budget == 0 || garbage.is_full() {
-                return;
-            }
-            match self.objects.next_used(SlotId(0)) {
-                Some(object) => self.kill(key, object, garbage),
-                None => return,
-            }
+        if let Some(prev) = prev.some()
+            && let Block::Further { links, .. } = self.blocks.get_mut(prev)
+        {
+            links.next = next;
         }
-    }
-
-    /// Makes objects unreachable whose last user has left, from slot `from` on; counts `budget`
-    /// down for each that it visits. Returns where to go on, or `None` at the end.
-    pub(crate) fn sweep<const F: usize>(
-        &mut self,
-        key: &HashKey,
-        members: &Members<'_>,
-        from: SlotId,
-        budget: &mut usize,
-        garbage: &mut Garbage<F>,
-    ) -> Option<SlotId> {
-        let mut at = from;
-        loop {
-            let object = self.objects.next_used(at)?;
-            if *budget == 0 || garbage.is_full() {
-                return Some(object);
+        let record = self.blocks.get_mut(head);
+        let is_empty = match record {
+            Block::Head { first, nr_pages, .. } => {
+                *nr_pages -= nr_leaving;
+                self.nr_live -= nr_leaving;
+                if prev == SlotId::NONE {
+                    *first = next;
+                }
+                *first == SlotId::NONE
             }
-            *budget -= 1;
-            if let Some((_, last_user)) = self.objects.get(object).name.as_live()
-                && !members.is_alive(last_user)
-            {
-                self.kill(key, object, garbage);
+            Block::DeadHead { first, .. } => {
+                if prev == SlotId::NONE {
+                    *first = next;
+                }
+                *first == SlotId::NONE
             }
-            at = SlotId(object.0 + 1);
+            _ => false,
+        };
+        if !is_empty {
+            return;
+        }
+        if let Some(hash) = self.hash_of(key, head) {
+            self.index.remove(hash.0, head, garbage);
+        }
+        self.nr_heads -= 1;
+        if let Block::DeadHead { links, .. } = self.blocks.remove(head, garbage) {
+            self.unlink_dead(links);
         }
     }
 
     /// Evicts the oldest page that nobody is reading; its frame is then in the garbage.
     ///
-    /// Returns the page's name, or `None` inside if it was unreachable anyway.
+    /// Returns the page's name if asked for; `None` inside if it was unreachable anyway.
     pub(crate) fn evict<const F: usize>(
         &mut self,
         key: &HashKey,
+        with_name: bool,
         garbage: &mut Garbage<F>,
     ) -> Option<Option<([u64; 3], u32)>> {
         let mut at = self.oldest;
         for _ in 0..EVICTION_SEARCH_MAX {
             let id = at.some()?;
-            let page = self.pages.get(id);
-            if page.nr_pins == 0 {
-                let index = page.index;
-                let name = match self.objects.get(page.object).name {
-                    Name::Live { oid, .. } => Some((oid, index)),
-                    Name::Dead { .. } => None,
-                };
-                self.remove(key, id, Aging::Aged, garbage);
+            let aged = self.ages.get(id);
+            let (block, place) = (aged.block, aged.place);
+            let pages = self.blocks.get(block).pages();
+            let entry = pages.and_then(|pages| pages.get(place, &self.maps))?;
+            if entry.nr_pins(Aging::Aged) == 0 {
+                let name = if with_name { self.name_of(block, place) } else { None };
+                self.remove(key, (block, place), Aging::Aged, garbage);
                 self.stats.evicted += 1;
                 return Some(name);
             }
-            at = page.younger;
+            at = aged.younger;
         }
         None
     }
@@ -220,7 +171,8 @@ impl State {
     /// Hands one more block of an emptied shard to the garbage. `true` when none is left.
     pub(crate) fn dismantle<const F: usize>(&mut self, garbage: &mut Garbage<F>) -> bool {
         self.index.dismantle(garbage)
-            && self.objects.dismantle(garbage)
-            && (self.nr_orphans > 0 || self.pages.dismantle(garbage))
+            && self.blocks.dismantle(garbage)
+            && self.maps.dismantle(garbage)
+            && self.ages.dismantle(garbage)
     }
 }

@@ -5,7 +5,7 @@ use crate::memory::copy_page_words;
 use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use tmem_engine::{ChargeRefused, DomainId, Frame, FrameId, Host};
+use tmem_engine::{ChargeRefused, DomainId, Frame, FrameId, Host, Lru};
 use tmem_service::{BadFrame, Domains, Gfn, GuestPages};
 
 /// Adds one to a word that only this CPU writes: no locked instruction is needed.
@@ -32,6 +32,8 @@ impl LeanHost {
 }
 
 impl Host for LeanHost {
+    type Policy = Lru;
+
     const REPORTS_EVICTIONS: bool = false;
 
     fn take_frame(&self) -> Option<Frame> {

@@ -1,0 +1,246 @@
+//! The pages of a block, by their places: up to two in the block's own record, more in a map.
+//!
+//! Most blocks are full (large files, swap) or hold very few pages (small files, scattered
+//! indexes). Two forms serve both: a full block costs eight bytes a page, a lone page nothing
+//! beside its block.
+
+use crate::broken;
+use crate::garbage::Garbage;
+use crate::page::Entry;
+use crate::slab::{Slab, SlabNeed, SlabSupply, SlotId};
+
+/// log2 of the places in a block.
+pub(crate) const PLACE_BITS: u32 = 6;
+/// Places in a block.
+pub(crate) const PLACES: usize = 1 << PLACE_BITS;
+/// Maps in a chunk.
+pub(crate) const MAPS_PER_CHUNK: usize = 8;
+/// All maps of a shard.
+pub(crate) type Maps = Slab<PageMap, MAPS_PER_CHUNK, 1>;
+
+/// Pages that need no map, and pages at which a map is given up.
+const INLINE_LEN: usize = 2;
+
+/// The place of page `index` in its block.
+#[expect(clippy::cast_possible_truncation, reason = "takes the low bits")]
+pub(crate) const fn place_of(index: u32) -> u8 {
+    index as u8 % PLACES as u8
+}
+
+/// The entry of each place of a block.
+#[derive(Debug)]
+pub(crate) struct PageMap([Entry; PLACES]);
+
+impl Default for PageMap {
+    fn default() -> Self {
+        Self([const { Entry::none() }; PLACES])
+    }
+}
+
+impl PageMap {
+    const fn at(&self, place: u8) -> &Entry {
+        &self.0[place as usize % PLACES]
+    }
+
+    const fn at_mut(&mut self, place: u8) -> &mut Entry {
+        &mut self.0[place as usize % PLACES]
+    }
+}
+
+/// The pages of a block.
+#[derive(Debug)]
+pub(crate) struct PageSet {
+    /// Pages there are.
+    len: u8,
+    /// What place each of the inline entries is for; only those with a page count.
+    places: [u8; INLINE_LEN],
+    form: Form,
+}
+
+#[derive(Debug)]
+enum Form {
+    Inline([Entry; INLINE_LEN]),
+    /// The map's slot.
+    Map(SlotId),
+}
+
+impl Default for PageSet {
+    fn default() -> Self {
+        let form = Form::Inline([const { Entry::none() }; INLINE_LEN]);
+        Self { len: 0, places: [0; INLINE_LEN], form }
+    }
+}
+
+impl PageSet {
+    /// The number of pages.
+    pub(crate) const fn len(&self) -> u32 {
+        self.len as u32
+    }
+
+    /// Pages, counted anew for the audit.
+    pub(crate) fn recount(&self, maps: &Maps) -> u32 {
+        let entries = match &self.form {
+            Form::Map(map) => &maps.get(*map).0[..],
+            Form::Inline(entries) => entries,
+        };
+        entries.iter().map(|entry| u32::from(entry.is_page())).sum()
+    }
+
+    /// The page at `place`.
+    #[inline]
+    pub(crate) fn get<'a>(&'a self, place: u8, maps: &'a Maps) -> Option<&'a Entry> {
+        let entry = match &self.form {
+            Form::Map(map) => maps.get(*map).at(place),
+            Form::Inline([first, second]) => match self.places {
+                [at, _] if at == place && first.is_page() => first,
+                [_, at] if at == place => second,
+                _ => return None,
+            },
+        };
+        entry.is_page().then_some(entry)
+    }
+
+    /// The page at `place`, to be changed; it stays a page.
+    #[inline]
+    pub(crate) fn get_mut<'a>(
+        &'a mut self,
+        place: u8,
+        maps: &'a mut Maps,
+    ) -> Option<&'a mut Entry> {
+        let entry = match &mut self.form {
+            Form::Map(map) => maps.get_mut(*map).at_mut(place),
+            Form::Inline([first, second]) => match self.places {
+                [at, _] if at == place && first.is_page() => first,
+                [_, at] if at == place => second,
+                _ => return None,
+            },
+        };
+        entry.is_page().then_some(entry)
+    }
+
+    /// The place of any page, if there is one.
+    pub(crate) fn any(&self, maps: &Maps) -> Option<u8> {
+        match &self.form {
+            Form::Map(map) => (0..).zip(&maps.get(*map).0).find(|(_, entry)| entry.is_page()),
+            Form::Inline(entries) => {
+                self.places.into_iter().zip(entries).find(|(_, entry)| entry.is_page())
+            }
+        }
+        .map(|(place, _)| place)
+    }
+
+    /// Sees to it that one page can be added.
+    ///
+    /// # Errors
+    /// The block of metadata that `supply` lacks.
+    #[inline]
+    pub(crate) fn prepare(
+        &self,
+        maps: &mut Maps,
+        supply: &mut SlabSupply<PageMap, MAPS_PER_CHUNK>,
+    ) -> Result<(), SlabNeed> {
+        match self.form {
+            Form::Inline(_) if usize::from(self.len) == INLINE_LEN => maps.prepare(supply),
+            _ => Ok(()),
+        }
+    }
+
+    /// Adds a page at a place that has none. [`prepare`](Self::prepare) went before.
+    #[inline]
+    pub(crate) fn insert(&mut self, place: u8, page: Entry, maps: &mut Maps) {
+        if let Form::Inline(entries) = &mut self.form
+            && usize::from(self.len) == INLINE_LEN
+        {
+            let map = maps.insert_empty();
+            for (&at, entry) in self.places.iter().zip(entries) {
+                *maps.get_mut(map).at_mut(at) = core::mem::take(entry);
+            }
+            self.form = Form::Map(map);
+        }
+        match &mut self.form {
+            Form::Map(map) => *maps.get_mut(*map).at_mut(place) = page,
+            Form::Inline(entries) => {
+                let mut slots = self.places.iter_mut().zip(entries);
+                match slots.find(|(_, entry)| !entry.is_page()) {
+                    Some((at, entry)) => (*at, *entry) = (place, page),
+                    None => broken::unprepared_slot(),
+                }
+            }
+        }
+        self.len += 1;
+    }
+
+    /// Takes out the page at `place`; a chunk of maps may fall to the garbage.
+    #[inline]
+    pub(crate) fn remove<const F: usize>(
+        &mut self,
+        place: u8,
+        maps: &mut Maps,
+        garbage: &mut Garbage<F>,
+    ) -> Option<Entry> {
+        let page = core::mem::take(self.get_mut(place, maps)?);
+        self.len -= 1;
+        if let Form::Map(map) = self.form
+            && usize::from(self.len) <= INLINE_LEN
+        {
+            self.shrink(map, maps, garbage);
+        }
+        Some(page)
+    }
+
+    /// Brings the last few pages of a map home.
+    #[inline(never)]
+    fn shrink<const F: usize>(&mut self, map: SlotId, maps: &mut Maps, garbage: &mut Garbage<F>) {
+        let mut entries = [const { Entry::none() }; INLINE_LEN];
+        let pages = (0..).zip(&mut maps.get_mut(map).0).filter(|(_, entry)| entry.is_page());
+        for ((entry, at), (place, page)) in entries.iter_mut().zip(&mut self.places).zip(pages) {
+            (*entry, *at) = (core::mem::take(page), place);
+        }
+        self.form = Form::Inline(entries);
+        maps.remove_empty(map, garbage);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::{Frame, FrameId};
+
+    fn page(nr: u32) -> Entry {
+        Entry::ageless(Frame::from_id(FrameId::new(nr).expect("not 0")))
+    }
+
+    fn frame(set: &PageSet, place: u8, maps: &Maps) -> Option<u32> {
+        set.get(place, maps).and_then(Entry::frame_id).map(FrameId::get)
+    }
+
+    #[test]
+    fn pages_are_found_whatever_the_form() {
+        let (mut set, mut maps) = (PageSet::default(), Maps::new());
+        let mut supply = SlabSupply { chunk: crate::meta::boxed(), ..SlabSupply::default() };
+        let mut garbage = Garbage::<1>::new();
+        let places: [u8; 7] = [63, 0, 5, 17, 1, 62, 30];
+        for (nr, &place) in (1..).zip(&places) {
+            assert_eq!(frame(&set, place, &maps), None);
+            set.prepare(&mut maps, &mut supply).expect("there is a chunk");
+            set.insert(place, page(nr), &mut maps);
+            assert_eq!((set.len(), frame(&set, place, &maps)), (nr, Some(nr)));
+        }
+        for (nr, &place) in (1..).zip(&places) {
+            assert_eq!(frame(&set, place, &maps), Some(nr));
+        }
+        assert_eq!(frame(&set, 2, &maps), None);
+        for &place in &places[..5] {
+            assert!(set.remove(place, &mut maps, &mut garbage).is_some());
+            assert_eq!(frame(&set, place, &maps), None);
+            assert!(set.remove(place, &mut maps, &mut garbage).is_none());
+        }
+        assert!(matches!(set.form, Form::Inline(_)));
+        assert_eq!((frame(&set, 62, &maps), frame(&set, 30, &maps)), (Some(6), Some(7)));
+        assert_eq!(maps.len(), 0);
+        set.remove(30, &mut maps, &mut garbage);
+        assert_eq!(set.any(&maps), Some(62));
+        set.insert(0, page(9), &mut maps);
+        assert_eq!((frame(&set, 62, &maps), frame(&set, 0, &maps)), (Some(6), Some(9)));
+    }
+}

@@ -1,0 +1,174 @@
+//! Blocks and objects that were flushed: at once unreachable, freed page by page later.
+
+use super::remove::Removed;
+use super::{Aging, PageName, State};
+use crate::block::{Block, Links};
+use crate::garbage::Garbage;
+use crate::hash::HashKey;
+use crate::member::Members;
+use crate::slab::SlotId;
+
+impl State {
+    /// Makes a live block and its pages unreachable, in constant time.
+    pub(super) fn kill_block<const F: usize>(
+        &mut self,
+        key: &HashKey,
+        block: SlotId,
+        garbage: &mut Garbage<F>,
+    ) {
+        let Some(hash) = self.hash_of(key, block) else { return };
+        self.index.remove(hash.0, block, garbage);
+        let links = self.push_dead(block);
+        let record = self.blocks.get_mut(block);
+        match core::mem::take(record) {
+            Block::First { pages, .. } => {
+                self.nr_live -= pages.len();
+                *record = Block::Dead { links, pages };
+            }
+            Block::Further { pages, head, links: siblings, .. } => {
+                let nr_pages = pages.len();
+                *record = Block::Dead { links, pages };
+                self.leave_head(key, head, siblings, nr_pages, garbage);
+            }
+            other => *record = other,
+        }
+    }
+
+    /// Makes the blocks that a live head lists unreachable, in constant time.
+    pub(super) fn kill_head<const F: usize>(
+        &mut self,
+        key: &HashKey,
+        head: SlotId,
+        garbage: &mut Garbage<F>,
+    ) {
+        let Block::Head { oid, first, nr_pages } = *self.blocks.get(head) else { return };
+        let hash = key.object(oid);
+        self.index.remove(hash.head().0, head, garbage);
+        self.nr_live -= nr_pages;
+        let links = self.push_dead(head);
+        *self.blocks.get_mut(head) = Block::DeadHead { links, first, hash };
+    }
+
+    /// Puts `block` at the front of the list of dead ones and tells its links.
+    fn push_dead(&mut self, block: SlotId) -> Links {
+        let next = self.dead;
+        if let Some(next) = next.some()
+            && let Some(links) = self.blocks.get_mut(next).dead_links_mut()
+        {
+            links.prev = block;
+        }
+        self.dead = block;
+        self.nr_dead += 1;
+        Links { next, ..Links::ALONE }
+    }
+
+    /// Takes the one with these links out of the list of dead ones.
+    pub(super) fn unlink_dead(&mut self, Links { prev, next }: Links) {
+        if let Some(next) = next.some()
+            && let Some(links) = self.blocks.get_mut(next).dead_links_mut()
+        {
+            links.prev = prev;
+        }
+        match prev.some() {
+            Some(prev) => {
+                if let Some(links) = self.blocks.get_mut(prev).dead_links_mut() {
+                    links.next = next;
+                }
+            }
+            None => self.dead = next,
+        }
+        self.nr_dead -= 1;
+    }
+
+    /// Makes what this shard has of the object unreachable.
+    pub(crate) fn kill_named<const F: usize>(
+        &mut self,
+        key: &HashKey,
+        name: &PageName,
+        garbage: &mut Garbage<F>,
+    ) {
+        if let Some(block) = self.find_block(name) {
+            self.kill_block(key, block, garbage);
+        }
+        if let Some(head) = self.find_head(name) {
+            self.kill_head(key, head, garbage);
+        }
+    }
+
+    /// Any page of a dead block or a dead head's block.
+    fn dead_page(&self) -> Option<(SlotId, u8)> {
+        let dead = self.dead.some()?;
+        let block = match self.blocks.get(dead) {
+            Block::DeadHead { first, .. } => *first,
+            _ => dead,
+        };
+        let place = self.blocks.get(block).pages()?.any(&self.maps)?;
+        Some((block, place))
+    }
+
+    /// Frees pages of dead blocks, at most `budget`; counts down what it visits.
+    pub(crate) fn drain_dead<const F: usize>(
+        &mut self,
+        key: &HashKey,
+        aging: Aging,
+        budget: &mut usize,
+        garbage: &mut Garbage<F>,
+    ) {
+        while *budget > 0
+            && !garbage.is_full()
+            && let Some(page) = self.dead_page()
+        {
+            *budget -= 1;
+            if self.remove(key, page, aging, garbage) == Removed::Doomed {
+                // Its readers are about to be done: the next slice finds it gone, or a place free.
+                return;
+            }
+        }
+    }
+
+    /// Frees pages of whatever blocks there are, at most `budget`, dead ones first.
+    pub(crate) fn drain<const F: usize>(
+        &mut self,
+        key: &HashKey,
+        aging: Aging,
+        budget: &mut usize,
+        garbage: &mut Garbage<F>,
+    ) {
+        loop {
+            self.drain_dead(key, aging, budget, garbage);
+            if *budget == 0 || garbage.is_full() || self.has_dead() {
+                return;
+            }
+            let Some(block) = self.blocks.next_used(SlotId(0)) else { return };
+            match *self.blocks.get(block) {
+                Block::Head { .. } => self.kill_head(key, block, garbage),
+                Block::Further { head, .. } => self.kill_head(key, head, garbage),
+                _ => self.kill_block(key, block, garbage),
+            }
+        }
+    }
+
+    /// Makes blocks unreachable whose last user has left, from slot `from` on; counts `budget`
+    /// down for each that it visits. Returns where to go on, or `None` at the end.
+    pub(crate) fn sweep<const F: usize>(
+        &mut self,
+        key: &HashKey,
+        members: &Members<'_>,
+        from: SlotId,
+        budget: &mut usize,
+        garbage: &mut Garbage<F>,
+    ) -> Option<SlotId> {
+        let mut at = from;
+        loop {
+            let block = self.blocks.next_used(at)?;
+            if *budget == 0 || garbage.is_full() {
+                return Some(block);
+            }
+            *budget -= 1;
+            if self.blocks.get(block).last_user().is_some_and(|user| !members.is_alive(user)) {
+                self.kill_block(key, block, garbage);
+            }
+            at = SlotId(block.0 + 1);
+        }
+    }
+}

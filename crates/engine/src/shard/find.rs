@@ -1,0 +1,110 @@
+//! Look-up, under the shard's lock: from a page's name to its block and its record.
+
+use super::State;
+use crate::block::{Block, Blocks};
+use crate::hash::{BlockHash, HashKey, ObjectHash};
+use crate::member::Members;
+use crate::page_set::{PLACE_BITS, place_of};
+use crate::slab::SlotId;
+
+/// A page's name, taken apart and hashed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PageName {
+    pub(crate) oid: [u64; 3],
+    /// The block's number in the object.
+    pub(crate) number: u32,
+    /// The page's place in the block.
+    pub(crate) place: u8,
+    pub(crate) object_hash: ObjectHash,
+    pub(crate) block_hash: BlockHash,
+}
+
+impl PageName {
+    #[inline]
+    pub(crate) const fn new(key: &HashKey, oid: [u64; 3], index: u32) -> Self {
+        let object_hash = key.object(oid);
+        let number = index >> PLACE_BITS;
+        let block_hash = object_hash.block(number);
+        Self { oid, number, place: place_of(index), object_hash, block_hash }
+    }
+}
+
+/// The index of the page at `place` of block `number`.
+pub(super) fn index_of(number: u32, place: u8) -> u32 {
+    number << PLACE_BITS | u32::from(place)
+}
+
+/// The hash under which a block or a head is in the index; `None` for one that is not.
+pub(super) fn hash_of(blocks: &Blocks, key: &HashKey, id: SlotId) -> Option<BlockHash> {
+    match *blocks.get(id) {
+        Block::First { oid, .. } => Some(key.object(oid).block(0)),
+        Block::Head { oid, .. } => Some(key.object(oid).head()),
+        Block::Further { head, number, .. } => match *blocks.get(head) {
+            Block::Head { oid, .. } => Some(key.object(oid).block(number)),
+            Block::DeadHead { hash, .. } => Some(hash.block(number)),
+            _ => None,
+        },
+        Block::Vacant | Block::Dead { .. } | Block::DeadHead { .. } => None,
+    }
+}
+
+impl State {
+    /// The block of this name, even if its last user has left.
+    #[inline]
+    pub(super) fn find_block(&self, name: &PageName) -> Option<SlotId> {
+        self.index.find(name.block_hash.0, |id| match self.blocks.get(id) {
+            Block::First { oid, .. } => name.number == 0 && *oid == name.oid,
+            Block::Further { head, number, .. } => {
+                *number == name.number && self.is_head_of(*head, name.oid)
+            }
+            _ => false,
+        })
+    }
+
+    fn is_head_of(&self, head: SlotId, wanted: [u64; 3]) -> bool {
+        matches!(self.blocks.get(head), Block::Head { oid, .. } if *oid == wanted)
+    }
+
+    /// The head of the object, if it is a large one.
+    pub(super) fn find_head(&self, name: &PageName) -> Option<SlotId> {
+        if self.nr_heads == 0 {
+            return None;
+        }
+        self.index.find(name.object_hash.head().0, |id| self.is_head_of(id, name.oid))
+    }
+
+    /// Whether the block's last user is still in the pool.
+    #[inline]
+    pub(super) fn is_kept(&self, block: SlotId, members: &Members<'_>) -> bool {
+        !members.has_somebody_left()
+            || self.blocks.get(block).last_user().is_some_and(|user| members.is_alive(user))
+    }
+
+    /// The block that holds the reachable page of this name, claimed and doomed ones included.
+    #[inline]
+    pub(crate) fn find_page(&self, name: &PageName, members: &Members<'_>) -> Option<SlotId> {
+        let block = self.find_block(name)?;
+        if !self.is_kept(block, members) {
+            return None;
+        }
+        let page = self.blocks.get(block).pages()?.get(name.place, &self.maps);
+        page.map(|_| block)
+    }
+
+    /// The hash under which a block or a head is in the index.
+    pub(super) fn hash_of(&self, key: &HashKey, id: SlotId) -> Option<BlockHash> {
+        hash_of(&self.blocks, key, id)
+    }
+
+    /// The id and the index of the page at `place` of `block`, if it can be found.
+    pub(super) fn name_of(&self, block: SlotId, place: u8) -> Option<([u64; 3], u32)> {
+        match *self.blocks.get(block) {
+            Block::First { oid, .. } => Some((oid, index_of(0, place))),
+            Block::Further { head, number, .. } => match *self.blocks.get(head) {
+                Block::Head { oid, .. } => Some((oid, index_of(number, place))),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}

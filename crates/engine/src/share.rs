@@ -1,0 +1,85 @@
+//! What a client holds of ephemeral memory: for weights (R45) and for the bound on its metadata.
+
+use crate::client::{ClientId, Slot, SlotState, SlotWord};
+use crate::engine::Engine;
+use crate::host::Host;
+use crate::policy::{Policy, Share, Victim};
+use crate::pool::Pool;
+use crate::sync::atomic::Ordering::{Acquire, Relaxed};
+
+/// Frames of metadata that a client's ephemeral pools may always have: what sixteen pools with a
+/// few pages in each shard need.
+const METADATA_FRAMES_FLOOR: u64 = 1024;
+/// Beyond that, one frame of metadata for so many pages that the client holds. Even scattered pages
+/// need a fifth of this.
+const PAGES_PER_METADATA_FRAME: u64 = 8;
+
+/// What a client holds in the ephemeral pools that it owns.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Holdings {
+    pub(crate) pages: u64,
+    pub(crate) metadata_frames: u64,
+}
+
+impl Holdings {
+    /// Whether the client may not have more metadata, for it holds too few pages for what it has.
+    pub(crate) const fn is_metadata_exhausted(&self) -> bool {
+        self.metadata_frames >= METADATA_FRAMES_FLOOR + self.pages / PAGES_PER_METADATA_FRAME
+    }
+}
+
+impl<H: Host> Engine<H> {
+    /// The ephemeral pools that a client owns, each once.
+    pub(crate) fn owned_ephemeral(&self, client: ClientId) -> impl Iterator<Item = &Pool> {
+        self.owned(client).filter(|pool| !pool.persistent.load(Relaxed))
+    }
+
+    /// The pools that a client owns, each once.
+    pub(crate) fn owned(&self, client: ClientId) -> impl Iterator<Item = &Pool> {
+        let slots = self.client(client).map_or(&[][..], |client| &client.slots);
+        let word = |slot: &Slot| SlotWord(slot.word.load(Acquire));
+        slots.iter().enumerate().filter_map(move |(at, slot)| {
+            let own = word(slot);
+            let pool = self.pools.get(own.pool()).filter(|_| own.state() == SlotState::Live)?;
+            let is_owned = pool.owner.load(Relaxed) == client.0;
+            // A pool that was joined twice counts at its first id.
+            let is_first = || !slots.iter().take(at).any(|earlier| word(earlier) == own);
+            (is_owned && (!pool.shared.load(Relaxed) || is_first())).then_some(pool)
+        })
+    }
+
+    /// What a client holds, exact when no call is under way in its pools.
+    pub(crate) fn holdings(&self, client: ClientId) -> Holdings {
+        let mut held = Holdings::default();
+        for pool in self.owned_ephemeral(client) {
+            held.pages += self.settle(pool);
+            held.metadata_frames += u64::from(pool.nr_metadata.load(Relaxed));
+        }
+        held
+    }
+
+    /// Brings the host's count of ephemeral pages up to date with one pool; tells the pool's.
+    ///
+    /// The host's count is a sum of what each pool told last, so that puts and gets need not write
+    /// to a place that all CPUs share.
+    pub(crate) fn settle(&self, pool: &Pool) -> u64 {
+        let now = pool.nr_live();
+        let before = pool.settled.swap(now, Relaxed);
+        if now != before {
+            self.ephemeral_pages.fetch_add(now.wrapping_sub(before), Relaxed);
+        }
+        now
+    }
+
+    /// Whose page goes when `requester` needs a frame.
+    pub(crate) fn victim_for(&self, requester: ClientId) -> Victim {
+        let weight_sum = self.weight_sum.load(Relaxed);
+        let weight = self.client(requester).map_or(0, |client| client.weight.load(Relaxed));
+        if weight == 0 || u64::from(weight) == weight_sum {
+            return Victim::Host;
+        }
+        let held_pages = self.holdings(requester).pages;
+        let all_pages = self.ephemeral_pages.load(Relaxed);
+        H::Policy::victim(Share { held_pages, all_pages, weight, weight_sum })
+    }
+}
