@@ -3,11 +3,12 @@
 //! The floor runs over an arena like the engine's, with the engine's copy, and is measured again
 //! beside each window of the engine's, so that what else the machine does meets both.
 
+use crate::clock::Moment;
 use crate::rng::permutation;
 use anyhow::{Context as _, Result, ensure};
 use core::hint::black_box;
 use core::sync::atomic::{Ordering, fence};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tmem_host_sim::{Arena, GFNS_PER_DOMAIN, Memory, PageWords, copy_page, copy_page_words};
 
 /// The seed of the order in which a floor visits its arena.
@@ -114,7 +115,7 @@ impl Floor<'_> {
     #[inline(always)]
     fn visit(&mut self, nr_copies: usize, copy: impl Fn(&PageWords, &PageWords)) -> Duration {
         let mut left = nr_copies;
-        let start = Instant::now();
+        let start = Moment::now();
         while left > 0 {
             let Some(rest) = self.order.get(self.next..).filter(|rest| !rest.is_empty()) else {
                 if core::mem::take(&mut self.next) == 0 {
@@ -139,7 +140,7 @@ impl Floor<'_> {
 /// Copies `nr_copies` pages within the first-level cache by a plain slice copy.
 pub fn run_plain(memory: &Memory, nr_copies: usize) -> Duration {
     let (mut to, from) = (memory.write(0), memory.read(1));
-    let start = Instant::now();
+    let start = Moment::now();
     for _ in 0..nr_copies {
         copy_page(black_box(&mut to), black_box(&from));
     }

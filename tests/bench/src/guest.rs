@@ -159,7 +159,7 @@ impl<'a> Guest<'a> {
     /// # Errors
     /// When a call is refused.
     pub fn flush_object(&self, pool: u32, object: u64) -> Result<usize> {
-        self.to_end(&Op::FlushObject { pool_id: pool, object: ObjectId([object, 0, 0]) })
+        self.run_slices(&Op::FlushObject { pool_id: pool, object: ObjectId([object, 0, 0]) })
     }
 
     /// Destroys a pool, in as many slices as it takes; answers their number.
@@ -167,10 +167,10 @@ impl<'a> Guest<'a> {
     /// # Errors
     /// When a call is refused.
     pub fn destroy_pool(&self, pool: u32) -> Result<usize> {
-        self.to_end(&Op::DestroyPool { pool_id: pool })
+        self.run_slices(&Op::DestroyPool { pool_id: pool })
     }
 
-    fn to_end(&self, op: &Op) -> Result<usize> {
+    fn run_slices(&self, op: &Op) -> Result<usize> {
         let mut nr_slices = 1;
         loop {
             match self.call(op) {
@@ -197,6 +197,25 @@ impl<'a> Guest<'a> {
     pub fn call(&self, op: &Op) -> Outcome {
         hypercall(self.service, self.domain, black_box(&op.encode()))
     }
+}
+
+/// Gives every guest the right to the same shared pool and lets each join it. They have no pool yet,
+/// so it has one pool id for all.
+///
+/// # Errors
+/// When it is refused.
+pub fn shared_pool(guests: &[Guest<'_>]) -> Result<u32> {
+    let uuid = [0x7465_6d74, 0x6863_6e65];
+    let mut pools = Vec::new();
+    for guest in guests {
+        let allowed = guest.service.set_auth(guest.domain, Uuid(uuid), true);
+        allowed.map_err(|error| anyhow!("a domain is not authorised: {error:?}"))?;
+        pools.push(guest.new_pool(PoolFlags::SHARED, uuid)?);
+    }
+    let first = pools.first().copied();
+    first.filter(|id| pools.iter().all(|pool| pool == id)).ok_or_else(|| {
+        anyhow!("guests without pools have different ids for their first one: {pools:?}")
+    })
 }
 
 /// The border that the compiler must not look across: a real caller's operation is known to nobody

@@ -1,74 +1,76 @@
-//! The bench program.
+//! The bench program; `cargo xtask bench` builds and runs it.
 #![forbid(unsafe_code)]
 
 use anyhow::Result;
-use clap::Parser;
-use std::os::unix::process::CommandExt as _;
-use tmem_bench::floor::{FloorMemory, Kind, run_plain};
-use tmem_bench::workloads::{Row, host_frames, miss, w1, w2};
-use tmem_host_sim::Memory;
+use clap::{Parser, Subcommand, ValueEnum as _};
+use std::path::PathBuf;
+use tmem_bench::instructions::{self, Counted};
+use tmem_bench::original::Original;
+use tmem_bench::report::Report;
+use tmem_bench::run::{Plan, Workload, run};
+use tmem_bench::workloads::w5;
 
 /// Measures tmem's service against a page copy.
 #[derive(Debug, Parser)]
+#[command(args_conflicts_with_subcommands = true)]
 struct Arguments {
-    /// Workloads: W1, W2, MISS; all of them when none is named.
-    workloads: Vec<String>,
-    /// Pages, in place of 65536 and 1048576.
-    #[arg(long, value_name = "N")]
-    pages: Vec<usize>,
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// Workloads; all of them, and the instructions where valgrind is there, when none is named.
+    #[arg(value_name = "WORKLOAD", ignore_case = true)]
+    workloads: Vec<Workload>,
+    /// Pages of each workload, in place of 65536 and then 1048576.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(64..))]
+    pages: Option<u32>,
+    /// Write the figures to a file.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Only count instructions.
+    #[arg(long, conflicts_with_all = ["workloads", "pages"])]
+    instructions: bool,
 }
 
-const TUNABLES: (&str, &str) = ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1");
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make some calls and nothing else; what counts instructions runs this.
+    #[command(hide = true)]
+    Calls {
+        /// What to call.
+        op: Counted,
+        /// How often.
+        nr_calls: usize,
+    },
+}
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    if std::env::var_os(TUNABLES.0).is_none() {
-        let mut again = std::process::Command::new(std::env::current_exe()?);
-        again.args(std::env::args_os().skip(1)).env(TUNABLES.0, TUNABLES.1);
-        return Err(again.exec().into());
+    if let Some(Command::Calls { op, nr_calls }) = arguments.command {
+        return instructions::calls(op, nr_calls);
     }
-    let sizes = if arguments.pages.is_empty() { vec![65_536, 1_048_576] } else { arguments.pages };
-    let wanted = |name: &str| {
-        arguments.workloads.is_empty() || arguments.workloads.iter().any(|it| it == name)
-    };
-    for pages in sizes {
-        let memory = FloorMemory::new(host_frames(pages) + 2)?;
-        let mut floor = memory.floor(host_frames(pages))?;
-        print!("{pages} pages; floors in ns:");
-        let copies = 20_000;
-        let per = |time: std::time::Duration| time.as_nanos() as f64 / f64::from(copies);
-        for kind in Kind::ALL {
-            let times = (0..31).map(|_| per(floor.run(kind, 20_000))).collect();
-            print!(" {} {:.0}", kind.name(), tmem_bench::stats::median(times));
-        }
-        let two = Memory::new(2);
-        let times = (0..31).map(|_| per(run_plain(&two, 20_000))).collect();
-        println!(" plain {:.0}", tmem_bench::stats::median(times));
-        drop(floor);
-        if wanted("W1") {
-            print(&w1::run(&memory, pages)?);
-        }
-        if wanted("W2") {
-            print(&w2::run(&memory, pages)?);
-        }
-        if wanted("MISS") {
-            print(&miss::run(&memory, pages)?);
-        }
+    let report = measure(&arguments)?;
+    if let Some(file) = arguments.json {
+        report.write(&file)?;
+        println!("figures: {}", file.display());
     }
     Ok(())
 }
 
-fn print(rows: &[Row]) {
-    for Row { workload, op, pages, cost } in rows {
-        println!(
-            "{workload:<5} {op:<24} {pages:>8} {:>7.0} ns  {} {:>5.0}  ratio {:.2} [{:.2} {:.2}] {}",
-            cost.ns,
-            cost.floor.name(),
-            cost.floor_ns,
-            cost.ratio.median,
-            cost.ratio.q1,
-            cost.ratio.q3,
-            cost.nr_pairs
-        );
+fn measure(arguments: &Arguments) -> Result<Report> {
+    if arguments.instructions {
+        let instructions = instructions::count_all(&Original::load()?)?;
+        return Ok(Report { instructions, ..Report::default() });
     }
+    let is_whole = arguments.workloads.is_empty();
+    let workloads = match is_whole {
+        true => Workload::value_variants().to_vec(),
+        false => arguments.workloads.clone(),
+    };
+    let sizes = arguments.pages.map_or_else(|| vec![65_536, 1_048_576], |n| vec![n as usize]);
+    let mut report = run(&Plan { workloads, sizes, extent: w5::FULL })?;
+    if is_whole && instructions::can_count() {
+        report.instructions = instructions::count_all(&Original::load()?)?;
+    } else if is_whole {
+        println!("no valgrind here: instructions are not counted");
+    }
+    Ok(report)
 }

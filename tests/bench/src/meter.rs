@@ -1,16 +1,18 @@
 //! Times an operation in windows, each paired with a window of the copy floor.
 
+use crate::clock::Moment;
 use crate::floor::{Floor, Kind};
 use crate::stats::{Quartiles, median};
 use anyhow::Result;
 use std::time::Duration;
 
-/// Windows of a run, more where there are operations for them. The bar asks for 31 pairs.
+/// Windows of a run at least. The bar asks for 31 pairs.
 const WINDOWS_MIN: usize = 32;
-/// Operations of a window that make it long enough for the clock.
-const OPS_PER_WINDOW: usize = 16_384;
-/// Copies of a floor window at most.
-const COPIES_MAX: usize = 8_192;
+/// Operations of a window: enough for the clock, and so few (about a millisecond) that most windows
+/// pass between two interruptions by other programs.
+const OPS_PER_WINDOW: usize = 1024;
+/// Copies of a floor's window at least and at most.
+const COPIES: (usize, usize) = (64, 1024);
 
 /// What an operation costs beside a copy.
 #[derive(Clone, Copy, Debug)]
@@ -64,7 +66,7 @@ impl<'a> Meter<'a> {
         nr_ops: usize,
         mut op: impl FnMut(usize) -> Result<u64>,
     ) -> Result<Cost> {
-        let nr_windows = (nr_ops / OPS_PER_WINDOW).clamp(WINDOWS_MIN, 4 * WINDOWS_MIN);
+        let nr_windows = (nr_ops / OPS_PER_WINDOW).max(WINDOWS_MIN);
         let mut pairs = Pairs::default();
         for window in 0..nr_windows {
             let from = nr_ops * window / nr_windows;
@@ -73,12 +75,12 @@ impl<'a> Meter<'a> {
                 continue;
             }
             let mut nr_units = 0;
-            let start = std::time::Instant::now();
+            let start = Moment::now();
             for nth in from..to {
                 nr_units += op(nth)?;
             }
             let taken = start.elapsed();
-            let nr_copies = (to - from).clamp(64, COPIES_MAX);
+            let nr_copies = (to - from).clamp(COPIES.0, COPIES.1);
             pairs.add(taken, nr_units, self.floor.run(kind, nr_copies), nr_copies);
         }
         Ok(pairs.cost(kind))

@@ -15,6 +15,7 @@ use crate::memory::{Arena, PageWords};
 use core::sync::atomic::Ordering::Relaxed;
 use core::sync::atomic::{AtomicBool, AtomicU64};
 use std::io;
+use std::sync::Mutex;
 use stock::{FreeList, Kept};
 use tmem_engine::DomainId;
 
@@ -51,6 +52,8 @@ pub struct LeanHost {
     free: FreeList,
     cpus: Box<[Cpu]>,
     accounts: Box<[Account]>,
+    /// The numbers of the frames that metadata occupies, where it takes its room from them.
+    metadata_frames: Option<Mutex<Vec<u32>>>,
 }
 
 impl LeanHost {
@@ -73,7 +76,15 @@ impl LeanHost {
             free: FreeList::new(last),
             cpus,
             accounts: (0..nr_domains).map(|_| Account::default()).collect(),
+            metadata_frames: None,
         })
+    }
+
+    /// The same host, but metadata takes its room from the frames, as on a real one. It costs each
+    /// block of metadata a lock that all CPUs share.
+    #[must_use]
+    pub fn with_metadata_in_frames(self) -> Self {
+        Self { metadata_frames: Some(Mutex::default()), ..self }
     }
 
     /// The content of a domain's own frame; `None` when there is no such domain or frame.

@@ -4,12 +4,17 @@ use super::{Cpu, LeanHost};
 use crate::memory::copy_page_words;
 use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering::Relaxed;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use tmem_engine::{ChargeRefused, DomainId, Frame, FrameId, Host, Lru};
 use tmem_service::{BadFrame, Domains, Gfn, GuestPages};
 
 /// Adds one to a word that only this CPU writes: no locked instruction is needed.
 fn count(word: &AtomicU64) {
     word.store(word.load(Relaxed) + 1, Relaxed);
+}
+
+fn lock(occupied: &Mutex<Vec<u32>>) -> MutexGuard<'_, Vec<u32>> {
+    occupied.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl LeanHost {
@@ -52,10 +57,19 @@ impl Host for LeanHost {
     }
 
     fn metadata_wanted(&self) -> bool {
+        if let Some(occupied) = &self.metadata_frames {
+            let Some(frame) = self.take_frame() else { return false };
+            lock(occupied).push(frame.into_id().get());
+        }
         self.cpu().inspect(|cpu| count(&cpu.metadata.nr_granted)).is_some()
     }
 
     fn metadata_freed(&self) {
+        if let Some(occupied) = &self.metadata_frames
+            && let Some(id) = lock(occupied).pop().and_then(FrameId::new)
+        {
+            self.free.give(Frame::from_id(id));
+        }
         self.cpu().inspect(|cpu| count(&cpu.metadata.nr_freed));
     }
 
@@ -89,5 +103,65 @@ impl GuestPages for LeanHost {
 impl Domains for LeanHost {
     fn is_dying(&self, domain: DomainId) -> bool {
         self.account(domain).is_none_or(|account| account.is_dying.load(Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exactly_the_frames_asked_for_are_handed_out_and_the_spare_beside_them() {
+        let host = LeanHost::new(70, 1, 1).expect("a small host");
+        let frames: Vec<Frame> = core::iter::from_fn(|| host.take_frame()).collect();
+        assert_eq!(frames.len(), 70);
+        let spare = host.take_spare().expect("the spare");
+        assert!(host.take_spare().is_none() && host.nr_frames_free() == 0);
+        host.give_frame(spare);
+        frames.into_iter().for_each(|frame| host.give_frame(frame));
+        assert_eq!(host.nr_frames_free(), 71);
+        assert!(host.take_spare().is_some());
+    }
+
+    #[test]
+    fn a_page_is_copied_in_and_out_again() {
+        let host = LeanHost::new(1, 1, 2).expect("a small host");
+        let (one, two) = (DomainId(0), DomainId(1));
+        let word = |domain, gfn| &host.guest_page(domain, gfn).expect("a page")[511];
+        word(one, 3).store(42, Relaxed);
+        let frame = host.take_frame().expect("the frame");
+        assert_eq!(host.copy_in(one, Gfn(3), frame.id()), Ok(()));
+        assert_eq!(host.copy_out(two, frame.id(), Gfn(255)), Ok(()));
+        assert_eq!(word(two, 255).load(Relaxed), 42);
+        assert_eq!(host.copy_out(two, frame.id(), Gfn(256)), Err(BadFrame));
+        assert_eq!(host.copy_in(DomainId(2), Gfn(0), frame.id()), Err(BadFrame));
+        host.give_frame(frame);
+    }
+
+    #[test]
+    fn metadata_may_take_its_room_from_the_frames() {
+        let host = LeanHost::new(2, 1, 1).expect("a small host").with_metadata_in_frames();
+        assert!(host.metadata_wanted() && host.metadata_wanted() && !host.metadata_wanted());
+        assert_eq!((host.nr_metadata(), host.nr_frames_free()), (2, 1));
+        host.metadata_freed();
+        assert_eq!(host.nr_metadata(), 1);
+        let frame = host.take_frame().expect("the room that metadata left");
+        assert!(!host.metadata_wanted());
+        host.give_frame(frame);
+    }
+
+    #[test]
+    fn charges_and_death_are_a_domains_own() {
+        let host = LeanHost::new(1, 1, 2).expect("a small host");
+        assert_eq!(host.charge(DomainId(1), 3), Ok(()));
+        host.uncharge(DomainId(1), 1);
+        assert_eq!(
+            (host.nr_charged(DomainId(0)), host.nr_charged(DomainId(1))),
+            (Some(0), Some(2))
+        );
+        assert_eq!(host.charge(DomainId(2), 1), Err(ChargeRefused));
+        host.kill_domain(DomainId(1));
+        assert!(!host.is_dying(DomainId(0)) && host.is_dying(DomainId(1)));
+        assert!(host.is_dying(DomainId(2)));
     }
 }

@@ -22,7 +22,7 @@ pub const PAGE_WORDS: usize = PAGE_SIZE_BYTES / size_of::<u64>();
 pub type PageWords = [AtomicU64; PAGE_WORDS];
 
 /// Bytes of a huge page, and the alignment of an arena.
-const HUGE_BYTES: usize = 2 << 20;
+pub(super) const HUGE_BYTES: usize = 2 << 20;
 
 /// A fixed number of pages in one piece, aligned to 2 MiB.
 pub struct Arena {

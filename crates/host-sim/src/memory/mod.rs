@@ -5,14 +5,17 @@
 //! in tmem each such conflict is a defect (a published frame is immutable, a frame being filled is
 //! seen by nobody, a frame being read is not given back).
 //!
-//! `arena.rs` has memory for measurements, without guards.
+//! `arena.rs` has memory for measurements, without guards, and `metadata.rs` the allocator that goes
+//! with it.
 //!
 //! Must not know: who the pages belong to.
 #![expect(unsafe_code, reason = "page copies as a hypervisor does them, behind checked guards")]
 
 mod arena;
+mod metadata;
 
 pub use arena::{Arena, PAGE_WORDS, PageWords, copy_page_words};
+pub use metadata::MetadataAllocator;
 
 use core::cell::UnsafeCell;
 use core::ops::{Deref, DerefMut};

@@ -1,8 +1,9 @@
 //! W1: a private persistent pool with one object, as a guest's swap area is.
 
-use super::{Row, host_frames, meter, service};
-use crate::floor::{FloorMemory, Kind};
+use super::{Bench, host_frames, service};
+use crate::floor::Kind;
 use crate::guest::{Guest, Page};
+use crate::report::Row;
 use crate::rng::permutation;
 use anyhow::Result;
 use hypercall_abi::PoolFlags;
@@ -10,13 +11,14 @@ use hypercall_abi::PoolFlags;
 /// The seed of the permuted order.
 const ORDER_SEED: u64 = 1001;
 
-/// Puts, gets, replaces and flushes `nr_pages` pages.
+/// Puts, gets, replaces and flushes all pages.
 ///
 /// # Errors
 /// When an answer or a page's content is wrong.
-pub fn run(memory: &FloorMemory, nr_pages: usize) -> Result<Vec<Row>> {
+pub fn run(bench: &Bench<'_>) -> Result<Vec<Row>> {
+    let nr_pages = bench.nr_pages;
     let service = service(host_frames(nr_pages))?;
-    let mut meter = meter(memory, &service)?;
+    let mut meter = bench.meter(&service)?;
     let guest = Guest::new(&service, 1)?;
     let pool = guest.new_pool(PoolFlags::PERSIST, [0; 2])?;
     let order = permutation(nr_pages, ORDER_SEED);
@@ -28,7 +30,7 @@ pub fn run(memory: &FloorMemory, nr_pages: usize) -> Result<Vec<Row>> {
     let get = |nth, page: Page, version| guest.get(nth, page, [u64::from(page.index), version]);
 
     let mut rows = Vec::new();
-    let mut row = |op, cost| rows.push(Row { workload: "W1", op, pages: nr_pages, cost });
+    let mut row = |op, cost| rows.push(bench.row("W1", op, cost));
     let (rd, wr) = (Kind::ReadSerialised, Kind::WriteSerialised);
     row("put_in_order", meter.run(wr, nr_pages, |nth| put(nth, in_order(nth), 1))?);
     row("get_permuted", meter.run(rd, nr_pages, |nth| get(nth, permuted(nth), 1))?);

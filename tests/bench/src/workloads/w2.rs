@@ -1,25 +1,27 @@
 //! W2: a private ephemeral pool with the pages of files, as a guest's clean page cache is.
 
-use super::{Row, host_frames, meter, service};
+use super::{Bench, host_frames, service};
 use crate::files::Files;
-use crate::floor::{FloorMemory, Kind};
+use crate::floor::Kind;
 use crate::guest::Guest;
+use crate::report::Row;
 use crate::rng::permutation;
 use anyhow::{Result, ensure};
 use hypercall_abi::PoolFlags;
 
 /// The seed of the permuted order of pages.
-const PAGES_SEED: u64 = 2003;
+pub(super) const PAGES_SEED: u64 = 2003;
 /// The seed of the permuted order of files.
 const FILES_SEED: u64 = 2004;
 
-/// Puts, gets and flushes files of `nr_pages` pages in all.
+/// Puts, gets and flushes files.
 ///
 /// # Errors
 /// When an answer or a page's content is wrong.
-pub fn run(memory: &FloorMemory, nr_pages: usize) -> Result<Vec<Row>> {
+pub fn run(bench: &Bench<'_>) -> Result<Vec<Row>> {
+    let nr_pages = bench.nr_pages;
     let service = service(host_frames(nr_pages))?;
-    let mut meter = meter(memory, &service)?;
+    let mut meter = bench.meter(&service)?;
     let guest = Guest::new(&service, 1)?;
     let pool = guest.new_pool(PoolFlags::empty(), [0; 2])?;
     let files = Files::new(nr_pages);
@@ -31,7 +33,7 @@ pub fn run(memory: &FloorMemory, nr_pages: usize) -> Result<Vec<Row>> {
     let get = |nth, page, version| guest.get(nth, files.page(pool, page), [page as u64, version]);
 
     let mut rows = Vec::new();
-    let mut row = |op, cost| rows.push(Row { workload: "W2", op, pages: nr_pages, cost });
+    let mut row = |op, cost| rows.push(bench.row("W2", op, cost));
     let (rd, wr) = (Kind::ReadSerialised, Kind::WriteSerialised);
     row("put_in_order", meter.run(wr, nr_pages, |nth| put(nth, nth, 1))?);
     row("exclusive_get_permuted", meter.run(rd, nr_pages, |nth| get(nth, permuted(nth), 1))?);

@@ -1,0 +1,198 @@
+//! A run: which workloads at which sizes, with what it says on the way.
+
+use crate::floor::{self, FloorMemory, Kind};
+use crate::huge;
+use crate::original::Original;
+use crate::report::{FloorRow, Report, Row, beside};
+use crate::stats::median;
+use crate::workloads::w5::Extent;
+use crate::workloads::{Bench, NR_CPUS, host_frames, mem, miss, w1, w2, w3, w4, w5, w7};
+use anyhow::{Context as _, Result, ensure};
+use clap::ValueEnum;
+use tmem_host_sim::{Memory, MetadataAllocator};
+
+/// A workload, as it can be named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+#[value(rename_all = "UPPER")]
+pub enum Workload {
+    /// Private persistent, one object: a swap area.
+    W1,
+    /// Private ephemeral, files: a clean page cache.
+    W2,
+    /// More pages than host frames.
+    W3,
+    /// Files in a pool that two domains share.
+    W4,
+    /// Two threads against one.
+    W5,
+    /// Compression.
+    W6,
+    /// The longest stretch of a call.
+    W7,
+    /// Gets and flushes of what is not there.
+    Miss,
+    /// Metadata for a page.
+    Mem,
+}
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The workloads.
+    pub workloads: Vec<Workload>,
+    /// The sizes, in pages.
+    pub sizes: Vec<usize>,
+    /// The windows of W5.
+    pub extent: Extent,
+}
+
+/// Pages of W5, whatever the sizes of the others: enough for no cache to hold them.
+const SPEEDUP_PAGES: usize = 65_536;
+/// Bytes of metadata that are fetched from the system beforehand for each page.
+const METADATA_BYTES_PER_PAGE: usize = 300;
+/// Windows and copies of each floor.
+const FLOOR_WINDOWS: usize = 31;
+const FLOOR_COPIES: usize = 2048;
+
+/// Runs the plan and prints each figure as it comes.
+///
+/// # Errors
+/// When there is no memory, or an answer or a page's content is wrong.
+pub fn run(plan: &Plan) -> Result<Report> {
+    let original = Original::load()?;
+    let mut report = Report::default();
+    let largest = plan.sizes.iter().copied().max().context("no size is given")?;
+    let nr_frames = host_frames(largest) + NR_CPUS;
+    let room = largest * METADATA_BYTES_PER_PAGE / 4096;
+    ensure!(MetadataAllocator::reserve(room), "no memory for metadata");
+    let floors = FloorMemory::new(nr_frames)?;
+    let mut memory = Vec::new();
+    for &nr_pages in &plan.sizes {
+        let bench = Bench { floors: &floors, original: &original, nr_pages };
+        report.floors.extend(measure_floors(&bench)?);
+        for &workload in &plan.workloads {
+            run_one(workload, &bench, &mut report, &mut memory)?;
+        }
+    }
+    report.memory = mem::worst(&memory);
+    drop(floors);
+    if plan.workloads.contains(&Workload::W5) {
+        let nr_pages = SPEEDUP_PAGES.min(largest);
+        step(Workload::W5, nr_pages);
+        report.speedup = w5::run(nr_pages, plan.extent)?;
+        for figure in &report.speedup {
+            println!(
+                "W5   {:<23} value {:.2}  control {:.2}  quotient {:.2}{}",
+                figure.case,
+                figure.value,
+                figure.control,
+                figure.value / figure.control,
+                beside(original.speedup(figure.case))
+            );
+            if figure.lost > w5::LOST_MAX {
+                println!(
+                    "!!! other programs had a CPU for up to {:.0} % of a window: not to be trusted",
+                    100.0 * figure.lost
+                );
+            }
+        }
+    }
+    if plan.workloads.contains(&Workload::W6) {
+        println!("W6   not built");
+    }
+    Ok(report)
+}
+
+fn run_one(
+    workload: Workload,
+    bench: &Bench<'_>,
+    report: &mut Report,
+    memory: &mut Vec<Vec<crate::report::Memory>>,
+) -> Result<()> {
+    let mut rows = |work: fn(&Bench<'_>) -> Result<Vec<Row>>| {
+        step(workload, bench.nr_pages);
+        let rows = work(bench).with_context(|| format!("{workload:?} is void"))?;
+        rows.iter().for_each(|row| println!("{}", row.line()));
+        report.rows.extend(rows);
+        anyhow::Ok(())
+    };
+    match workload {
+        Workload::W1 => rows(w1::run)?,
+        Workload::W2 => rows(w2::run)?,
+        Workload::W3 => rows(w3::run)?,
+        Workload::W4 => rows(w4::run)?,
+        Workload::Miss => rows(miss::run)?,
+        Workload::W7 => {
+            step(workload, bench.nr_pages);
+            let figures = w7::run(bench).context("W7 is void")?;
+            for figure in &figures {
+                println!(
+                    "W7   {:<23} {:>8} most pages {:>4}  longest {:>7.1} us  total {:>7.1} ms",
+                    figure.op, figure.pages, figure.most_pages, figure.longest_us, figure.total_ms
+                );
+            }
+            report.stretch.extend(figures);
+        }
+        Workload::Mem => {
+            step(workload, bench.nr_pages);
+            let figures = mem::run(bench.original, bench.nr_pages).context("MEM is void")?;
+            for figure in &figures {
+                println!(
+                    "MEM  {:<23} {:>8} {:>7.1} bytes a page{}",
+                    figure.case,
+                    bench.nr_pages,
+                    figure.bytes_per_page,
+                    beside(figure.original)
+                );
+            }
+            memory.push(figures);
+        }
+        // Once for all sizes.
+        Workload::W5 | Workload::W6 => {}
+    }
+    Ok(())
+}
+
+fn step(workload: Workload, nr_pages: usize) {
+    println!("==> {workload:?}, {nr_pages} pages");
+}
+
+/// Measures what a page copy costs over an arena of this size.
+#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
+fn measure_floors(bench: &Bench<'_>) -> Result<Vec<FloorRow>> {
+    let pages = bench.nr_pages;
+    let mut floor = bench.floors.floor(host_frames(pages))?;
+    let plain_pages = Memory::new(2);
+    let mut times = vec![Vec::new(); Kind::ALL.len() + 1];
+    for _ in 0..FLOOR_WINDOWS {
+        for (kind, times) in Kind::ALL.into_iter().zip(&mut times) {
+            times.push(floor.run(kind, FLOOR_COPIES));
+        }
+        if let Some(times) = times.last_mut() {
+            times.push(floor::run_plain(&plain_pages, FLOOR_COPIES));
+        }
+    }
+    let names = Kind::ALL.into_iter().map(Kind::name).chain(["plain"]);
+    let rows: Vec<FloorRow> = names
+        .zip(times)
+        .map(|(floor, times)| {
+            let ns = times.iter().map(|time| time.as_nanos() as f64 / FLOOR_COPIES as f64);
+            FloorRow { floor, pages, ns: median(ns.collect()) }
+        })
+        .collect();
+    print_floors(&rows, pages);
+    if let Some(warning) = huge::warning() {
+        println!("!!! {warning}");
+    }
+    Ok(rows)
+}
+
+fn print_floors(rows: &[FloorRow], pages: usize) {
+    let of = |name| rows.iter().find(|row| row.floor == name).map_or(0.0, |row| row.ns);
+    let list: Vec<String> = rows.iter().map(|row| format!("{} {:.0}", row.floor, row.ns)).collect();
+    println!(
+        "page copy over {pages} pages, ns: {}; plain over hot {:.2}",
+        list.join(", "),
+        of("plain") / of("hot")
+    );
+}
