@@ -9,7 +9,7 @@ use crate::engine::{Engine, NoPool};
 use crate::frame::FrameId;
 use crate::garbage::Garbage;
 use crate::host::Host;
-use crate::shard::PageName;
+use crate::shard::{PageName, Taking};
 
 /// What a get found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,8 +68,13 @@ impl<H: Host> Engine<H> {
             state.stats.misses += 1;
             return Ok(GetOutcome::Miss);
         };
+        if taking == Taking::Exclusive || taking == Taking::Refreshing {
+            self.host.prefetch_frame(pinned.frame);
+            state.foresee_removal(pinned, |record| self.host.prefetch(record));
+        }
         drop(state);
 
+        self.host.prefetch_frame(pinned.frame);
         let copied = drain(pinned.frame);
 
         let mut garbage = Garbage::<1>::new();

@@ -6,7 +6,7 @@ use crate::frame::FrameId;
 use crate::garbage::Garbage;
 use crate::hash::HashKey;
 use crate::member::Members;
-use crate::page::Standing;
+use crate::page::{Aged, Standing};
 use crate::slab::SlotId;
 
 /// How a get takes the page.
@@ -36,6 +36,8 @@ impl Taking {
 pub(crate) struct Pinned {
     block: SlotId,
     place: u8,
+    /// In ephemeral pools.
+    record: SlotId,
     pub(crate) frame: FrameId,
 }
 
@@ -65,7 +67,19 @@ impl State {
         if taking == Taking::Exclusive {
             entry.stand(Standing::Claimed);
         }
-        Some(Pinned { block, place, frame })
+        let record = entry.record();
+        Some(Pinned { block, place, record, frame })
+    }
+
+    /// Tells `prefetch` which records [`finish_get`](Self::finish_get) is going to change, so that
+    /// they come while the page is copied.
+    pub(crate) fn foresee_removal(&self, pinned: Pinned, prefetch: impl Fn(&Aged)) {
+        let record = self.ages.get(pinned.record);
+        for neighbour in [record.older, record.younger] {
+            if let Some(neighbour) = neighbour.some() {
+                prefetch(self.ages.get(neighbour));
+            }
+        }
     }
 
     /// Ends what [`begin_get`](Self::begin_get) began. `copied`: whether the guest has the page;
@@ -84,7 +98,7 @@ impl State {
     ) {
         self.stats.hits += u64::from(copied);
         let aging = taking.aging();
-        let Pinned { block, place, frame } = pinned;
+        let Pinned { block, place, frame, .. } = pinned;
         // The page may be gone, and its block, and others may be there now: but not in this frame,
         // which is ours until we are done.
         let pages = self.blocks.try_get_mut(block).and_then(|block| block.pages_mut());
