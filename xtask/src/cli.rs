@@ -1,5 +1,6 @@
 //! The command line: what can be typed, and which module does it.
 
+use crate::bench::{self, BenchArguments};
 use crate::everything::{self, Extent};
 use crate::paths::Paths;
 use crate::results::Results;
@@ -73,6 +74,8 @@ enum Command {
     CheckObject(XenArguments),
     /// Build the bare-metal test guest.
     BuildGuest,
+    /// Measure the service on a lean host: ratios to a page copy, slices, memory, instructions.
+    Bench(BenchArguments),
     /// Remove what was built.
     Clean {
         /// Xen's source too.
@@ -138,6 +141,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
             return finish(&results, None);
         }
         Command::BuildGuest => println!("test guest: {}", guest::build(&paths)?.display()),
+        Command::Bench(arguments) => return bench::run(&paths, &arguments),
         Command::Clean { downloads } => clean::run(&paths, downloads)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -70,10 +70,15 @@ pub(crate) const RUST_NEED: Need = Need {
 pub(crate) const QEMU_NEED: Need =
     program("qemu-system-x86_64", &["qemu-system-x86"], "boots Xen and the guest");
 
+/// The counter of instructions.
+pub(crate) const VALGRIND_NEED: Need =
+    program("valgrind", &["valgrind"], "counts instructions (bench --instructions)");
+
 /// Everything that any command needs, in the order in which `doctor` lists it.
 pub(crate) fn all_needs() -> Vec<Need> {
     let mut needs = SOURCE_NEEDS.to_vec();
     needs.extend(boot_needs());
+    needs.push(VALGRIND_NEED);
     needs
 }
 

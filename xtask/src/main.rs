@@ -3,6 +3,7 @@
 //! Depends on none of our crates, so that it runs when they do not build. Start with [`cli`].
 #![forbid(unsafe_code)]
 
+mod bench;
 mod cargo;
 mod cases;
 mod check_abi;
