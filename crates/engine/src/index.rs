@@ -86,6 +86,8 @@ pub(crate) struct Index {
     tables: Paged<TableCell, 1>,
     nr_tables: u16,
     directory: Option<Directory>,
+    /// Tables that the last removal left empty, for [`Index::collect`]; 0: none.
+    emptied: [u16; 2],
 }
 
 /// An empty table with room for [`TABLE_CAPACITY`] entries, or `None` when there is no memory.
@@ -103,7 +105,7 @@ const fn prefix(hash: u64) -> usize {
 
 impl Index {
     pub(crate) fn new() -> Self {
-        Self { tables: Paged::new(), nr_tables: 1, directory: None }
+        Self { tables: Paged::new(), nr_tables: 1, directory: None, emptied: [0; 2] }
     }
 
     fn table_of(&self, hash: u64) -> usize {
@@ -224,21 +226,31 @@ impl Index {
         }
     }
 
-    /// Removes `block`, which is under `hash`; the table may fall to the garbage.
-    pub(crate) fn remove<const F: usize>(
-        &mut self,
-        hash: u64,
-        block: SlotId,
-        garbage: &mut Garbage<F>,
-    ) {
+    /// Removes `block`, which is under `hash`. Whether that leaves a table to
+    /// [`collect`](Self::collect).
+    pub(crate) fn remove(&mut self, hash: u64, block: SlotId) -> bool {
         let at = self.table_of(hash);
         let cell = self.cell_mut(at);
         match cell.table.find_entry(hash, |entry| entry.block() == block) {
             Ok(found) => drop(found.remove()),
             Err(_) => broken::not_indexed(),
         }
-        if at != 0 && cell.table.is_empty() {
-            garbage.push_table(core::mem::take(&mut cell.table));
+        let is_emptied = at != 0 && cell.table.is_empty();
+        if is_emptied && let Some(place) = self.emptied.iter_mut().find(|place| **place == 0) {
+            #[expect(clippy::cast_possible_truncation, reason = "the directory names tables so")]
+            let at = at as u16;
+            *place = at;
+        }
+        is_emptied
+    }
+
+    /// Hands the tables that the last removals left empty to the garbage. To be called under the
+    /// same lock.
+    pub(crate) fn collect<const F: usize>(&mut self, garbage: &mut Garbage<F>) {
+        for at in core::mem::take(&mut self.emptied) {
+            if at != 0 {
+                garbage.push_table(core::mem::take(&mut self.cell_mut(at.into()).table));
+            }
         }
     }
 

@@ -2,8 +2,7 @@
 
 use super::{Aging, PageName, State};
 use crate::block::Membership;
-use crate::frame::FrameId;
-use crate::garbage::Garbage;
+use crate::frame::{Frame, FrameId};
 use crate::hash::HashKey;
 use crate::member::Members;
 use crate::page::{Aged, Standing};
@@ -83,10 +82,11 @@ impl State {
     }
 
     /// Ends what [`begin_get`](Self::begin_get) began. `copied`: whether the guest has the page;
-    /// `user`: who used the block last now, if it still is in the pool and is not alone in it.
+    /// `user`: who used the block last now, if it still is in the pool and is not alone in it. A frame
+    /// that nobody needs any more is handed over.
     #[expect(clippy::too_many_arguments, reason = "the whole context of one get, used once")]
     #[inline]
-    pub(crate) fn finish_get<const F: usize>(
+    pub(crate) fn finish_get(
         &mut self,
         key: &HashKey,
         pinned: Pinned,
@@ -94,8 +94,7 @@ impl State {
         copied: bool,
         user: Option<Membership>,
         stamp: impl FnOnce() -> u64,
-        garbage: &mut Garbage<F>,
-    ) {
+    ) -> Option<Frame> {
         self.stats.hits += u64::from(copied);
         let aging = taking.aging();
         let Pinned { block, place, frame, .. } = pinned;
@@ -104,10 +103,7 @@ impl State {
         let pages = self.blocks.try_get_mut(block).and_then(|block| block.pages_mut());
         let entry = pages.and_then(|pages| pages.get_mut(place, &mut self.maps));
         let Some(entry) = entry.filter(|entry| entry.frame_id() == Some(frame)) else {
-            if let Some(frame) = self.orphans.unpin(frame) {
-                garbage.push_frame(frame);
-            }
-            return;
+            return self.orphans.unpin(frame);
         };
         entry.unpin(aging);
         let is_read = entry.nr_pins(aging) > 0;
@@ -129,8 +125,6 @@ impl State {
                 false
             }
         };
-        if goes {
-            self.remove(key, (block, place), aging, garbage);
-        }
+        if goes { self.remove(key, (block, place), aging).frame() } else { None }
     }
 }
