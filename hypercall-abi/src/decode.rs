@@ -26,6 +26,7 @@ pub enum DecodeError {
 ///
 /// # Errors
 /// [`DecodeError`], for a command that is not live. No byte string panics.
+#[inline(always)]
 pub fn decode(block: &[u8; OP_BYTES_64]) -> Result<Op, DecodeError> {
     decode_with(block, u64_at(block, UNION_OFFSET + offset_of!(GenArm64, cmfn)))
 }
@@ -34,11 +35,14 @@ pub fn decode(block: &[u8; OP_BYTES_64]) -> Result<Op, DecodeError> {
 ///
 /// # Errors
 /// As [`decode()`].
+#[inline(always)]
 pub fn decode_compat(block: &[u8; OP_BYTES_32]) -> Result<Op, DecodeError> {
     decode_with(block, u64::from(u32_at(block, UNION_OFFSET + offset_of!(GenArm32, cmfn))))
 }
 
-/// The part that both layouts share: everything but `cmfn` lies at the same offset.
+/// The part that both layouts share: everything but `cmfn` lies at the same offset. Inlined, so that
+/// a caller that matches the operation at once reads only what it uses.
+#[inline(always)]
 fn decode_with<const N: usize>(block: &[u8; N], cmfn: u64) -> Result<Op, DecodeError> {
     let cmd = u32_at(block, CMD_OFFSET);
     let pool_id = u32_at(block, POOL_ID_OFFSET);

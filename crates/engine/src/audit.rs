@@ -77,7 +77,7 @@ impl<H: Host> Engine<H> {
                 totals.pages += found.pages;
                 totals.frames += found.frames;
                 totals.metadata_frames += found.metadata_frames;
-                if pool.persistent.load(Relaxed) {
+                if pool.is_persistent() {
                     totals.persistent_pages += found.pages;
                 } else {
                     totals.ephemeral_pages += found.pages;
@@ -176,7 +176,7 @@ impl<H: Host> Engine<H> {
     /// No such pool.
     pub fn pool_lifetime(&self, client: ClientId, pool_id: u32) -> Result<Lifetime, NoPool> {
         let access = self.open(client, pool_id)?;
-        let persistent = access.pool.persistent.load(Relaxed);
+        let persistent = access.pool.is_persistent();
         Ok(if persistent { Lifetime::Persistent } else { Lifetime::Ephemeral })
     }
 }

@@ -110,7 +110,7 @@ impl<H: Host> Engine<H> {
             // Another CPU was first.
             return Some(word);
         };
-        let others = pool.shared.load(Relaxed)
+        let others = pool.is_shared()
             && self.unlink_member(&mut registry, word.pool(), member(client, pool_id), slot);
         if !others {
             let word = word.with_state(SlotState::Dying);
@@ -204,7 +204,7 @@ impl<H: Host> Engine<H> {
         let mut budget = SLICE_PAGES_MAX;
         let mut garbage = Garbage::<SLICE_PAGES_MAX>::new();
         let own = Membership { client: client.0, epoch: slot.epoch.load(Relaxed) };
-        let members = Members::new(&self.clients, word.pool(), own, true, true);
+        let members = Members::new(&self.clients, word.pool(), own, true);
         let payer = self.payer(client, pool);
         let swept = slot.swept.load(Relaxed);
         let (from_shard, mut from) = sweep_cursor(swept);

@@ -7,14 +7,15 @@ use crate::client::{SlotState, SlotWord};
 use crate::directory::Directory;
 use crate::evict::EvictionQueue;
 use crate::frame::Frame;
+use crate::garbage::Garbage;
 use crate::hash::HashKey;
 use crate::host::{DomainId, Host};
 use crate::member::Members;
 use crate::meta::Payer;
 use crate::policy::{Age, Event, Policy};
-use crate::pool::{Pool, Pools, SHARD_BITS, SHARDS};
+use crate::pool::{Kind, Pool, Pools, SHARD_BITS, SHARDS};
 use crate::registry::Registry;
-use crate::shard::{PageName, Shard, State, Taking};
+use crate::shard::{Aging, PageName, Shard, State, Taking};
 use crate::sync::atomic::Ordering::{Acquire, Relaxed};
 use crate::sync::atomic::{AtomicU16, AtomicU64};
 use crate::sync::{Guard, Lock};
@@ -55,11 +56,12 @@ pub struct Engine<H: Host> {
 
 /// One client's way into one of its pools, as it was when the call began.
 pub(crate) struct Access<'a> {
+    client: &'a Client,
+    id: ClientId,
     slot: &'a Slot,
     word: SlotWord,
+    kind: Kind,
     pub(crate) pool: &'a Pool,
-    own: Membership,
-    payer: Payer<'a>,
 }
 
 impl<H: Host> Engine<H> {
@@ -112,21 +114,23 @@ impl<H: Host> Engine<H> {
     }
 
     /// Opens a live pool.
-    pub(crate) fn open(&self, client: ClientId, pool_id: u32) -> Result<Access<'_>, NoPool> {
-        let slot = self.slot(client, pool_id).ok_or(NoPool)?;
+    #[inline]
+    pub(crate) fn open(&self, id: ClientId, pool_id: u32) -> Result<Access<'_>, NoPool> {
+        // The mask keeps a mispredicted bound from reading past the slots.
+        let masked = pool_id % POOLS_PER_CLIENT;
+        let client = self.client(id).filter(|_| masked == pool_id).ok_or(NoPool)?;
+        let slot = &client.slots[masked as usize];
         let word = SlotWord(slot.word.load(Acquire));
         if word.state() != SlotState::Live {
             return Err(NoPool);
         }
         let pool = self.pools.get(word.pool()).ok_or(NoPool)?;
-        let payer = self.payer(client, pool);
-        let own = Membership { client: client.0, epoch: slot.epoch.load(Relaxed) };
-        Ok(Access { slot, word, pool, own, payer })
+        Ok(Access { client, id, slot, word, kind: pool.kind(), pool })
     }
 
     /// Whose account the pool's metadata goes to.
     pub(crate) fn payer<'a>(&self, client: ClientId, pool: &'a Pool) -> Payer<'a> {
-        let domain = if pool.persistent.load(Relaxed) {
+        let domain = if pool.is_persistent() {
             self.client(client).map(|client| DomainId(client.domain.load(Relaxed)))
         } else {
             None
@@ -134,12 +138,14 @@ impl<H: Host> Engine<H> {
         Payer { domain, nr_metadata: Some(&pool.nr_metadata) }
     }
 
-    /// The members of the pool, as a caller who holds one of its shards' locks sees them.
-    pub(crate) fn members(&self, access: &Access<'_>) -> Members<'_> {
-        let pool = access.pool;
-        let is_shared = pool.shared.load(Relaxed);
-        let somebody_left = is_shared && pool.nr_leaving.load(Acquire) > 0;
-        Members::new(&self.clients, access.word.pool(), access.own, is_shared, somebody_left)
+    /// The members of a shared pool, as a caller who holds one of its shards' locks sees them;
+    /// `None` in a private pool.
+    #[inline]
+    pub(crate) fn members(&self, access: &Access<'_>) -> Option<Members<'_>> {
+        (access.kind == Kind::Shared).then(|| {
+            let somebody_left = access.pool.nr_leaving.load(Acquire) > 0;
+            Members::new(&self.clients, access.word.pool(), access.own(), somebody_left)
+        })
     }
 
     /// Whether the pool's owner is frozen.
@@ -151,34 +157,43 @@ impl<H: Host> Engine<H> {
     /// Ends a hold of a shard's lock in which something changed: tells others, releases the lock,
     /// and frees what was left empty.
     #[inline]
-    pub(crate) fn release(&self, shard: &Shard, mut state: Guard<'_, State, H>, payer: Payer<'_>) {
-        let garbage = state.has_excess().then(|| state.collected());
+    pub(crate) fn release<'a>(
+        &self,
+        shard: &Shard,
+        state: Guard<'_, State, H>,
+        payer: impl FnOnce() -> Payer<'a>,
+    ) {
         shard.publish(&state);
-        drop(state);
-        if let Some(mut garbage) = garbage {
-            garbage.free(&self.host, payer);
+        if state.has_excess() {
+            self.release_excess(state, payer());
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn release_excess(&self, mut state: Guard<'_, State, H>, payer: Payer<'_>) {
+        let mut garbage = Garbage::<0>::new();
+        state.collect(&mut garbage);
+        drop(state);
+        garbage.free(&self.host, payer);
     }
 
     /// Gives a frame back, and takes back its charge if it has one.
     #[inline]
-    pub(crate) fn free_frame(&self, frame: Frame, payer: Payer<'_>) {
+    pub(crate) fn free_frame(&self, frame: Frame, charged: Option<DomainId>) {
         self.host.give_frame(frame);
-        if let Some(domain) = payer.domain {
+        if let Some(domain) = charged {
             self.host.uncharge(domain, 1);
         }
     }
 
     /// What a get does to a page of this pool (R8 to R10).
-    pub(crate) fn taking(&self, pool: &Pool) -> Taking {
-        if pool.persistent.load(Relaxed) {
-            Taking::Keeping
-        } else if !pool.shared.load(Relaxed) {
-            Taking::Exclusive
-        } else if H::Policy::age(Event::Hit) == Age::Youngest {
-            Taking::Refreshing
-        } else {
-            Taking::Leaving
+    pub(crate) fn taking(&self, access: &Access<'_>) -> Taking {
+        match access.kind {
+            Kind::Persistent => Taking::Keeping,
+            Kind::Private => Taking::Exclusive,
+            Kind::Shared if H::Policy::age(Event::Hit) == Age::Youngest => Taking::Refreshing,
+            Kind::Shared => Taking::Leaving,
         }
     }
 
@@ -196,13 +211,29 @@ impl<'a> Access<'a> {
     }
 
     /// Who pays for the pool's frames and metadata.
-    pub(crate) const fn payer(&self) -> Payer<'a> {
-        self.payer
+    pub(crate) fn payer(&self) -> Payer<'a> {
+        Payer { domain: self.charged(), nr_metadata: Some(&self.pool.nr_metadata) }
+    }
+
+    /// The domain that is charged for the pool's frames.
+    #[inline]
+    pub(crate) fn charged(&self) -> Option<DomainId> {
+        (self.kind == Kind::Persistent).then(|| DomainId(self.client.domain.load(Relaxed)))
+    }
+
+    /// Whether the pool's pages are in the age list.
+    pub(crate) const fn aging(&self) -> Aging {
+        self.kind.aging()
+    }
+
+    /// The client that calls.
+    pub(crate) const fn client(&self) -> ClientId {
+        self.id
     }
 
     /// Whether others may be in the pool.
     pub(crate) fn is_shared(&self) -> bool {
-        self.pool.shared.load(Relaxed)
+        self.kind == Kind::Shared
     }
 
     /// The pool's record number.
@@ -210,14 +241,9 @@ impl<'a> Access<'a> {
         self.word.pool()
     }
 
-    /// The client that calls.
-    pub(crate) const fn client(&self) -> ClientId {
-        ClientId(self.own.client)
-    }
-
     /// The client's stay in the pool.
-    pub(crate) const fn own(&self) -> Membership {
-        self.own
+    pub(crate) fn own(&self) -> Membership {
+        Membership { client: self.id.0, epoch: self.slot.epoch.load(Relaxed) }
     }
 
     /// The shard that holds the page of this name.

@@ -147,7 +147,7 @@ impl<H: Host> Engine<H> {
             let mut top = queue.heap.peek_mut()?;
             let bound = top.0;
             let pool = self.pools.get(bound.pool)?;
-            if pool.state.load(Acquire) == FREE || pool.persistent.load(Relaxed) {
+            if pool.state.load(Acquire) == FREE || pool.is_persistent() {
                 pool.queued.store(false, Relaxed);
                 PeekMut::pop(top);
                 continue;
@@ -202,7 +202,7 @@ impl<H: Host> Engine<H> {
         }
         let (frame, name) = state.evict(&self.key, H::REPORTS_EVICTIONS)?;
         let payer = Payer { domain: None, nr_metadata: Some(&pool.nr_metadata) };
-        self.release(shard, state, payer);
+        self.release(shard, state, || payer);
         if H::REPORTS_EVICTIONS
             && let Some((object, index)) = name
         {

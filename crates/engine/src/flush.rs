@@ -75,7 +75,7 @@ impl<H: Host> Engine<H> {
             }
             state.stats.flushes += u64::from(is_first);
             state.kill_named(&self.key, &name);
-            self.release(shard, state, access.payer());
+            self.release(shard, state, || access.payer());
         }
         if self.drain_flushed(&access)? {
             Ok(Flushed::Done { frozen: self.is_frozen(&access) })
@@ -98,13 +98,13 @@ impl<H: Host> Engine<H> {
             return None;
         }
         state.stats.flushes += u64::from(cause == Cause::Flush);
-        let Some(block) = state.find_page(name, &self.members(access)) else {
+        let Some(block) = state.find_page(name, self.members(access).as_ref()) else {
             return Some(false);
         };
-        let removed = state.remove(&self.key, (block, name.place), access.pool.aging());
-        self.release(shard, state, access.payer());
+        let removed = state.remove(&self.key, (block, name.place), access.aging());
+        self.release(shard, state, || access.payer());
         if let Some(frame) = removed.frame() {
-            self.free_frame(frame, access.payer());
+            self.free_frame(frame, access.charged());
         }
         Some(true)
     }
@@ -119,7 +119,7 @@ impl<H: Host> Engine<H> {
             if !access.is_current() {
                 return Err(NoPool);
             }
-            state.drain_dead(&self.key, access.pool.aging(), &mut budget, &mut garbage);
+            state.drain_dead(&self.key, access.aging(), &mut budget, &mut garbage);
             shard.publish(&state);
             let has_more = state.has_dead();
             drop(state);

@@ -54,13 +54,13 @@ impl<H: Host> Engine<H> {
         let access = self.open(client, pool_id)?;
         let name = PageName::new(&self.key, oid, index);
         let shard = access.shard(&name);
-        let taking = self.taking(access.pool);
+        let taking = self.taking(&access);
 
         let mut state = shard.state.lock(&self.host);
         if !access.is_current() {
             return Err(GetError::NoPool);
         }
-        let Some(pinned) = state.begin_get(&name, &self.members(&access), taking) else {
+        let Some(pinned) = state.begin_get(&name, self.members(&access).as_ref(), taking) else {
             if access.pool.is_empty() {
                 return Ok(GetOutcome::Empty);
             }
@@ -81,9 +81,14 @@ impl<H: Host> Engine<H> {
         // Who has left a shared pool meanwhile is no longer anybody's last user.
         let user = (access.is_shared() && access.is_current()).then(|| access.own());
         let frame = state.finish_get(&self.key, pinned, taking, copied.is_ok(), user, tick);
-        self.release(shard, state, access.payer());
+        if taking == Taking::Keeping && frame.is_none() {
+            // Nothing that others are told has changed.
+            drop(state);
+        } else {
+            self.release(shard, state, || access.payer());
+        }
         if let Some(frame) = frame {
-            self.free_frame(frame, access.payer());
+            self.free_frame(frame, access.charged());
             // It may have been the last thing that kept a destroyed pool's record.
             self.recycle_if_drained(access.pool, access.pool_number(), access.payer());
         }

@@ -126,7 +126,8 @@ impl Index {
     #[inline]
     pub(crate) fn find(&self, hash: u64, mut matches: impl FnMut(SlotId) -> bool) -> Option<Lead> {
         let cell = self.tables.get(self.table_of(hash))?;
-        let entry = cell.table.find(hash, |entry| matches(entry.block()))?;
+        // Not `find`, which calls its closure through a pointer.
+        let entry = cell.table.iter_hash(hash).find(|entry| matches(entry.block()))?;
         Some(entry.lead())
     }
 

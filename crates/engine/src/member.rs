@@ -10,7 +10,6 @@ pub(crate) struct Members<'a> {
     clients: &'a Clients,
     pool: u32,
     own: Membership,
-    is_shared: bool,
     /// Whether somebody has left and what it used is not swept yet.
     somebody_left: bool,
 }
@@ -20,20 +19,14 @@ impl<'a> Members<'a> {
         clients: &'a Clients,
         pool: u32,
         own: Membership,
-        is_shared: bool,
         somebody_left: bool,
     ) -> Self {
-        Self { clients, pool, own, is_shared, somebody_left }
+        Self { clients, pool, own, somebody_left }
     }
 
     /// The stay of the domain that asks.
     pub(crate) const fn own(&self) -> Membership {
         self.own
-    }
-
-    /// Whether there may be others.
-    pub(crate) const fn are_many(&self) -> bool {
-        self.is_shared
     }
 
     /// Whether any stay may have ended whose blocks are not swept yet.

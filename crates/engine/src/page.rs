@@ -103,6 +103,15 @@ impl Entry {
         self.mark = self.mark & !STANDING_MASK | (standing as u32) << STANDING_SHIFT;
     }
 
+    /// Whether the page can be found and nobody is reading it.
+    #[inline]
+    pub(crate) const fn is_idle(&self, aging: Aging) -> bool {
+        match aging {
+            Aging::Aged => self.mark & !RECORD_MASK == 0,
+            Aging::Ageless => self.mark == 0,
+        }
+    }
+
     /// Gets that are copying the frame out right now.
     pub(crate) fn nr_pins(&self, aging: Aging) -> u32 {
         match aging {

@@ -45,12 +45,34 @@ pub(crate) const IN_USE: u8 = 1;
 /// In no slot any more, but a call is still reading a page of it.
 pub(crate) const DRAINED: u8 = 2;
 
+/// What a pool is, in one byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Kind {
+    /// Private and ephemeral.
+    Private = 0,
+    /// Private and persistent.
+    Persistent = 1,
+    /// Shared and ephemeral.
+    Shared = 2,
+}
+
+impl Kind {
+    /// Whether the pool's pages are in the age list.
+    pub(crate) const fn aging(self) -> Aging {
+        match self {
+            Self::Persistent => Aging::Ageless,
+            Self::Private | Self::Shared => Aging::Aged,
+        }
+    }
+}
+
 /// The record. Changes under the registry's lock only; the data path reads it without.
 #[derive(Debug, Default)]
 pub(crate) struct Pool {
     pub(crate) state: AtomicU8,
-    pub(crate) persistent: AtomicBool,
-    pub(crate) shared: AtomicBool,
+    /// [`Kind`].
+    pub(crate) kind: AtomicU8,
     /// Whether the eviction queue has an entry for this record (under the queue's lock).
     pub(crate) queued: AtomicBool,
     /// The owner's client number: who answers for freezing and who is charged.
@@ -100,7 +122,23 @@ impl Pool {
     }
 
     pub(crate) fn aging(&self) -> Aging {
-        if self.persistent.load(Relaxed) { Aging::Ageless } else { Aging::Aged }
+        self.kind().aging()
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        match self.kind.load(Relaxed) {
+            1 => Kind::Persistent,
+            2 => Kind::Shared,
+            _ => Kind::Private,
+        }
+    }
+
+    pub(crate) fn is_persistent(&self) -> bool {
+        self.kind() == Kind::Persistent
+    }
+
+    pub(crate) fn is_shared(&self) -> bool {
+        self.kind() == Kind::Shared
     }
 
     /// Pages that could be found a moment ago.

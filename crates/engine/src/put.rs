@@ -72,13 +72,13 @@ impl<H: Host> Engine<H> {
         if self.is_frozen(&access) && !self.holds(&access, &name)? {
             return Err(PutError::Frozen);
         }
-        let payer = access.payer();
-        let charged = payer.domain.is_none_or(|domain| self.host.charge(domain, 1).is_ok());
+        let payer = access.charged();
+        let charged = payer.is_none_or(|domain| self.host.charge(domain, 1).is_ok());
         let result = self.put_charged(&access, &name, charged, fill);
         let keeps_charge = matches!(result, Ok((_, true)));
         if charged
             && !keeps_charge
-            && let Some(domain) = payer.domain
+            && let Some(domain) = payer
         {
             self.host.uncharge(domain, 1);
         }
@@ -157,13 +157,13 @@ impl<H: Host> Engine<H> {
         let put = Put {
             key: &self.key,
             name,
-            members: &members,
-            aging: access.pool.aging(),
+            members: members.as_ref(),
+            aging: access.aging(),
             refreshes: H::Policy::age(Event::Replaced) == Age::Youngest,
             may_add,
         };
         let step = state.put(&put, frame, || self.tick(), stock);
-        self.release(shard, state, access.payer());
+        self.release(shard, state, || access.payer());
         Some(step)
     }
 
@@ -206,7 +206,7 @@ impl<H: Host> Engine<H> {
         evictions_left: &mut u32,
     ) -> bool {
         let client = access.client();
-        if access.payer().domain.is_none() && !self.has_metadata_room(access, evictions_left) {
+        if access.charged().is_none() && !self.has_metadata_room(access, evictions_left) {
             return false;
         }
         loop {
@@ -258,6 +258,6 @@ impl<H: Host> Engine<H> {
         if !access.is_current() {
             return Err(PutError::NoPool);
         }
-        Ok(state.find_page(name, &self.members(access)).is_some())
+        Ok(state.find_page(name, self.members(access).as_ref()).is_some())
     }
 }

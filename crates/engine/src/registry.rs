@@ -10,7 +10,7 @@ use crate::client::{
 use crate::engine::{CLIENTS_MAX, Engine, POOLS_MAX};
 use crate::host::{DomainId, Host};
 use crate::meta::{Payer, pay};
-use crate::pool::{self, Lifetime, POOLS_PER_SEGMENT, Pool, PoolKind};
+use crate::pool::{self, Kind, Lifetime, POOLS_PER_SEGMENT, Pool, PoolKind};
 use crate::stats::PoolStats;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
@@ -308,8 +308,12 @@ impl<H: Host> Engine<H> {
                 slot.earlier.store(NO_MEMBER, Relaxed);
                 slot.later.store(NO_MEMBER, Relaxed);
             }
-            pool.persistent.store(lifetime == Lifetime::Persistent, Relaxed);
-            pool.shared.store(uuid.is_some(), Relaxed);
+            let kind = match (lifetime, uuid) {
+                (_, Some(_)) => Kind::Shared,
+                (Lifetime::Persistent, None) => Kind::Persistent,
+                (Lifetime::Ephemeral, None) => Kind::Private,
+            };
+            pool.kind.store(kind as u8, Relaxed);
             pool.owner.store(client.0, Relaxed);
             pool.nr_leaving.store(0, Relaxed);
             pool.state.store(pool::IN_USE, Release);

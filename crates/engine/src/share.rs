@@ -31,7 +31,7 @@ impl Holdings {
 impl<H: Host> Engine<H> {
     /// The ephemeral pools that a client owns, each once.
     pub(crate) fn owned_ephemeral(&self, client: ClientId) -> impl Iterator<Item = &Pool> {
-        self.owned(client).filter(|pool| !pool.persistent.load(Relaxed))
+        self.owned(client).filter(|pool| !pool.is_persistent())
     }
 
     /// The pools that a client owns, each once.
@@ -44,7 +44,7 @@ impl<H: Host> Engine<H> {
             let is_owned = pool.owner.load(Relaxed) == client.0;
             // A pool that was joined twice counts at its first id.
             let is_first = || !slots.iter().take(at).any(|earlier| word(earlier) == own);
-            (is_owned && (!pool.shared.load(Relaxed) || is_first())).then_some(pool)
+            (is_owned && (!pool.is_shared() || is_first())).then_some(pool)
         })
     }
 

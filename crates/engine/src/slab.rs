@@ -48,7 +48,18 @@ const USED_WORDS: usize = 3;
 /// Places that a chunk may have.
 const PLACES_MAX: usize = USED_WORDS * 64;
 /// End of a list of chunks.
-const NO_CELL: u32 = u32::MAX;
+const NO_CELL: u16 = u16::MAX;
+
+/// The number of a slot's chunk.
+#[expect(clippy::cast_possible_truncation, reason = "slot numbers have 23 bits")]
+const fn chunk_of(id: SlotId) -> u16 {
+    (id.0 >> PLACE_BITS) as u16
+}
+
+/// The number of the slot at `place` of chunk `at`.
+const fn slot_at(at: u16, place: u32) -> SlotId {
+    SlotId((at as u32) << PLACE_BITS | place)
+}
 
 /// A chunk with what is known of it.
 #[derive(Debug)]
@@ -57,23 +68,30 @@ pub(crate) struct Cell<T, const N: usize> {
     /// A bit for each place that is used.
     used: [u64; USED_WORDS],
     /// Neighbours in the list of chunks with a free place; `next` also links cells without chunk.
-    prev: u32,
-    next: u32,
+    prev: u16,
+    next: u16,
+    /// How many places are used.
+    nr_used: u8,
 }
 
 impl<T, const N: usize> Default for Cell<T, N> {
     fn default() -> Self {
-        Self { slots: None, used: [0; USED_WORDS], prev: NO_CELL, next: NO_CELL }
+        Self { slots: None, used: [0; USED_WORDS], prev: NO_CELL, next: NO_CELL, nr_used: 0 }
     }
 }
 
 impl<T, const N: usize> Cell<T, N> {
-    fn nr_used(&self) -> u32 {
+    /// Used places, counted anew for the audit.
+    fn recount(&self) -> u32 {
         self.used.iter().map(|word| word.count_ones()).sum()
     }
 
-    fn is_empty(&self) -> bool {
-        self.used.iter().all(|&word| word == 0)
+    const fn is_empty(&self) -> bool {
+        self.nr_used == 0
+    }
+
+    const fn is_full(&self) -> bool {
+        self.nr_used as usize >= N
     }
 
     /// The first place that is free (`N` when none is).
@@ -96,10 +114,11 @@ impl<T, const N: usize> Cell<T, N> {
         })
     }
 
+    /// Marks a place that is free as used, or one that is used as free.
     fn mark(&mut self, place: u32, used: bool) {
         if let Some(word) = self.used.get_mut(place as usize / 64) {
-            let bit = 1 << (place % 64);
-            *word = if used { *word | bit } else { *word & !bit };
+            *word ^= 1 << (place % 64);
+            self.nr_used = if used { self.nr_used + 1 } else { self.nr_used - 1 };
         }
     }
 }
@@ -148,16 +167,16 @@ impl<T: Default, const N: usize> SlabSupply<T, N> {
 #[derive(Debug)]
 pub(crate) struct Slab<T, const N: usize, const INLINE: usize> {
     cells: Paged<Cell<T, N>, INLINE>,
-    nr_cells: u32,
-    open: u32,
-    bare: u32,
+    nr_cells: u16,
+    open: u16,
+    bare: u16,
     nr_empty: u32,
     nr_used: u32,
     /// No chunk below this one has a used place.
-    scan_from: u32,
+    scan_from: u16,
     /// Empty chunks beside the one that is kept, for [`collect`](Self::collect). One page's removal
     /// leaves up to two, its block's and its head's.
-    excess: [u32; 2],
+    excess: [u16; 2],
 }
 
 impl<T: Default, const N: usize, const INLINE: usize> Slab<T, N, INLINE> {
@@ -180,8 +199,8 @@ impl<T: Default, const N: usize, const INLINE: usize> Slab<T, N, INLINE> {
         self.nr_used
     }
 
-    fn cell(&mut self, at: u32) -> &mut Cell<T, N> {
-        match self.cells.get_mut(at as usize) {
+    fn cell(&mut self, at: u16) -> &mut Cell<T, N> {
+        match self.cells.get_mut(at.into()) {
             Some(cell) => cell,
             None => broken::no_such_chunk(),
         }
@@ -189,7 +208,7 @@ impl<T: Default, const N: usize, const INLINE: usize> Slab<T, N, INLINE> {
 
     /// The slot `id`, which is in use.
     pub(crate) fn get(&self, id: SlotId) -> &T {
-        let cell = self.cells.get((id.0 >> PLACE_BITS) as usize);
+        let cell = self.cells.get(chunk_of(id).into());
         let place = (id.0 & PLACE_MASK) as usize;
         match cell.and_then(|cell| cell.slots.as_ref()).and_then(|slots| slots.get(place)) {
             Some(slot) => slot,
@@ -199,7 +218,7 @@ impl<T: Default, const N: usize, const INLINE: usize> Slab<T, N, INLINE> {
 
     /// The slot `id`, which is in use.
     pub(crate) fn get_mut(&mut self, id: SlotId) -> &mut T {
-        let cell = self.cells.get_mut((id.0 >> PLACE_BITS) as usize);
+        let cell = self.cells.get_mut(chunk_of(id).into());
         let place = (id.0 & PLACE_MASK) as usize;
         match cell.and_then(|cell| cell.slots.as_mut()).and_then(|slots| slots.get_mut(place)) {
             Some(slot) => slot,
@@ -209,7 +228,7 @@ impl<T: Default, const N: usize, const INLINE: usize> Slab<T, N, INLINE> {
 
     /// The slot `id`, if its chunk is still there; whatever it holds now.
     pub(crate) fn try_get_mut(&mut self, id: SlotId) -> Option<&mut T> {
-        let cell = self.cells.get_mut((id.0 >> PLACE_BITS) as usize)?;
+        let cell = self.cells.get_mut(chunk_of(id).into())?;
         cell.slots.as_mut()?.get_mut((id.0 & PLACE_MASK) as usize)
     }
 
@@ -230,7 +249,7 @@ impl<T: Default, const N: usize, const INLINE: usize> Slab<T, N, INLINE> {
         self.prepare(supply)?;
         let open = self.open;
         let cell = self.cell(open);
-        let has_two = cell.next != NO_CELL || (cell.nr_used() as usize) + 2 <= N;
+        let has_two = cell.next != NO_CELL || usize::from(cell.nr_used) + 2 <= N;
         if has_two { Ok(()) } else { self.open_chunk(supply) }
     }
 
@@ -239,10 +258,10 @@ impl<T: Default, const N: usize, const INLINE: usize> Slab<T, N, INLINE> {
     fn open_chunk(&mut self, supply: &mut SlabSupply<T, N>) -> Result<(), SlabNeed> {
         let fresh = self.bare == NO_CELL;
         let at = if fresh { self.nr_cells } else { self.bare };
-        if at as usize >= PAGED_MAX {
+        if usize::from(at) >= PAGED_MAX {
             return Err(SlabNeed::Full);
         }
-        self.cells.ensure(at as usize, &mut supply.cells).map_err(SlabNeed::Cells)?;
+        self.cells.ensure(at.into(), &mut supply.cells).map_err(SlabNeed::Cells)?;
         let chunk = supply.chunk.take().ok_or(SlabNeed::Chunk)?;
         let open = self.open;
         let cell = self.cell(at);
@@ -279,7 +298,7 @@ impl<T: Default, const N: usize, const INLINE: usize> Slab<T, N, INLINE> {
         let place = cell.first_free();
         let was_empty = cell.is_empty();
         cell.mark(place, true);
-        if cell.first_free() as usize >= N {
+        if cell.is_full() {
             let next = cell.next;
             cell.next = NO_CELL;
             self.open = next;
@@ -290,7 +309,7 @@ impl<T: Default, const N: usize, const INLINE: usize> Slab<T, N, INLINE> {
         self.nr_empty -= u32::from(was_empty);
         self.nr_used += 1;
         self.scan_from = self.scan_from.min(at);
-        SlotId(at << PLACE_BITS | place)
+        slot_at(at, place)
     }
 
     /// Takes the value out of slot `id`, which is in use. Whether that leaves a chunk to
@@ -303,10 +322,10 @@ impl<T: Default, const N: usize, const INLINE: usize> Slab<T, N, INLINE> {
 
     /// Gives up slot `id`, which holds what `T::default()` does; as [`remove`](Self::remove).
     pub(crate) fn remove_empty(&mut self, id: SlotId) -> bool {
-        let at = id.0 >> PLACE_BITS;
+        let at = chunk_of(id);
         let open = self.open;
         let cell = self.cell(at);
-        let was_full = cell.first_free() as usize >= N;
+        let was_full = cell.is_full();
         cell.mark(id.0 & PLACE_MASK, false);
         let is_empty = cell.is_empty();
         if was_full {
@@ -350,7 +369,7 @@ impl<T: Default, const N: usize, const INLINE: usize> Slab<T, N, INLINE> {
     }
 
     /// Takes the empty chunk `at` out of the open list and hands it to the garbage.
-    fn drop_chunk<const F: usize>(&mut self, at: u32, garbage: &mut Garbage<F>)
+    fn drop_chunk<const F: usize>(&mut self, at: u16, garbage: &mut Garbage<F>)
     where
         Boxed: From<Chunk<T, N>>,
     {
@@ -378,7 +397,7 @@ impl<T: Default, const N: usize, const INLINE: usize> Slab<T, N, INLINE> {
         if self.nr_used == 0 {
             return None;
         }
-        let (mut at, mut place) = (from.0 >> PLACE_BITS, from.0 & PLACE_MASK);
+        let (mut at, mut place) = (chunk_of(from), from.0 & PLACE_MASK);
         let from_start = from.0 == 0;
         if from_start {
             (at, place) = (self.scan_from, 0);
@@ -388,7 +407,7 @@ impl<T: Default, const N: usize, const INLINE: usize> Slab<T, N, INLINE> {
                 if from_start {
                     self.scan_from = at;
                 }
-                return Some(SlotId(at << PLACE_BITS | place));
+                return Some(slot_at(at, place));
             }
             (at, place) = (at + 1, 0);
         }
@@ -422,8 +441,8 @@ impl<T: Default, const N: usize, const INLINE: usize> Slab<T, N, INLINE> {
     pub(crate) fn recount(&self) -> (u32, u32) {
         let mut counts = (0, self.cells.nr_blocks());
         for at in 0..self.nr_cells {
-            if let Some(cell) = self.cells.get(at as usize) {
-                counts.0 += cell.nr_used();
+            if let Some(cell) = self.cells.get(at.into()) {
+                counts.0 += cell.recount();
                 counts.1 += u32::from(cell.slots.is_some());
             }
         }

@@ -47,38 +47,47 @@ impl<P: Platform> Service<P> {
 
     /// Answers the block of a 64-bit caller, already copied from the guest.
     pub fn op(&self, domain: DomainId, block: &[u8; OP_BYTES_64]) -> Outcome {
-        self.decoded(domain, decode(block))
+        self.answer(domain, || decode(block))
     }
 
     /// Answers the block of a 32-bit caller, already copied from the guest.
     pub fn op_compat(&self, domain: DomainId, block: &[u8; OP_BYTES_32]) -> Outcome {
-        self.decoded(domain, decode_compat(block))
+        self.answer(domain, || decode_compat(block))
     }
 
     /// Answers an operation that is decoded already.
     pub fn call(&self, domain: DomainId, op: Op) -> Outcome {
-        self.decoded(domain, Ok(op))
+        self.answer(domain, || Ok(op))
     }
 
-    fn decoded(&self, domain: DomainId, op: Result<Op, DecodeError>) -> Outcome {
+    /// What does not hang on the operation is asked first, so that decoding and dispatch stand side
+    /// by side and the compiler makes one switch of both.
+    #[inline(always)]
+    fn answer(
+        &self,
+        domain: DomainId,
+        decode: impl FnOnce() -> Result<Op, DecodeError>,
+    ) -> Outcome {
         if self.platform().is_dying(domain) {
             return Outcome::Done(Status::NoDevice);
         }
+        match self.engine.client_of(domain) {
+            Some(client) => self.dispatch(domain, client, decode()),
+            None => self.answer_stranger(domain, decode()),
+        }
+    }
+
+    /// Answers a domain that is no client yet. Any command but a control one, a retired or unknown
+    /// one too, makes it one.
+    #[cold]
+    #[inline(never)]
+    fn answer_stranger(&self, domain: DomainId, op: Result<Op, DecodeError>) -> Outcome {
         if let Err(DecodeError::Control(_)) = op {
             return Outcome::Done(Status::NotSupported);
         }
-        // Any other command, a retired or unknown one too, makes the caller a client.
-        let client = match self.client_for(domain) {
-            Ok(client) => client,
-            Err(status) => return Outcome::Done(status),
-        };
-        match op {
-            Ok(op) => self.dispatch(domain, client, op),
-            Err(DecodeError::Unknown { pool_id, .. }) => {
-                let known = self.engine.pool_lifetime(client, pool_id).is_ok();
-                Outcome::Done(if known { Status::NotImplemented } else { Status::NoDevice })
-            }
-            Err(DecodeError::Control(_)) => Outcome::Done(Status::NotSupported),
+        match self.client_for(domain) {
+            Ok(client) => self.dispatch(domain, client, op),
+            Err(status) => Outcome::Done(status),
         }
     }
 
@@ -99,7 +108,15 @@ impl<P: Platform> Service<P> {
         Ok(client)
     }
 
-    fn dispatch(&self, domain: DomainId, client: ClientId, op: Op) -> Outcome {
+    #[inline(always)]
+    fn dispatch(&self, domain: DomainId, client: ClientId, op: Result<Op, DecodeError>) -> Outcome {
+        let op = match op {
+            Ok(op) => op,
+            Err(DecodeError::Control(_)) => return Outcome::Done(Status::NotSupported),
+            Err(DecodeError::Unknown { pool_id, .. }) => {
+                return Outcome::Done(self.unknown(client, pool_id));
+            }
+        };
         match op {
             Op::NewPool(new) => Outcome::Done(self.new_pool(client, new)),
             Op::DestroyPool { pool_id } => match self.engine.destroy_pool(client, pool_id) {
@@ -120,6 +137,13 @@ impl<P: Platform> Service<P> {
                 flushed(self.engine.flush_object(client, pool_id, object.0))
             }
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn unknown(&self, client: ClientId, pool_id: u32) -> Status {
+        let known = self.engine.pool_lifetime(client, pool_id).is_ok();
+        if known { Status::NotImplemented } else { Status::NoDevice }
     }
 
     #[inline(never)]

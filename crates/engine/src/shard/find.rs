@@ -78,14 +78,20 @@ impl State {
 
     /// Whether the block's last user is still in the pool.
     #[inline]
-    pub(super) fn is_kept(&self, block: SlotId, members: &Members<'_>) -> bool {
-        !members.has_somebody_left()
-            || self.blocks.get(block).last_user().is_some_and(|user| members.is_alive(user))
+    pub(super) fn is_kept(&self, block: SlotId, members: Option<&Members<'_>>) -> bool {
+        members.is_none_or(|members| {
+            !members.has_somebody_left()
+                || self.blocks.get(block).last_user().is_some_and(|user| members.is_alive(user))
+        })
     }
 
     /// The block that holds the reachable page of this name, claimed and doomed ones included.
     #[inline]
-    pub(crate) fn find_page(&self, name: &PageName, members: &Members<'_>) -> Option<SlotId> {
+    pub(crate) fn find_page(
+        &self,
+        name: &PageName,
+        members: Option<&Members<'_>>,
+    ) -> Option<SlotId> {
         let Lead { block, .. } = self.find_block(name)?;
         if !self.is_kept(block, members) {
             return None;

@@ -4,8 +4,9 @@ use super::{Aging, PageName, State};
 use crate::block::Membership;
 use crate::frame::{Frame, FrameId};
 use crate::hash::HashKey;
+use crate::index::Lead;
 use crate::member::Members;
-use crate::page::{Aged, Standing};
+use crate::page::{Aged, Entry, Standing};
 use crate::slab::SlotId;
 
 /// How a get takes the page.
@@ -33,7 +34,7 @@ impl Taking {
 /// A page that a get is copying out: where it was, and its frame, which stays as it is meanwhile.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pinned {
-    block: SlotId,
+    lead: Lead,
     place: u8,
     /// In ephemeral pools.
     record: SlotId,
@@ -46,12 +47,12 @@ impl State {
     pub(crate) fn begin_get(
         &mut self,
         name: &PageName,
-        members: &Members<'_>,
+        members: Option<&Members<'_>>,
         taking: Taking,
     ) -> Option<Pinned> {
         let lead = self.find_block(name)?;
-        let (block, place) = (lead.block, name.place);
-        if !self.is_kept(block, members) {
+        let place = name.place;
+        if !self.is_kept(lead.block, members) {
             return None;
         }
         let entry = self.page_mut(lead, place)?;
@@ -67,7 +68,7 @@ impl State {
             entry.stand(Standing::Claimed);
         }
         let record = entry.record();
-        Some(Pinned { block, place, record, frame })
+        Some(Pinned { lead, place, record, frame })
     }
 
     /// Tells `prefetch` which records [`finish_get`](Self::finish_get) is going to change, so that
@@ -97,13 +98,21 @@ impl State {
     ) -> Option<Frame> {
         self.stats.hits += u64::from(copied);
         let aging = taking.aging();
-        let Pinned { block, place, frame, .. } = pinned;
+        let Pinned { lead: Lead { block, map }, place, frame, .. } = pinned;
         // The page may be gone, and its block, and others may be there now: but not in this frame,
-        // which is ours until we are done.
-        let pages = self.blocks.try_get_mut(block).and_then(|block| block.pages_mut());
-        let entry = pages.and_then(|pages| pages.get_mut(place, &mut self.maps));
-        let Some(entry) = entry.filter(|entry| entry.frame_id() == Some(frame)) else {
-            return self.orphans.unpin(frame);
+        // which is ours until we are done. Or it may have moved between the block and its map.
+        let is_it = |entry: &&mut Entry| entry.frame_id() == Some(frame);
+        let in_map = map.some().and_then(|map| self.maps.try_get_mut(map)?.page_mut(place));
+        let entry = match in_map.filter(is_it) {
+            Some(entry) => entry,
+            None => {
+                let pages = self.blocks.try_get_mut(block).and_then(|block| block.pages_mut());
+                match pages.and_then(|pages| pages.try_get_mut(place, &mut self.maps)).filter(is_it)
+                {
+                    Some(entry) => entry,
+                    None => return self.orphans.unpin(frame),
+                }
+            }
         };
         entry.unpin(aging);
         let is_read = entry.nr_pins(aging) > 0;

@@ -2,7 +2,7 @@
 
 use super::find::hash_of;
 use super::{Aging, PageName, State};
-use crate::block::{Block, Links};
+use crate::block::{Block, Links, Membership};
 use crate::frame::Frame;
 use crate::hash::HashKey;
 use crate::index::Lead;
@@ -35,7 +35,8 @@ pub(crate) enum PutStep {
 pub(crate) struct Put<'a> {
     pub(crate) key: &'a HashKey,
     pub(crate) name: &'a PageName,
-    pub(crate) members: &'a Members<'a>,
+    /// Of a shared pool.
+    pub(crate) members: Option<&'a Members<'a>>,
     pub(crate) aging: Aging,
     /// Whether new content makes a page young.
     pub(crate) refreshes: bool,
@@ -60,9 +61,15 @@ impl State {
         let mut block = None;
         if let Some(lead) = self.find_block(name) {
             if self.is_kept(lead.block, members) {
-                block = Some(lead.block);
-                if self.page_mut(lead, name.place).is_some() {
-                    return self.replace(put, lead, frame, stamp);
+                block = Some(lead);
+                if let Some(entry) = self.page_mut(lead, name.place) {
+                    if !entry.is_idle(put.aging) || put.refreshes {
+                        return self.replace(put, lead, frame, stamp);
+                    }
+                    let Some(old) = entry.swap_frame(frame.take()) else { return PutStep::Absent };
+                    self.set_last_user(lead.block, members);
+                    self.stats.puts_replaced += 1;
+                    return PutStep::Replaced(old);
                 }
             } else {
                 // Its last user has left: what it held stays unreachable (R36).
@@ -72,15 +79,16 @@ impl State {
         if !may_add {
             return PutStep::Absent;
         }
-        let is_ready = |block: &SlotId| {
-            let pages = self.blocks.get(*block).pages();
+        let is_ready = |lead: &Lead| {
+            let pages = || self.blocks.get(lead.block).pages();
             (put.aging == Aging::Ageless || self.ages.is_ready())
-                && pages.is_some_and(|pages| pages.is_ready(&self.maps))
+                && (lead.map.some().is_some()
+                    || pages().is_some_and(|pages| pages.is_ready(&self.maps)))
         };
         let block = match (block.filter(is_ready), stock) {
-            (Some(block), _) => block,
+            (Some(lead), _) => lead.block,
             (None, None) => return PutStep::Unprepared,
-            (None, Some(stock)) => match self.prepare(put, block, stock) {
+            (None, Some(stock)) => match self.prepare(put, block.map(|lead| lead.block), stock) {
                 Ok(block) => block,
                 Err(need) => return PutStep::Need(need),
             },
@@ -89,7 +97,10 @@ impl State {
         PutStep::Stored
     }
 
-    /// Puts the frame in the place of the one that the page in its block has.
+    /// Puts the frame in the place of one that is being read, or of a page that becomes the
+    /// youngest by it.
+    #[cold]
+    #[inline(never)]
     fn replace(
         &mut self,
         put: &Put<'_>,
@@ -208,7 +219,8 @@ impl State {
         }
         // From here on nothing can fail.
         let (oid, number, pages) = (name.oid, name.number, PageSet::default());
-        let user = members.own();
+        // In a private pool nobody asks.
+        let user = members.map_or_else(Membership::default, Members::own);
         let (last_client, last_epoch) = (user.client, user.epoch);
         let block = if number == 0 {
             self.blocks.insert(Block::First { oid, pages, last_client, last_epoch })
@@ -244,8 +256,8 @@ impl State {
         }
     }
 
-    fn set_last_user(&mut self, block: SlotId, members: &Members<'_>) {
-        if members.are_many() {
+    fn set_last_user(&mut self, block: SlotId, members: Option<&Members<'_>>) {
+        if let Some(members) = members {
             self.blocks.get_mut(block).set_last_user(members.own());
         }
     }

@@ -109,15 +109,6 @@ impl State {
         }
     }
 
-    /// The same for a call that had nothing else to leave.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn collected(&mut self) -> Garbage<0> {
-        let mut garbage = Garbage::new();
-        self.collect(&mut garbage);
-        garbage
-    }
-
     /// Frees an empty block's record.
     #[inline(never)]
     fn free_block(&mut self, key: &HashKey, block: SlotId) {
