@@ -31,6 +31,15 @@ impl Host for Xen {
         ffi::free_frame(frame);
     }
 
+    fn prefetch_frame(&self, frame: FrameId) {
+        ffi::tmem_xen_prefetch_frame(u64::from(frame.get()));
+    }
+
+    #[inline(always)]
+    fn prefetch<T>(&self, record: &T) {
+        ffi::prefetch(record);
+    }
+
     /// Always: the limit is in the allocator, which leaves Xen its reserve.
     fn metadata_wanted(&self) -> bool {
         true
