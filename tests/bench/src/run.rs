@@ -1,13 +1,14 @@
 //! A run: which workloads at which sizes, with what it says on the way.
 
 use crate::floor::{self, FloorMemory, Kind};
-use crate::huge;
+
 use crate::original::Original;
 use crate::report::{FloorRow, Report, Row, beside};
 use crate::stats::median;
+use crate::system;
 use crate::workloads::w5::Extent;
 use crate::workloads::{Bench, NR_CPUS, host_frames, mem, miss, w1, w2, w3, w4, w5, w7};
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use clap::ValueEnum;
 use tmem_host_sim::{Memory, MetadataAllocator};
 
@@ -64,6 +65,11 @@ pub fn run(plan: &Plan) -> Result<Report> {
     let largest = plan.sizes.iter().copied().max().context("no size is given")?;
     let nr_frames = host_frames(largest) + NR_CPUS;
     let room = largest * METADATA_BYTES_PER_PAGE / 4096;
+    // The floor's arena is as large as the host's.
+    let available = system::available_bytes(&std::fs::read_to_string("/proc/meminfo")?);
+    if let Some(advice) = too_little_memory(2 * nr_frames + room, available) {
+        bail!(advice);
+    }
     ensure!(MetadataAllocator::reserve(room), "no memory for metadata");
     let floors = FloorMemory::new(nr_frames)?;
     let mut memory = Vec::new();
@@ -153,6 +159,17 @@ fn run_one(
     Ok(())
 }
 
+/// What to say when `nr_pages` pages are more than the machine has.
+fn too_little_memory(nr_pages: usize, available: Option<u64>) -> Option<String> {
+    let wanted = nr_pages as u64 * 4096;
+    let available = available.filter(|&available| available < wanted)?;
+    Some(format!(
+        "this needs {} MiB of memory, of which {} MiB are available: ask for fewer pages with --pages",
+        wanted >> 20,
+        available >> 20
+    ))
+}
+
 fn step(workload: Workload, nr_pages: usize) {
     println!("==> {workload:?}, {nr_pages} pages");
 }
@@ -181,7 +198,7 @@ fn measure_floors(bench: &Bench<'_>) -> Result<Vec<FloorRow>> {
         })
         .collect();
     print_floors(&rows, pages);
-    if let Some(warning) = huge::warning() {
+    if let Some(warning) = system::warning() {
         println!("!!! {warning}");
     }
     Ok(rows)
@@ -195,4 +212,17 @@ fn print_floors(rows: &[FloorRow], pages: usize) {
         list.join(", "),
         of("plain") / of("hot")
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_little_memory_is_noticed_before_it_is_taken() {
+        let advice = too_little_memory(1024, Some(2 << 20)).expect("advice");
+        assert!(advice.contains("needs 4 MiB") && advice.contains("2 MiB are"), "{advice}");
+        assert_eq!(too_little_memory(1024, Some(4 << 20)), None);
+        assert_eq!(too_little_memory(1024, None), None);
+    }
 }
