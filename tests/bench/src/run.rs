@@ -3,7 +3,7 @@
 use crate::floor::{self, FloorMemory, Kind};
 
 use crate::original::Original;
-use crate::report::{FloorRow, Report, Row, beside};
+use crate::report::{FloorRow, Memory as MemoryRow, Report, Row};
 use crate::stats::median;
 use crate::system;
 use crate::workloads::w5::Extent;
@@ -87,14 +87,7 @@ pub fn run(plan: &Plan) -> Result<Report> {
         step(Workload::W5, nr_pages);
         report.speedup = w5::run(nr_pages, plan.extent)?;
         for figure in &report.speedup {
-            println!(
-                "W5   {:<23} value {:.2}  control {:.2}  quotient {:.2}{}",
-                figure.case,
-                figure.value,
-                figure.control,
-                figure.value / figure.control,
-                beside(original.speedup(figure.case))
-            );
+            println!("{}", figure.line(&original));
             if figure.lost > w5::LOST_MAX {
                 println!(
                     "!!! other programs had a CPU for up to {:.0} % of a window: not to be trusted",
@@ -113,7 +106,7 @@ fn run_one(
     workload: Workload,
     bench: &Bench<'_>,
     report: &mut Report,
-    memory: &mut Vec<Vec<crate::report::Memory>>,
+    memory: &mut Vec<Vec<MemoryRow>>,
 ) -> Result<()> {
     let mut rows = |work: fn(&Bench<'_>) -> Result<Vec<Row>>| {
         step(workload, bench.nr_pages);
@@ -131,26 +124,13 @@ fn run_one(
         Workload::W7 => {
             step(workload, bench.nr_pages);
             let figures = w7::run(bench).context("W7 is void")?;
-            for figure in &figures {
-                println!(
-                    "W7   {:<23} {:>8} most pages {:>4}  longest {:>7.1} us  total {:>7.1} ms",
-                    figure.op, figure.pages, figure.most_pages, figure.longest_us, figure.total_ms
-                );
-            }
+            figures.iter().for_each(|figure| println!("{}", figure.line()));
             report.stretch.extend(figures);
         }
         Workload::Mem => {
             step(workload, bench.nr_pages);
             let figures = mem::run(bench.original, bench.nr_pages).context("MEM is void")?;
-            for figure in &figures {
-                println!(
-                    "MEM  {:<23} {:>8} {:>7.1} bytes a page{}",
-                    figure.case,
-                    bench.nr_pages,
-                    figure.bytes_per_page,
-                    beside(figure.original)
-                );
-            }
+            figures.iter().for_each(|figure| println!("{}", figure.line(bench.nr_pages)));
             memory.push(figures);
         }
         // Once for all sizes.
@@ -206,7 +186,7 @@ fn measure_floors(bench: &Bench<'_>) -> Result<Vec<FloorRow>> {
 
 fn print_floors(rows: &[FloorRow], pages: usize) {
     let of = |name| rows.iter().find(|row| row.floor == name).map_or(0.0, |row| row.ns);
-    let list: Vec<String> = rows.iter().map(|row| format!("{} {:.0}", row.floor, row.ns)).collect();
+    let list: Vec<String> = rows.iter().map(FloorRow::word).collect();
     println!(
         "page copy over {pages} pages, ns: {}; plain over hot {:.2}",
         list.join(", "),
