@@ -20,6 +20,13 @@ pub(crate) fn no_such_chunk() -> ! {
     panic!("tmem: a chunk's number names no chunk")
 }
 
+/// A page that is to be removed is not in its block.
+#[cold]
+#[inline(never)]
+pub(crate) fn no_such_page() -> ! {
+    panic!("tmem: a page is not in its block")
+}
+
 /// A slot is filled that was not prepared under the same lock.
 #[cold]
 #[inline(never)]

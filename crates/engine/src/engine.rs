@@ -6,6 +6,7 @@ use crate::client::{Client, ClientId, Clients, POOLS_PER_CLIENT, Slot};
 use crate::client::{SlotState, SlotWord};
 use crate::directory::Directory;
 use crate::evict::EvictionQueue;
+use crate::frame::Frame;
 use crate::hash::HashKey;
 use crate::host::{DomainId, Host};
 use crate::member::Members;
@@ -13,10 +14,10 @@ use crate::meta::Payer;
 use crate::policy::{Age, Event, Policy};
 use crate::pool::{Pool, Pools, SHARD_BITS, SHARDS};
 use crate::registry::Registry;
-use crate::shard::{PageName, Shard, Taking};
-use crate::sync::Lock;
+use crate::shard::{PageName, Shard, State, Taking};
 use crate::sync::atomic::Ordering::{Acquire, Relaxed};
 use crate::sync::atomic::{AtomicU16, AtomicU64};
+use crate::sync::{Guard, Lock};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
@@ -145,6 +146,27 @@ impl<H: Host> Engine<H> {
     pub(crate) fn is_frozen(&self, access: &Access<'_>) -> bool {
         let owner = ClientId(access.pool.owner.load(Relaxed));
         self.client(owner).is_some_and(|owner| owner.frozen.load(Relaxed))
+    }
+
+    /// Ends a hold of a shard's lock in which something changed: tells others, releases the lock,
+    /// and frees what was left empty.
+    #[inline]
+    pub(crate) fn release(&self, shard: &Shard, mut state: Guard<'_, State, H>, payer: Payer<'_>) {
+        let garbage = state.has_excess().then(|| state.collected());
+        shard.publish(&state);
+        drop(state);
+        if let Some(mut garbage) = garbage {
+            garbage.free(&self.host, payer);
+        }
+    }
+
+    /// Gives a frame back, and takes back its charge if it has one.
+    #[inline]
+    pub(crate) fn free_frame(&self, frame: Frame, payer: Payer<'_>) {
+        self.host.give_frame(frame);
+        if let Some(domain) = payer.domain {
+            self.host.uncharge(domain, 1);
+        }
     }
 
     /// What a get does to a page of this pool (R8 to R10).

@@ -19,7 +19,6 @@ use crate::NoMemory;
 use crate::client::{ClientId, SlotState, SlotWord};
 use crate::engine::Engine;
 use crate::frame::Frame;
-use crate::garbage::Garbage;
 use crate::host::{DomainId, EvictedPage, Host};
 use crate::meta::Payer;
 use crate::policy::Victim;
@@ -196,23 +195,20 @@ impl<H: Host> Engine<H> {
 
     #[inline(never)]
     fn evict_from_shard(&self, pool: &Pool, shard: &Shard) -> Option<Frame> {
-        let mut garbage = Garbage::<1>::new();
         let mut state = shard.state.lock(&self.host);
         // The record may have been reused for a persistent pool since it was chosen.
         if pool.aging() == Aging::Ageless {
             return None;
         }
-        let name = state.evict(&self.key, H::REPORTS_EVICTIONS, &mut garbage)?;
-        shard.publish(&state);
-        drop(state);
+        let (frame, name) = state.evict(&self.key, H::REPORTS_EVICTIONS)?;
+        let payer = Payer { domain: None, nr_metadata: Some(&pool.nr_metadata) };
+        self.release(shard, state, payer);
         if H::REPORTS_EVICTIONS
             && let Some((object, index)) = name
         {
             self.report(pool, object, index);
         }
-        let frame = garbage.pop_frame();
-        garbage.free(&self.host, Payer { domain: None, nr_metadata: Some(&pool.nr_metadata) });
-        frame
+        Some(frame)
     }
 
     /// Tells the host the name of an evicted page, as the pool's owner knows it.

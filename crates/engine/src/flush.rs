@@ -69,16 +69,13 @@ impl<H: Host> Engine<H> {
             if !is_first && !shard.has_heads() {
                 continue;
             }
-            let mut garbage = Garbage::<1>::new();
             let mut state = shard.state.lock(&self.host);
             if !access.is_current() {
                 return Err(NoPool);
             }
             state.stats.flushes += u64::from(is_first);
-            state.kill_named(&self.key, &name, &mut garbage);
-            shard.publish(&state);
-            drop(state);
-            garbage.free(&self.host, access.payer());
+            state.kill_named(&self.key, &name);
+            self.release(shard, state, access.payer());
         }
         if self.drain_flushed(&access)? {
             Ok(Flushed::Done { frozen: self.is_frozen(&access) })
@@ -96,21 +93,20 @@ impl<H: Host> Engine<H> {
         cause: Cause,
     ) -> Option<bool> {
         let shard = access.shard(name);
-        let mut garbage = Garbage::<1>::new();
         let mut state = shard.state.lock(&self.host);
         if !access.is_current() {
             return None;
         }
         state.stats.flushes += u64::from(cause == Cause::Flush);
-        let found = state.find_page(name, &self.members(access));
-        if let Some(block) = found {
-            let page = (block, name.place);
-            state.remove(&self.key, page, access.pool.aging(), &mut garbage);
-            shard.publish(&state);
+        let Some(block) = state.find_page(name, &self.members(access)) else {
+            return Some(false);
+        };
+        let removed = state.remove(&self.key, (block, name.place), access.pool.aging());
+        self.release(shard, state, access.payer());
+        if let Some(frame) = removed.frame() {
+            self.free_frame(frame, access.payer());
         }
-        drop(state);
-        garbage.free(&self.host, access.payer());
-        Some(found.is_some())
+        Some(true)
     }
 
     /// Frees a slice of the pages that flushes have left behind. `true` when none is left.

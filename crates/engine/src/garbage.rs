@@ -10,11 +10,11 @@ use crate::slab::{AgedCell, AgedChunk, BlockCell, BlockChunk, MapCell, MapChunk}
 
 /// Boxes, and tables, that one hold of a lock may leave. Small, for they lie on the stack; a slice
 /// that fills them ends early.
-const BOXES_MAX: usize = 4;
-const TABLES_MAX: usize = 2;
+const BOXES_MAX: usize = 8;
+const TABLES_MAX: usize = 4;
 
-/// Boxes that the removal of one page may leave: chunks of pages, maps and blocks.
-const BOXES_PER_REMOVAL: usize = 3;
+/// Boxes that the removal of one page may leave: a chunk of ages, one of maps, two of blocks.
+const BOXES_PER_REMOVAL: usize = 4;
 /// Tables that the removal of one page may leave: its block's and its head's.
 const TABLES_PER_REMOVAL: usize = 2;
 
@@ -138,11 +138,6 @@ impl<const FRAMES: usize> Garbage<FRAMES> {
     /// Takes a table. There is room, by [`is_full`](Self::is_full).
     pub(crate) fn push_table(&mut self, table: Table) {
         self.tables.push(table);
-    }
-
-    /// Gives the last frame back to its maker, for reuse.
-    pub(crate) fn pop_frame(&mut self) -> Option<Frame> {
-        self.frames.pop()
     }
 
     /// Frees everything. No lock is held.

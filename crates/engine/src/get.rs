@@ -7,9 +7,8 @@
 use crate::client::ClientId;
 use crate::engine::{Engine, NoPool};
 use crate::frame::FrameId;
-use crate::garbage::Garbage;
 use crate::host::Host;
-use crate::shard::PageName;
+use crate::shard::{PageName, Taking};
 
 /// What a get found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,21 +67,24 @@ impl<H: Host> Engine<H> {
             state.stats.misses += 1;
             return Ok(GetOutcome::Miss);
         };
+        if taking == Taking::Exclusive || taking == Taking::Refreshing {
+            self.host.prefetch_frame(pinned.frame);
+            state.foresee_removal(pinned, |record| self.host.prefetch(record));
+        }
         drop(state);
 
+        self.host.prefetch_frame(pinned.frame);
         let copied = drain(pinned.frame);
 
-        let mut garbage = Garbage::<1>::new();
         let mut state = shard.state.lock(&self.host);
         let tick = || self.tick();
         // Who has left a shared pool meanwhile is no longer anybody's last user.
         let user = (access.is_shared() && access.is_current()).then(|| access.own());
-        state.finish_get(&self.key, pinned, taking, copied.is_ok(), user, tick, &mut garbage);
-        shard.publish(&state);
-        let was_last_orphan = state.nr_orphans() == 0;
-        drop(state);
-        garbage.free(&self.host, access.payer());
-        if was_last_orphan {
+        let frame = state.finish_get(&self.key, pinned, taking, copied.is_ok(), user, tick);
+        self.release(shard, state, access.payer());
+        if let Some(frame) = frame {
+            self.free_frame(frame, access.payer());
+            // It may have been the last thing that kept a destroyed pool's record.
             self.recycle_if_drained(access.pool, access.pool_number(), access.payer());
         }
         copied.map_or_else(|error| Err(GetError::Drain(error)), |()| Ok(GetOutcome::Hit))

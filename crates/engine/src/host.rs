@@ -1,6 +1,6 @@
 //! What the engine asks of its host.
 
-use crate::frame::Frame;
+use crate::frame::{Frame, FrameId};
 use crate::policy::Policy;
 
 /// A domain, as the host numbers them.
@@ -71,6 +71,19 @@ pub trait Host: Sync {
 
     /// Takes back a charge of `frames` frames; never more than was charged.
     fn uncharge(&self, domain: DomainId, frames: u32);
+
+    /// The content of `frame` is going to be read soon. A hint: it may be ignored, and costs no more
+    /// than a few instructions.
+    fn prefetch_frame(&self, frame: FrameId) {
+        let _ = frame;
+    }
+
+    /// `record` is going to be used soon. As [`prefetch_frame`](Self::prefetch_frame); unlike all
+    /// other calls this one is made with a lock held, for it is an instruction and no call.
+    #[inline(always)]
+    fn prefetch<T>(&self, record: &T) {
+        let _ = record;
+    }
 
     /// Hears of each page that was evicted. For tests; a hypervisor keeps the empty default.
     fn page_evicted(&self, page: EvictedPage) {

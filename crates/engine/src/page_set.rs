@@ -5,7 +5,6 @@
 //! beside its block.
 
 use crate::broken;
-use crate::garbage::Garbage;
 use crate::page::Entry;
 use crate::slab::{Slab, SlabNeed, SlabSupply, SlotId};
 
@@ -38,6 +37,11 @@ impl Default for PageMap {
 }
 
 impl PageMap {
+    /// The page at `place`, to be changed; it stays a page.
+    pub(crate) fn page_mut(&mut self, place: u8) -> Option<&mut Entry> {
+        Some(self.at_mut(place)).filter(|entry| entry.is_page())
+    }
+
     const fn at(&self, place: u8) -> &Entry {
         &self.0[place as usize % PLACES]
     }
@@ -75,6 +79,14 @@ impl PageSet {
     /// The number of pages.
     pub(crate) const fn len(&self) -> u32 {
         self.len as u32
+    }
+
+    /// The map's slot, if there is one.
+    pub(crate) const fn map(&self) -> SlotId {
+        match self.form {
+            Form::Map(map) => map,
+            Form::Inline(_) => SlotId::NONE,
+        }
     }
 
     /// Pages, counted anew for the audit.
@@ -129,6 +141,15 @@ impl PageSet {
         .map(|(place, _)| place)
     }
 
+    /// Whether one page can be added as it is.
+    #[inline]
+    pub(crate) fn is_ready(&self, maps: &Maps) -> bool {
+        match self.form {
+            Form::Inline(_) if usize::from(self.len) == INLINE_LEN => maps.is_ready(),
+            _ => true,
+        }
+    }
+
     /// Sees to it that one page can be added.
     ///
     /// # Errors
@@ -170,34 +191,30 @@ impl PageSet {
         self.len += 1;
     }
 
-    /// Takes out the page at `place`; a chunk of maps may fall to the garbage.
+    /// Takes out the page at `place`. Whether a map comes to be given up by that; its chunk may
+    /// then have to be collected.
     #[inline]
-    pub(crate) fn remove<const F: usize>(
-        &mut self,
-        place: u8,
-        maps: &mut Maps,
-        garbage: &mut Garbage<F>,
-    ) -> Option<Entry> {
+    pub(crate) fn remove(&mut self, place: u8, maps: &mut Maps) -> Option<(Entry, bool)> {
         let page = core::mem::take(self.get_mut(place, maps)?);
         self.len -= 1;
-        if let Form::Map(map) = self.form
-            && usize::from(self.len) <= INLINE_LEN
-        {
-            self.shrink(map, maps, garbage);
+        let has_shrunk = matches!(self.form, Form::Map(_)) && usize::from(self.len) <= INLINE_LEN;
+        if has_shrunk {
+            self.shrink(maps);
         }
-        Some(page)
+        Some((page, has_shrunk))
     }
 
     /// Brings the last few pages of a map home.
     #[inline(never)]
-    fn shrink<const F: usize>(&mut self, map: SlotId, maps: &mut Maps, garbage: &mut Garbage<F>) {
+    fn shrink(&mut self, maps: &mut Maps) {
+        let Form::Map(map) = self.form else { return };
         let mut entries = [const { Entry::none() }; INLINE_LEN];
         let pages = (0..).zip(&mut maps.get_mut(map).0).filter(|(_, entry)| entry.is_page());
         for ((entry, at), (place, page)) in entries.iter_mut().zip(&mut self.places).zip(pages) {
             (*entry, *at) = (core::mem::take(page), place);
         }
         self.form = Form::Inline(entries);
-        maps.remove_empty(map, garbage);
+        maps.remove_empty(map);
     }
 }
 
@@ -218,7 +235,6 @@ mod tests {
     fn pages_are_found_whatever_the_form() {
         let (mut set, mut maps) = (PageSet::default(), Maps::new());
         let mut supply = SlabSupply { chunk: crate::meta::boxed(), ..SlabSupply::default() };
-        let mut garbage = Garbage::<1>::new();
         let places: [u8; 7] = [63, 0, 5, 17, 1, 62, 30];
         for (nr, &place) in (1..).zip(&places) {
             assert_eq!(frame(&set, place, &maps), None);
@@ -231,14 +247,14 @@ mod tests {
         }
         assert_eq!(frame(&set, 2, &maps), None);
         for &place in &places[..5] {
-            assert!(set.remove(place, &mut maps, &mut garbage).is_some());
+            assert!(set.remove(place, &mut maps).is_some());
             assert_eq!(frame(&set, place, &maps), None);
-            assert!(set.remove(place, &mut maps, &mut garbage).is_none());
+            assert!(set.remove(place, &mut maps).is_none());
         }
         assert!(matches!(set.form, Form::Inline(_)));
         assert_eq!((frame(&set, 62, &maps), frame(&set, 30, &maps)), (Some(6), Some(7)));
         assert_eq!(maps.len(), 0);
-        set.remove(30, &mut maps, &mut garbage);
+        set.remove(30, &mut maps);
         assert_eq!(set.any(&maps), Some(62));
         set.insert(0, page(9), &mut maps);
         assert_eq!((frame(&set, 62, &maps), frame(&set, 0, &maps)), (Some(6), Some(9)));

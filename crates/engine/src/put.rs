@@ -7,7 +7,6 @@ use crate::client::ClientId;
 use crate::engine::{Access, Engine};
 use crate::flush::Cause;
 use crate::frame::{Frame, FrameId};
-use crate::garbage::Garbage;
 use crate::host::Host;
 use crate::meta::Unpaid;
 use crate::policy::{Age, Event, Policy};
@@ -114,26 +113,64 @@ impl<H: Host> Engine<H> {
             };
         }
         let mut frame = Some(frame);
-        let result = self.publish(access, name, &mut frame, may_add, &mut evictions_left);
+        let mut step = self.publish(access, name, &mut frame, may_add, None);
+        if step == Some(PutStep::Unprepared) {
+            step = self.publish_with_stock(access, name, &mut frame, may_add, &mut evictions_left);
+        }
         if let Some(unused) = frame {
             self.host.give_frame(unused);
         }
-        match result {
+        match step {
             Some(PutStep::Stored) => Ok((PutOutcome::Stored, true)),
             // The new frame takes over the charge of the one that it replaces.
-            Some(PutStep::Replaced) => Ok((PutOutcome::Replaced, false)),
+            Some(PutStep::Replaced(old)) => {
+                self.host.give_frame(old);
+                Ok((PutOutcome::Replaced, false))
+            }
             // The old frame's charge falls when its last reader frees it.
             Some(PutStep::ReplacedInUse) => Ok((PutOutcome::Replaced, true)),
             Some(PutStep::Removed) => Err(PutError::NoSpace),
-            Some(PutStep::Absent | PutStep::Need(_)) => Err(PutError::NoMemory),
+            Some(PutStep::Absent | PutStep::Unprepared | PutStep::Need(_)) => {
+                Err(PutError::NoMemory)
+            }
             None => Err(PutError::NoPool),
         }
     }
 
-    /// Puts the filled frame under its name, fetching metadata as it is asked for. `None`: the pool
-    /// went away.
+    /// Puts the filled frame under its name, if that needs no metadata that `stock` has not.
+    /// `None`: the pool went away.
     #[inline(never)]
     fn publish(
+        &self,
+        access: &Access<'_>,
+        name: &PageName,
+        frame: &mut Option<Frame>,
+        may_add: bool,
+        stock: Option<&mut Stock>,
+    ) -> Option<PutStep> {
+        let shard = access.shard(name);
+        let mut state = shard.state.lock(&self.host);
+        if !access.is_current() {
+            return None;
+        }
+        let members = self.members(access);
+        let put = Put {
+            key: &self.key,
+            name,
+            members: &members,
+            aging: access.pool.aging(),
+            refreshes: H::Policy::age(Event::Replaced) == Age::Youngest,
+            may_add,
+        };
+        let step = state.put(&put, frame, || self.tick(), stock);
+        self.release(shard, state, access.payer());
+        Some(step)
+    }
+
+    /// The same, fetching metadata as it is asked for.
+    #[cold]
+    #[inline(never)]
+    fn publish_with_stock(
         &self,
         access: &Access<'_>,
         name: &PageName,
@@ -141,39 +178,13 @@ impl<H: Host> Engine<H> {
         mut may_add: bool,
         evictions_left: &mut u32,
     ) -> Option<PutStep> {
-        let shard = access.shard(name);
-        let payer = access.payer();
         let mut stock = Stock::default();
         let mut step = None;
         for round in 0..NEEDS_PER_PUT_MAX {
-            let mut garbage = Garbage::<1>::new();
-            let mut state = shard.state.lock(&self.host);
-            if !access.is_current() {
-                step = None;
-                break;
-            }
-            let members = self.members(access);
-            let put = Put {
-                key: &self.key,
-                name,
-                members: &members,
-                aging: access.pool.aging(),
-                refreshes: H::Policy::age(Event::Replaced) == Age::Youngest,
-                may_add,
-            };
-            let done = state.put(&put, frame, || self.tick(), &mut stock, &mut garbage);
-            shard.publish(&state);
-            drop(state);
-            // The frame that takes the place of another takes over its charge too.
-            let charged = if done == PutStep::Replaced { None } else { payer.domain };
-            garbage.free_frames(&self.host, charged);
-            garbage.free(&self.host, payer);
-            let need = match done {
-                PutStep::Need(need) => need,
-                done => {
-                    step = Some(done);
-                    break;
-                }
+            step = self.publish(access, name, frame, may_add, Some(&mut stock));
+            let need = match step {
+                Some(PutStep::Need(need)) => need,
+                _ => break,
             };
             // The last round must come to an end, and a put that can't add can always end.
             let is_last = round + 2 >= NEEDS_PER_PUT_MAX;
@@ -181,7 +192,7 @@ impl<H: Host> Engine<H> {
                 may_add = false;
             }
         }
-        stock.discard(&self.host, payer);
+        stock.discard(&self.host, access.payer());
         step
     }
 

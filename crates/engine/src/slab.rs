@@ -155,6 +155,9 @@ pub(crate) struct Slab<T, const N: usize, const INLINE: usize> {
     nr_used: u32,
     /// No chunk below this one has a used place.
     scan_from: u32,
+    /// Empty chunks beside the one that is kept, for [`collect`](Self::collect). One page's removal
+    /// leaves up to two, its block's and its head's.
+    excess: [u32; 2],
 }
 
 impl<T: Default, const N: usize, const INLINE: usize> Slab<T, N, INLINE> {
@@ -168,6 +171,7 @@ impl<T: Default, const N: usize, const INLINE: usize> Slab<T, N, INLINE> {
             nr_empty: 0,
             nr_used: 0,
             scan_from: 0,
+            excess: [NO_CELL; 2],
         }
     }
 
@@ -289,22 +293,16 @@ impl<T: Default, const N: usize, const INLINE: usize> Slab<T, N, INLINE> {
         SlotId(at << PLACE_BITS | place)
     }
 
-    /// Takes the value out of slot `id`, which is in use; a chunk may fall to the garbage.
+    /// Takes the value out of slot `id`, which is in use. Whether that leaves a chunk to
+    /// [`collect`](Self::collect).
     #[inline]
-    pub(crate) fn remove<const F: usize>(&mut self, id: SlotId, garbage: &mut Garbage<F>) -> T
-    where
-        Boxed: From<Chunk<T, N>>,
-    {
+    pub(crate) fn remove(&mut self, id: SlotId) -> (T, bool) {
         let value = core::mem::take(self.get_mut(id));
-        self.remove_empty(id, garbage);
-        value
+        (value, self.remove_empty(id))
     }
 
     /// Gives up slot `id`, which holds what `T::default()` does; as [`remove`](Self::remove).
-    pub(crate) fn remove_empty<const F: usize>(&mut self, id: SlotId, garbage: &mut Garbage<F>)
-    where
-        Boxed: From<Chunk<T, N>>,
-    {
+    pub(crate) fn remove_empty(&mut self, id: SlotId) -> bool {
         let at = id.0 >> PLACE_BITS;
         let open = self.open;
         let cell = self.cell(at);
@@ -319,13 +317,36 @@ impl<T: Default, const N: usize, const INLINE: usize> Slab<T, N, INLINE> {
             }
         }
         self.nr_used -= 1;
-        if is_empty {
-            if self.nr_empty > 0 {
+        if !is_empty {
+            return false;
+        }
+        if self.nr_empty == 0 {
+            self.nr_empty = 1;
+            return false;
+        }
+        match self.excess.iter_mut().find(|place| **place == NO_CELL) {
+            Some(place) => *place = at,
+            None => broken::too_much_garbage(),
+        }
+        true
+    }
+
+    /// Hands the chunks that the last removal left empty to the garbage, but for one. To be called
+    /// under the same lock.
+    pub(crate) fn collect<const F: usize>(&mut self, garbage: &mut Garbage<F>)
+    where
+        Boxed: From<Chunk<T, N>>,
+    {
+        for at in core::mem::replace(&mut self.excess, [NO_CELL; 2]) {
+            if at != NO_CELL {
                 self.drop_chunk(at, garbage);
-            } else {
-                self.nr_empty = 1;
             }
         }
+    }
+
+    /// Whether the next [`insert`](Self::insert) finds a slot.
+    pub(crate) const fn is_ready(&self) -> bool {
+        self.open != NO_CELL
     }
 
     /// Takes the empty chunk `at` out of the open list and hands it to the garbage.

@@ -4,6 +4,7 @@ use super::{Aging, State};
 use crate::audit::{AuditError, ShardAudit};
 use crate::block::Block;
 use crate::hash::HashKey;
+use crate::page_set::PageSet;
 use crate::slab::SlotId;
 
 /// What the walk of the blocks counts.
@@ -73,7 +74,9 @@ impl State {
             at = SlotId(id.0 + 1);
             if let Some(hash) = self.hash_of(key, id) {
                 blocks.indexed += 1;
-                if self.index.find(hash.0, |entry| entry == id).is_none() {
+                let lead = self.index.find(hash.0, |entry| entry == id);
+                let map = self.blocks.get(id).pages().map_or(SlotId::NONE, PageSet::map);
+                if lead.is_none_or(|lead| lead.map != map) {
                     return Err(AuditError::BlockNotIndexed);
                 }
             }

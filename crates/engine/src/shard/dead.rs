@@ -10,14 +10,9 @@ use crate::slab::SlotId;
 
 impl State {
     /// Makes a live block and its pages unreachable, in constant time.
-    pub(super) fn kill_block<const F: usize>(
-        &mut self,
-        key: &HashKey,
-        block: SlotId,
-        garbage: &mut Garbage<F>,
-    ) {
+    pub(super) fn kill_block(&mut self, key: &HashKey, block: SlotId) {
         let Some(hash) = self.hash_of(key, block) else { return };
-        self.index.remove(hash.0, block, garbage);
+        self.has_excess |= self.index.remove(hash.0, block);
         let links = self.push_dead(block);
         let record = self.blocks.get_mut(block);
         match core::mem::take(record) {
@@ -28,22 +23,17 @@ impl State {
             Block::Further { pages, head, links: siblings, .. } => {
                 let nr_pages = pages.len();
                 *record = Block::Dead { links, pages };
-                self.leave_head(key, head, siblings, nr_pages, garbage);
+                self.leave_head(key, head, siblings, nr_pages);
             }
             other => *record = other,
         }
     }
 
     /// Makes the blocks that a live head lists unreachable, in constant time.
-    pub(super) fn kill_head<const F: usize>(
-        &mut self,
-        key: &HashKey,
-        head: SlotId,
-        garbage: &mut Garbage<F>,
-    ) {
+    pub(super) fn kill_head(&mut self, key: &HashKey, head: SlotId) {
         let Block::Head { oid, first, nr_pages } = *self.blocks.get(head) else { return };
         let hash = key.object(oid);
-        self.index.remove(hash.head().0, head, garbage);
+        self.has_excess |= self.index.remove(hash.head().0, head);
         self.nr_live -= nr_pages;
         let links = self.push_dead(head);
         *self.blocks.get_mut(head) = Block::DeadHead { links, first, hash };
@@ -81,17 +71,12 @@ impl State {
     }
 
     /// Makes what this shard has of the object unreachable.
-    pub(crate) fn kill_named<const F: usize>(
-        &mut self,
-        key: &HashKey,
-        name: &PageName,
-        garbage: &mut Garbage<F>,
-    ) {
-        if let Some(block) = self.find_block(name) {
-            self.kill_block(key, block, garbage);
+    pub(crate) fn kill_named(&mut self, key: &HashKey, name: &PageName) {
+        if let Some(lead) = self.find_block(name) {
+            self.kill_block(key, lead.block);
         }
         if let Some(head) = self.find_head(name) {
-            self.kill_head(key, head, garbage);
+            self.kill_head(key, head);
         }
     }
 
@@ -119,10 +104,13 @@ impl State {
             && let Some(page) = self.dead_page()
         {
             *budget -= 1;
-            if self.remove(key, page, aging, garbage) == Removed::Doomed {
+            match self.remove(key, page, aging) {
+                Removed::Free(frame) => garbage.push_frame(frame),
+                Removed::Read => {}
                 // Its readers are about to be done: the next slice finds it gone, or a place free.
-                return;
+                Removed::Doomed => return,
             }
+            self.collect(garbage);
         }
     }
 
@@ -141,10 +129,11 @@ impl State {
             }
             let Some(block) = self.blocks.next_used(SlotId(0)) else { return };
             match *self.blocks.get(block) {
-                Block::Head { .. } => self.kill_head(key, block, garbage),
-                Block::Further { head, .. } => self.kill_head(key, head, garbage),
-                _ => self.kill_block(key, block, garbage),
+                Block::Head { .. } => self.kill_head(key, block),
+                Block::Further { head, .. } => self.kill_head(key, head),
+                _ => self.kill_block(key, block),
             }
+            self.collect(garbage);
         }
     }
 
@@ -166,7 +155,8 @@ impl State {
             }
             *budget -= 1;
             if self.blocks.get(block).last_user().is_some_and(|user| !members.is_alive(user)) {
-                self.kill_block(key, block, garbage);
+                self.kill_block(key, block);
+                self.collect(garbage);
             }
             at = SlotId(block.0 + 1);
         }

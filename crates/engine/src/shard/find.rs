@@ -3,7 +3,9 @@
 use super::State;
 use crate::block::{Block, Blocks};
 use crate::hash::{BlockHash, HashKey, ObjectHash};
+use crate::index::Lead;
 use crate::member::Members;
+use crate::page::Entry;
 use crate::page_set::{PLACE_BITS, place_of};
 use crate::slab::SlotId;
 
@@ -51,7 +53,7 @@ pub(super) fn hash_of(blocks: &Blocks, key: &HashKey, id: SlotId) -> Option<Bloc
 impl State {
     /// The block of this name, even if its last user has left.
     #[inline]
-    pub(super) fn find_block(&self, name: &PageName) -> Option<SlotId> {
+    pub(super) fn find_block(&self, name: &PageName) -> Option<Lead> {
         self.index.find(name.block_hash.0, |id| match self.blocks.get(id) {
             Block::First { oid, .. } => name.number == 0 && *oid == name.oid,
             Block::Further { head, number, .. } => {
@@ -70,7 +72,8 @@ impl State {
         if self.nr_heads == 0 {
             return None;
         }
-        self.index.find(name.object_hash.head().0, |id| self.is_head_of(id, name.oid))
+        let lead = self.index.find(name.object_hash.head().0, |id| self.is_head_of(id, name.oid));
+        lead.map(|lead| lead.block)
     }
 
     /// Whether the block's last user is still in the pool.
@@ -83,12 +86,21 @@ impl State {
     /// The block that holds the reachable page of this name, claimed and doomed ones included.
     #[inline]
     pub(crate) fn find_page(&self, name: &PageName, members: &Members<'_>) -> Option<SlotId> {
-        let block = self.find_block(name)?;
+        let Lead { block, .. } = self.find_block(name)?;
         if !self.is_kept(block, members) {
             return None;
         }
         let page = self.blocks.get(block).pages()?.get(name.place, &self.maps);
         page.map(|_| block)
+    }
+
+    /// The page of this name in the block that `lead` leads to, to be changed; it stays a page.
+    #[inline]
+    pub(super) fn page_mut(&mut self, lead: Lead, place: u8) -> Option<&mut Entry> {
+        match lead.map.some() {
+            Some(map) => self.maps.get_mut(map).page_mut(place),
+            None => self.blocks.get_mut(lead.block).pages_mut()?.get_mut(place, &mut self.maps),
+        }
     }
 
     /// The hash under which a block or a head is in the index.

@@ -2,11 +2,10 @@
 
 use super::{Aging, PageName, State};
 use crate::block::Membership;
-use crate::frame::FrameId;
-use crate::garbage::Garbage;
+use crate::frame::{Frame, FrameId};
 use crate::hash::HashKey;
 use crate::member::Members;
-use crate::page::Standing;
+use crate::page::{Aged, Standing};
 use crate::slab::SlotId;
 
 /// How a get takes the page.
@@ -36,6 +35,8 @@ impl Taking {
 pub(crate) struct Pinned {
     block: SlotId,
     place: u8,
+    /// In ephemeral pools.
+    record: SlotId,
     pub(crate) frame: FrameId,
 }
 
@@ -48,13 +49,12 @@ impl State {
         members: &Members<'_>,
         taking: Taking,
     ) -> Option<Pinned> {
-        let block = self.find_block(name)?;
+        let lead = self.find_block(name)?;
+        let (block, place) = (lead.block, name.place);
         if !self.is_kept(block, members) {
             return None;
         }
-        let place = name.place;
-        let pages = self.blocks.get_mut(block).pages_mut()?;
-        let entry = pages.get_mut(place, &mut self.maps)?;
+        let entry = self.page_mut(lead, place)?;
         if entry.standing() != Standing::Hooked {
             entry.stand(Standing::Doomed);
             return None;
@@ -66,14 +66,27 @@ impl State {
         if taking == Taking::Exclusive {
             entry.stand(Standing::Claimed);
         }
-        Some(Pinned { block, place, frame })
+        let record = entry.record();
+        Some(Pinned { block, place, record, frame })
+    }
+
+    /// Tells `prefetch` which records [`finish_get`](Self::finish_get) is going to change, so that
+    /// they come while the page is copied.
+    pub(crate) fn foresee_removal(&self, pinned: Pinned, prefetch: impl Fn(&Aged)) {
+        let record = self.ages.get(pinned.record);
+        for neighbour in [record.older, record.younger] {
+            if let Some(neighbour) = neighbour.some() {
+                prefetch(self.ages.get(neighbour));
+            }
+        }
     }
 
     /// Ends what [`begin_get`](Self::begin_get) began. `copied`: whether the guest has the page;
-    /// `user`: who used the block last now, if it still is in the pool and is not alone in it.
+    /// `user`: who used the block last now, if it still is in the pool and is not alone in it. A frame
+    /// that nobody needs any more is handed over.
     #[expect(clippy::too_many_arguments, reason = "the whole context of one get, used once")]
     #[inline]
-    pub(crate) fn finish_get<const F: usize>(
+    pub(crate) fn finish_get(
         &mut self,
         key: &HashKey,
         pinned: Pinned,
@@ -81,20 +94,16 @@ impl State {
         copied: bool,
         user: Option<Membership>,
         stamp: impl FnOnce() -> u64,
-        garbage: &mut Garbage<F>,
-    ) {
+    ) -> Option<Frame> {
         self.stats.hits += u64::from(copied);
         let aging = taking.aging();
-        let Pinned { block, place, frame } = pinned;
+        let Pinned { block, place, frame, .. } = pinned;
         // The page may be gone, and its block, and others may be there now: but not in this frame,
         // which is ours until we are done.
         let pages = self.blocks.try_get_mut(block).and_then(|block| block.pages_mut());
         let entry = pages.and_then(|pages| pages.get_mut(place, &mut self.maps));
         let Some(entry) = entry.filter(|entry| entry.frame_id() == Some(frame)) else {
-            if let Some(frame) = self.orphans.unpin(frame) {
-                garbage.push_frame(frame);
-            }
-            return;
+            return self.orphans.unpin(frame);
         };
         entry.unpin(aging);
         let is_read = entry.nr_pins(aging) > 0;
@@ -116,8 +125,6 @@ impl State {
                 false
             }
         };
-        if goes {
-            self.remove(key, (block, place), aging, garbage);
-        }
+        if goes { self.remove(key, (block, place), aging).frame() } else { None }
     }
 }

@@ -106,6 +106,8 @@ pub(crate) struct State {
     dead: SlotId,
     /// How many these are.
     nr_dead: u32,
+    /// Whether some chunk or table was left empty and not collected yet.
+    has_excess: bool,
     /// Heads, dead ones too.
     nr_heads: u32,
     /// Pages of live blocks.
@@ -128,6 +130,7 @@ impl State {
             youngest: SlotId::NONE,
             dead: SlotId::NONE,
             nr_dead: 0,
+            has_excess: false,
             nr_heads: 0,
             nr_live: 0,
             nr_pages: 0,

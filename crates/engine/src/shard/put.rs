@@ -4,8 +4,8 @@ use super::find::hash_of;
 use super::{Aging, PageName, State};
 use crate::block::{Block, Links};
 use crate::frame::Frame;
-use crate::garbage::Garbage;
 use crate::hash::HashKey;
+use crate::index::Lead;
 use crate::member::Members;
 use crate::page::{Aged, Entry, Standing};
 use crate::page_set::PageSet;
@@ -17,10 +17,12 @@ use crate::stock::{Need, Stock};
 pub(crate) enum PutStep {
     /// A new page; the frame was taken.
     Stored,
-    /// The frame took the place of another, which is in the garbage.
-    Replaced,
+    /// The frame took the place of this one.
+    Replaced(Frame),
     /// As `Replaced`, but the old frame is being read and is freed by its last reader.
     ReplacedInUse,
+    /// Nothing happened: come again with a stock.
+    Unprepared,
     /// Nothing happened: bring this block and come again.
     Need(Need),
     /// There was no page, and none may be added.
@@ -47,57 +49,66 @@ impl State {
     /// On anything but `Stored`, `Replaced` and `ReplacedInUse` the frame stays with the caller.
     /// `stamp` gives the age of a page that is created.
     #[inline]
-    pub(crate) fn put<const F: usize>(
+    pub(crate) fn put(
         &mut self,
         put: &Put<'_>,
         frame: &mut Option<Frame>,
         stamp: impl FnOnce() -> u64,
-        stock: &mut Stock,
-        garbage: &mut Garbage<F>,
+        stock: Option<&mut Stock>,
     ) -> PutStep {
         let Put { key, name, members, may_add, .. } = *put;
-        let mut block = self.find_block(name);
-        if let Some(found) = block {
-            if self.is_kept(found, members) {
-                let pages = self.blocks.get_mut(found).pages_mut();
-                if pages.and_then(|pages| pages.get_mut(name.place, &mut self.maps)).is_some() {
-                    return self.replace(put, found, frame, stamp, garbage);
+        let mut block = None;
+        if let Some(lead) = self.find_block(name) {
+            if self.is_kept(lead.block, members) {
+                block = Some(lead.block);
+                if self.page_mut(lead, name.place).is_some() {
+                    return self.replace(put, lead, frame, stamp);
                 }
             } else {
                 // Its last user has left: what it held stays unreachable (R36).
-                self.kill_block(key, found, garbage);
-                block = None;
+                self.kill_block(key, lead.block);
             }
         }
         if !may_add {
             return PutStep::Absent;
         }
-        match self.add(put, block, frame, stamp, stock) {
-            Ok(()) => PutStep::Stored,
-            Err(need) => PutStep::Need(need),
-        }
+        let is_ready = |block: &SlotId| {
+            let pages = self.blocks.get(*block).pages();
+            (put.aging == Aging::Ageless || self.ages.is_ready())
+                && pages.is_some_and(|pages| pages.is_ready(&self.maps))
+        };
+        let block = match (block.filter(is_ready), stock) {
+            (Some(block), _) => block,
+            (None, None) => return PutStep::Unprepared,
+            (None, Some(stock)) => match self.prepare(put, block, stock) {
+                Ok(block) => block,
+                Err(need) => return PutStep::Need(need),
+            },
+        };
+        self.add(put, block, frame, stamp);
+        PutStep::Stored
     }
 
-    /// Puts the frame in the place of the one that the page in `block` has.
-    fn replace<const F: usize>(
+    /// Puts the frame in the place of the one that the page in its block has.
+    fn replace(
         &mut self,
         put: &Put<'_>,
-        block: SlotId,
+        lead: Lead,
         frame: &mut Option<Frame>,
         stamp: impl FnOnce() -> u64,
-        garbage: &mut Garbage<F>,
     ) -> PutStep {
         let Put { key, name, members, aging, refreshes, may_add } = *put;
-        let pages = self.blocks.get_mut(block).pages_mut();
-        let entry = pages.and_then(|pages| pages.get_mut(name.place, &mut self.maps));
-        let Some(entry) = entry else { return PutStep::Absent };
+        let block = lead.block;
+        let has_room = self.orphans.has_room();
+        let Some(entry) = self.page_mut(lead, name.place) else { return PutStep::Absent };
         let nr_pins = entry.nr_pins(aging);
         // A page that an exclusive get has claimed is as good as gone: the put creates one.
         let creates = entry.standing() != Standing::Hooked;
         // Somebody is reading the old frame without a lock, so it needs a place of its own, and it
         // keeps its charge until it is freed.
-        if nr_pins > 0 && !(may_add && self.orphans.has_room()) {
-            self.remove(key, (block, name.place), aging, garbage);
+        if nr_pins > 0 && !(may_add && has_room) {
+            // Read as it is, so no frame comes of it.
+            drop(self.remove(key, (block, name.place), aging));
             return PutStep::Removed;
         }
         let record = entry.record();
@@ -107,43 +118,46 @@ impl State {
             Some(old) if nr_pins > 0 => self.orphans.push(old, nr_pins).err(),
             old => old,
         };
-        if let Some(old) = unread {
-            garbage.push_frame(old);
-        }
         if aging == Aging::Aged && (creates || refreshes) {
             self.age_unlink(record);
             self.age_append(record, stamp());
         }
         self.set_last_user(block, members);
         self.stats.puts_replaced += 1;
-        if nr_pins > 0 { PutStep::ReplacedInUse } else { PutStep::Replaced }
+        unread.map_or(PutStep::ReplacedInUse, PutStep::Replaced)
     }
 
-    /// Adds a page that is not there, to `block` if that is.
+    /// Sees to it that one page can be added to `block`, or to a new one. The block.
+    #[cold]
+    #[inline(never)]
+    fn prepare(
+        &mut self,
+        put: &Put<'_>,
+        block: Option<SlotId>,
+        stock: &mut Stock,
+    ) -> Result<SlotId, Need> {
+        if put.aging == Aging::Aged {
+            self.ages.prepare(&mut stock.ages).map_err(Need::Aged)?;
+        }
+        let Some(block) = block else { return self.new_block(put, stock) };
+        if let Some(pages) = self.blocks.get(block).pages() {
+            pages.prepare(&mut self.maps, &mut stock.maps).map_err(Need::Maps)?;
+        }
+        Ok(block)
+    }
+
+    /// Adds a page that is not there. All is prepared.
     #[inline]
     fn add(
         &mut self,
         put: &Put<'_>,
-        block: Option<SlotId>,
+        block: SlotId,
         frame: &mut Option<Frame>,
         stamp: impl FnOnce() -> u64,
-        stock: &mut Stock,
-    ) -> Result<(), Need> {
+    ) {
         let Put { name, members, aging, .. } = *put;
-        if aging == Aging::Aged {
-            self.ages.prepare(&mut stock.ages).map_err(Need::Aged)?;
-        }
-        let block = match block {
-            Some(block) => {
-                if let Some(pages) = self.blocks.get(block).pages() {
-                    pages.prepare(&mut self.maps, &mut stock.maps).map_err(Need::Maps)?;
-                }
-                self.set_last_user(block, members);
-                block
-            }
-            None => self.new_block(put, stock)?,
-        };
-        let Some(frame) = frame.take() else { return Ok(()) };
+        self.set_last_user(block, members);
+        let Some(frame) = frame.take() else { return };
         let place = name.place;
         let entry = match aging {
             Aging::Ageless => Entry::ageless(frame),
@@ -155,7 +169,12 @@ impl State {
         };
         let record = self.blocks.get_mut(block);
         if let Some(pages) = record.pages_mut() {
+            let map_before = pages.map();
             pages.insert(place, entry, &mut self.maps);
+            let map = pages.map();
+            if map != map_before {
+                self.index.set_map(name.block_hash.0, block, map);
+            }
         }
         if let Block::Further { head, .. } = *record
             && let Block::Head { nr_pages, .. } = self.blocks.get_mut(head)
@@ -165,7 +184,6 @@ impl State {
         self.nr_live += 1;
         self.nr_pages += 1;
         self.stats.puts_stored += 1;
-        Ok(())
     }
 
     /// Makes an empty block, and a head if it is the first of an object's further blocks here.

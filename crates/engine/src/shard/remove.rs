@@ -3,6 +3,8 @@
 
 use super::{Aging, State};
 use crate::block::{Block, Links};
+use crate::broken;
+use crate::frame::Frame;
 use crate::garbage::Garbage;
 use crate::hash::HashKey;
 use crate::page::Standing;
@@ -12,45 +14,50 @@ use crate::slab::SlotId;
 const EVICTION_SEARCH_MAX: usize = 16;
 
 /// What became of a page that is to go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "a frame that is dropped is lost"]
 pub(crate) enum Removed {
-    /// It is gone.
-    Gone,
+    /// It is gone, and nobody reads its frame.
+    Free(Frame),
+    /// It is gone; the calls that are reading its frame will free it.
+    Read,
     /// It is being read and there is no place for its frame elsewhere: nobody finds it any more,
     /// and its last reader removes it.
     Doomed,
 }
 
+impl Removed {
+    /// The frame that is to be freed now.
+    pub(crate) fn frame(self) -> Option<Frame> {
+        match self {
+            Self::Free(frame) => Some(frame),
+            Self::Read | Self::Doomed => None,
+        }
+    }
+}
+
 impl State {
-    /// Takes the page at `place` of `block` out and hands its frame to the garbage, or leaves the
-    /// frame to the calls that are reading it.
+    /// Takes the page at `place` of `block` out, which there is, and hands its frame over, or
+    /// leaves the frame to the calls that are reading it.
     #[inline]
-    pub(crate) fn remove<const F: usize>(
+    pub(crate) fn remove(
         &mut self,
         key: &HashKey,
         (block, place): (SlotId, u8),
         aging: Aging,
-        garbage: &mut Garbage<F>,
     ) -> Removed {
         let record = self.blocks.get_mut(block);
-        let Some(pages) = record.pages_mut() else { return Removed::Gone };
-        let Some(entry) = pages.get_mut(place, &mut self.maps) else { return Removed::Gone };
+        let Some(pages) = record.pages_mut() else { broken::no_such_page() };
+        let Some(entry) = pages.get_mut(place, &mut self.maps) else { broken::no_such_page() };
         let nr_pins = entry.nr_pins(aging);
         if nr_pins > 0 && !self.orphans.has_room() {
             entry.stand(Standing::Doomed);
             return Removed::Doomed;
         }
-        let Some(mut entry) = pages.remove(place, &mut self.maps, garbage) else {
-            return Removed::Gone;
+        let Some((mut entry, has_shrunk)) = pages.remove(place, &mut self.maps) else {
+            broken::no_such_page()
         };
         let is_empty = pages.len() == 0;
-        if let Some(frame) = entry.take_frame() {
-            let unread =
-                if nr_pins > 0 { self.orphans.push(frame, nr_pins).err() } else { Some(frame) };
-            if let Some(frame) = unread {
-                garbage.push_frame(frame);
-            }
-        }
         match *record {
             Block::First { .. } => self.nr_live -= 1,
             Block::Further { head, .. } => {
@@ -64,28 +71,63 @@ impl State {
         self.nr_pages -= 1;
         self.stats.removed += 1;
         if aging == Aging::Aged {
-            self.age_unlink(entry.record());
-            self.ages.remove(entry.record(), garbage);
+            let record = entry.record();
+            self.age_unlink(record);
+            self.has_excess |= self.ages.remove(record).1;
         }
         if is_empty {
-            self.free_block(key, block, garbage);
+            self.free_block(key, block);
+        } else if has_shrunk {
+            self.has_excess = true;
+            if let Some(hash) = self.hash_of(key, block) {
+                self.index.set_map(hash.0, block, SlotId::NONE);
+            }
         }
-        Removed::Gone
+        match entry.take_frame() {
+            Some(frame) if nr_pins == 0 => Removed::Free(frame),
+            Some(frame) => {
+                self.orphans.push(frame, nr_pins).map_or_else(Removed::Free, |()| Removed::Read)
+            }
+            None => broken::no_such_page(),
+        }
+    }
+
+    /// Whether chunks or tables were left empty, which [`collect`](Self::collect) must then take
+    /// before the lock is released.
+    pub(crate) const fn has_excess(&self) -> bool {
+        self.has_excess
+    }
+
+    /// Hands what removals have left empty to the garbage; after each removal, for there is room
+    /// for what one leaves.
+    pub(crate) fn collect<const F: usize>(&mut self, garbage: &mut Garbage<F>) {
+        if core::mem::take(&mut self.has_excess) {
+            self.index.collect(garbage);
+            self.blocks.collect(garbage);
+            self.maps.collect(garbage);
+            self.ages.collect(garbage);
+        }
+    }
+
+    /// The same for a call that had nothing else to leave.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn collected(&mut self) -> Garbage<0> {
+        let mut garbage = Garbage::new();
+        self.collect(&mut garbage);
+        garbage
     }
 
     /// Frees an empty block's record.
     #[inline(never)]
-    fn free_block<const F: usize>(
-        &mut self,
-        key: &HashKey,
-        block: SlotId,
-        garbage: &mut Garbage<F>,
-    ) {
+    fn free_block(&mut self, key: &HashKey, block: SlotId) {
         if let Some(hash) = self.hash_of(key, block) {
-            self.index.remove(hash.0, block, garbage);
+            self.has_excess |= self.index.remove(hash.0, block);
         }
-        match self.blocks.remove(block, garbage) {
-            Block::Further { head, links, .. } => self.leave_head(key, head, links, 0, garbage),
+        let (record, has_excess) = self.blocks.remove(block);
+        self.has_excess |= has_excess;
+        match record {
+            Block::Further { head, links, .. } => self.leave_head(key, head, links, 0),
             Block::Dead { links, .. } => self.unlink_dead(links),
             _ => {}
         }
@@ -93,13 +135,12 @@ impl State {
 
     /// Takes the block with these links, and its pages, out of its head's list; a head that it
     /// leaves empty goes along.
-    pub(super) fn leave_head<const F: usize>(
+    pub(super) fn leave_head(
         &mut self,
         key: &HashKey,
         head: SlotId,
         Links { prev, next }: Links,
         nr_leaving: u32,
-        garbage: &mut Garbage<F>,
     ) {
         if let Some(next) = next.some()
             && let Block::Further { links, .. } = self.blocks.get_mut(next)
@@ -133,23 +174,23 @@ impl State {
             return;
         }
         if let Some(hash) = self.hash_of(key, head) {
-            self.index.remove(hash.0, head, garbage);
+            self.has_excess |= self.index.remove(hash.0, head);
         }
         self.nr_heads -= 1;
-        if let Block::DeadHead { links, .. } = self.blocks.remove(head, garbage) {
+        let (record, has_excess) = self.blocks.remove(head);
+        self.has_excess |= has_excess;
+        if let Block::DeadHead { links, .. } = record {
             self.unlink_dead(links);
         }
     }
 
-    /// Evicts the oldest page that nobody is reading; its frame is then in the garbage.
-    ///
-    /// Returns the page's name if asked for; `None` inside if it was unreachable anyway.
-    pub(crate) fn evict<const F: usize>(
+    /// Evicts the oldest page that nobody is reading; its frame, and its name if that is asked for
+    /// and the page could still be found.
+    pub(crate) fn evict(
         &mut self,
         key: &HashKey,
         with_name: bool,
-        garbage: &mut Garbage<F>,
-    ) -> Option<Option<([u64; 3], u32)>> {
+    ) -> Option<(Frame, Option<([u64; 3], u32)>)> {
         let mut at = self.oldest;
         for _ in 0..EVICTION_SEARCH_MAX {
             let id = at.some()?;
@@ -159,9 +200,9 @@ impl State {
             let entry = pages.and_then(|pages| pages.get(place, &self.maps))?;
             if entry.nr_pins(Aging::Aged) == 0 {
                 let name = if with_name { self.name_of(block, place) } else { None };
-                self.remove(key, (block, place), Aging::Aged, garbage);
+                let frame = self.remove(key, (block, place), Aging::Aged).frame()?;
                 self.stats.evicted += 1;
-                return Some(name);
+                return Some((frame, name));
             }
             at = aged.younger;
         }

@@ -1,7 +1,7 @@
 //! The traits of the engine and the service, served by a [`LeanHost`].
 
 use super::{Cpu, LeanHost};
-use crate::memory::copy_page_words;
+use crate::memory::{copy_page_words, prefetch};
 use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -54,6 +54,17 @@ impl Host for LeanHost {
 
     fn give_room(&self, frame: Frame) {
         self.free.give(frame);
+    }
+
+    fn prefetch_frame(&self, frame: FrameId) {
+        if let Some(words) = self.frame_words(frame) {
+            prefetch(words);
+        }
+    }
+
+    #[inline(always)]
+    fn prefetch<T>(&self, record: &T) {
+        prefetch(record);
     }
 
     fn metadata_wanted(&self) -> bool {

@@ -14,6 +14,7 @@
 mod arena;
 mod metadata;
 
+pub(crate) use arena::prefetch;
 pub use arena::{Arena, PAGE_WORDS, PageWords, copy_page_words};
 pub use metadata::MetadataAllocator;
 
