@@ -63,25 +63,10 @@ pub fn run(plan: &Plan) -> Result<Report> {
     let original = Original::load()?;
     let mut report = Report::default();
     let largest = plan.sizes.iter().copied().max().context("no size is given")?;
-    let nr_frames = host_frames(largest) + NR_CPUS;
-    let room = largest * METADATA_BYTES_PER_PAGE / 4096;
-    // The floor's arena is as large as the host's.
-    let available = system::available_bytes(&std::fs::read_to_string("/proc/meminfo")?);
-    if let Some(advice) = too_little_memory(2 * nr_frames + room, available) {
-        bail!(advice);
+    let is_once = |workload: &Workload| matches!(workload, Workload::W5 | Workload::W6);
+    if !plan.workloads.iter().all(is_once) {
+        run_sizes(plan, largest, &original, &mut report)?;
     }
-    ensure!(MetadataAllocator::reserve(room), "no memory for metadata");
-    let floors = FloorMemory::new(nr_frames)?;
-    let mut memory = Vec::new();
-    for &nr_pages in &plan.sizes {
-        let bench = Bench { floors: &floors, original: &original, nr_pages };
-        report.floors.extend(measure_floors(&bench)?);
-        for &workload in &plan.workloads {
-            run_one(workload, &bench, &mut report, &mut memory)?;
-        }
-    }
-    report.memory = mem::worst(&memory);
-    drop(floors);
     if plan.workloads.contains(&Workload::W5) {
         let nr_pages = SPEEDUP_PAGES.min(largest);
         step(Workload::W5, nr_pages);
@@ -100,6 +85,30 @@ pub fn run(plan: &Plan) -> Result<Report> {
         println!("W6   not built");
     }
     Ok(report)
+}
+
+/// Runs the workloads that have a size, at each size.
+fn run_sizes(plan: &Plan, largest: usize, original: &Original, report: &mut Report) -> Result<()> {
+    let nr_frames = host_frames(largest) + NR_CPUS;
+    let room = largest * METADATA_BYTES_PER_PAGE / 4096;
+    // The floor's arena is as large as the host's.
+    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let available = system::available_bytes(&meminfo);
+    if let Some(advice) = too_little_memory(2 * nr_frames + room, available) {
+        bail!(advice);
+    }
+    ensure!(MetadataAllocator::reserve(room), "no memory for metadata");
+    let floors = FloorMemory::new(nr_frames)?;
+    let mut memory = Vec::new();
+    for &nr_pages in &plan.sizes {
+        let bench = Bench { floors: &floors, original, nr_pages };
+        report.floors.extend(measure_floors(&bench)?);
+        for &workload in &plan.workloads {
+            run_one(workload, &bench, report, &mut memory)?;
+        }
+    }
+    report.memory = mem::worst(&memory);
+    Ok(())
 }
 
 fn run_one(
@@ -151,7 +160,8 @@ fn too_little_memory(nr_pages: usize, available: Option<u64>) -> Option<String> 
 }
 
 fn step(workload: Workload, nr_pages: usize) {
-    println!("==> {workload:?}, {nr_pages} pages");
+    let name = format!("{workload:?}").to_uppercase();
+    println!("==> {name}, {nr_pages} pages");
 }
 
 /// Measures what a page copy costs over an arena of this size.
