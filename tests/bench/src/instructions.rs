@@ -8,7 +8,7 @@
 
 use crate::guest::{Guest, Page};
 use crate::original::Original;
-use crate::report::{Instructions, beside};
+use crate::report::Instructions;
 use crate::workloads::{host_frames, service};
 use anyhow::{Context as _, Result, ensure};
 use clap::ValueEnum;
@@ -133,7 +133,7 @@ pub fn count_all(original: &Original) -> Result<Vec<Instructions>> {
             value: per_call(once, twice)?,
             original: original.instructions(op.name()),
         };
-        println!("     {:<23} {:>7.1}{}", figure.op, figure.value, beside(figure.original));
+        println!("{}", figure.line());
         figures.push(figure);
     }
     Ok(figures)

@@ -2,7 +2,7 @@
 //!
 //! Holds the workloads (`workloads/`), the guest that makes their calls (`guest.rs`), the copy floor
 //! (`floor.rs`), the clock that pairs the two (`meter.rs`), and the figures' names (`report.rs`).
-//! What the figures mean is told in `docs/benchmarks.md`. Start with [`run::run`].
+//! `traces/` replays cache traces. What the figures mean is told in `docs/benchmarks.md`. Start with [`run::run`].
 //!
 //! Must not know: how the engine does it. It calls the service with the bytes of an operation, as a
 //! hypercall would.
@@ -13,7 +13,7 @@ pub mod duet;
 pub mod files;
 pub mod floor;
 pub mod guest;
-pub mod huge;
+
 pub mod instructions;
 pub mod meter;
 pub mod original;
@@ -21,6 +21,8 @@ pub mod report;
 pub mod rng;
 pub mod run;
 pub mod stats;
+pub mod system;
+pub mod traces;
 pub mod workloads;
 pub mod zipf;
 

@@ -4,10 +4,12 @@
 use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum as _};
 use std::path::PathBuf;
+use std::process::ExitCode;
 use tmem_bench::instructions::{self, Counted};
 use tmem_bench::original::Original;
 use tmem_bench::report::Report;
 use tmem_bench::run::{Plan, Workload, run};
+use tmem_bench::traces;
 use tmem_bench::workloads::w5;
 
 /// Measures tmem's service against a page copy.
@@ -32,6 +34,12 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Replay cache traces and compare the misses with their published check values.
+    Traces {
+        /// The folder that holds the traces.
+        #[arg(long, value_name = "DIR")]
+        dir: PathBuf,
+    },
     /// Make some calls and nothing else; what counts instructions runs this.
     #[command(hide = true)]
     Calls {
@@ -42,14 +50,25 @@ enum Command {
     },
 }
 
-fn main() -> Result<()> {
-    let arguments = Arguments::parse();
-    if let Some(Command::Calls { op, nr_calls }) = arguments.command {
-        return instructions::calls(op, nr_calls);
+fn main() -> ExitCode {
+    match run_as_told(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
     }
-    let report = measure(&arguments)?;
-    if let Some(file) = arguments.json {
-        report.write(&file)?;
+}
+
+fn run_as_told(arguments: &Arguments) -> Result<()> {
+    match &arguments.command {
+        Some(Command::Traces { dir }) => return traces::run(dir),
+        Some(Command::Calls { op, nr_calls }) => return instructions::calls(*op, *nr_calls),
+        None => {}
+    }
+    let report = measure(arguments)?;
+    if let Some(file) = &arguments.json {
+        report.write(file)?;
         println!("figures: {}", file.display());
     }
     Ok(())

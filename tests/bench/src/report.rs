@@ -173,6 +173,54 @@ impl Row {
     }
 }
 
+impl FloorRow {
+    /// A word for the terminal.
+    pub fn word(&self) -> String {
+        format!("{} {:.0}", self.floor, self.ns)
+    }
+}
+
+impl Speedup {
+    /// A line for the terminal.
+    pub fn line(&self, original: &Original) -> String {
+        let Self { case, value, control, .. } = self;
+        let quotient = value / control;
+        let beside = beside(original.speedup(case));
+        format!(
+            "W5   {case:<23} value {value:.2}  control {control:.2}  quotient {quotient:.2}{beside}"
+        )
+    }
+}
+
+impl Stretch {
+    /// A line for the terminal.
+    pub fn line(&self) -> String {
+        let Self { op, pages, most_pages, longest_us, total_ms } = self;
+        format!(
+            "W7   {op:<23} {pages:>8} most pages {most_pages:>4}  longest {longest_us:>7.1} us  \
+             total {total_ms:>7.1} ms"
+        )
+    }
+}
+
+impl Memory {
+    /// A line for the terminal.
+    pub fn line(&self, pages: usize) -> String {
+        let Self { case, bytes_per_page, original } = self;
+        let beside = beside(*original);
+        format!("MEM  {case:<23} {pages:>8} {bytes_per_page:>7.1} bytes a page{beside}")
+    }
+}
+
+impl Instructions {
+    /// A line for the terminal.
+    pub fn line(&self) -> String {
+        let Self { op, value, original } = self;
+        let beside = beside(*original);
+        format!("INS  {op:<23} {value:>7.1} instructions{beside}")
+    }
+}
+
 impl Report {
     /// Writes the JSON file.
     ///
@@ -185,7 +233,7 @@ impl Report {
     }
 }
 
-/// ` (original N)`, where it is known.
-pub fn beside(original: Option<f64>) -> String {
+/// The original's figure beside ours, where it is known.
+fn beside(original: Option<f64>) -> String {
     original.map_or_else(String::new, |figure| format!("  original {figure}"))
 }

@@ -1,13 +1,14 @@
 //! A run: which workloads at which sizes, with what it says on the way.
 
 use crate::floor::{self, FloorMemory, Kind};
-use crate::huge;
+
 use crate::original::Original;
-use crate::report::{FloorRow, Report, Row, beside};
+use crate::report::{FloorRow, Memory as MemoryRow, Report, Row};
 use crate::stats::median;
+use crate::system;
 use crate::workloads::w5::Extent;
 use crate::workloads::{Bench, NR_CPUS, host_frames, mem, miss, w1, w2, w3, w4, w5, w7};
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use clap::ValueEnum;
 use tmem_host_sim::{Memory, MetadataAllocator};
 
@@ -62,33 +63,16 @@ pub fn run(plan: &Plan) -> Result<Report> {
     let original = Original::load()?;
     let mut report = Report::default();
     let largest = plan.sizes.iter().copied().max().context("no size is given")?;
-    let nr_frames = host_frames(largest) + NR_CPUS;
-    let room = largest * METADATA_BYTES_PER_PAGE / 4096;
-    ensure!(MetadataAllocator::reserve(room), "no memory for metadata");
-    let floors = FloorMemory::new(nr_frames)?;
-    let mut memory = Vec::new();
-    for &nr_pages in &plan.sizes {
-        let bench = Bench { floors: &floors, original: &original, nr_pages };
-        report.floors.extend(measure_floors(&bench)?);
-        for &workload in &plan.workloads {
-            run_one(workload, &bench, &mut report, &mut memory)?;
-        }
+    let is_once = |workload: &Workload| matches!(workload, Workload::W5 | Workload::W6);
+    if !plan.workloads.iter().all(is_once) {
+        run_sizes(plan, largest, &original, &mut report)?;
     }
-    report.memory = mem::worst(&memory);
-    drop(floors);
     if plan.workloads.contains(&Workload::W5) {
         let nr_pages = SPEEDUP_PAGES.min(largest);
         step(Workload::W5, nr_pages);
         report.speedup = w5::run(nr_pages, plan.extent)?;
         for figure in &report.speedup {
-            println!(
-                "W5   {:<23} value {:.2}  control {:.2}  quotient {:.2}{}",
-                figure.case,
-                figure.value,
-                figure.control,
-                figure.value / figure.control,
-                beside(original.speedup(figure.case))
-            );
+            println!("{}", figure.line(&original));
             if figure.lost > w5::LOST_MAX {
                 println!(
                     "!!! other programs had a CPU for up to {:.0} % of a window: not to be trusted",
@@ -103,11 +87,35 @@ pub fn run(plan: &Plan) -> Result<Report> {
     Ok(report)
 }
 
+/// Runs the workloads that have a size, at each size.
+fn run_sizes(plan: &Plan, largest: usize, original: &Original, report: &mut Report) -> Result<()> {
+    let nr_frames = host_frames(largest) + NR_CPUS;
+    let room = largest * METADATA_BYTES_PER_PAGE / 4096;
+    // The floor's arena is as large as the host's.
+    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let available = system::available_bytes(&meminfo);
+    if let Some(advice) = too_little_memory(2 * nr_frames + room, available) {
+        bail!(advice);
+    }
+    ensure!(MetadataAllocator::reserve(room), "no memory for metadata");
+    let floors = FloorMemory::new(nr_frames)?;
+    let mut memory = Vec::new();
+    for &nr_pages in &plan.sizes {
+        let bench = Bench { floors: &floors, original, nr_pages };
+        report.floors.extend(measure_floors(&bench)?);
+        for &workload in &plan.workloads {
+            run_one(workload, &bench, report, &mut memory)?;
+        }
+    }
+    report.memory = mem::worst(&memory);
+    Ok(())
+}
+
 fn run_one(
     workload: Workload,
     bench: &Bench<'_>,
     report: &mut Report,
-    memory: &mut Vec<Vec<crate::report::Memory>>,
+    memory: &mut Vec<Vec<MemoryRow>>,
 ) -> Result<()> {
     let mut rows = |work: fn(&Bench<'_>) -> Result<Vec<Row>>| {
         step(workload, bench.nr_pages);
@@ -125,26 +133,13 @@ fn run_one(
         Workload::W7 => {
             step(workload, bench.nr_pages);
             let figures = w7::run(bench).context("W7 is void")?;
-            for figure in &figures {
-                println!(
-                    "W7   {:<23} {:>8} most pages {:>4}  longest {:>7.1} us  total {:>7.1} ms",
-                    figure.op, figure.pages, figure.most_pages, figure.longest_us, figure.total_ms
-                );
-            }
+            figures.iter().for_each(|figure| println!("{}", figure.line()));
             report.stretch.extend(figures);
         }
         Workload::Mem => {
             step(workload, bench.nr_pages);
             let figures = mem::run(bench.original, bench.nr_pages).context("MEM is void")?;
-            for figure in &figures {
-                println!(
-                    "MEM  {:<23} {:>8} {:>7.1} bytes a page{}",
-                    figure.case,
-                    bench.nr_pages,
-                    figure.bytes_per_page,
-                    beside(figure.original)
-                );
-            }
+            figures.iter().for_each(|figure| println!("{}", figure.line(bench.nr_pages)));
             memory.push(figures);
         }
         // Once for all sizes.
@@ -153,8 +148,20 @@ fn run_one(
     Ok(())
 }
 
+/// What to say when `nr_pages` pages are more than the machine has.
+fn too_little_memory(nr_pages: usize, available: Option<u64>) -> Option<String> {
+    let wanted = nr_pages as u64 * 4096;
+    let available = available.filter(|&available| available < wanted)?;
+    Some(format!(
+        "this needs {} MiB of memory, of which {} MiB are available: ask for fewer pages with --pages",
+        wanted >> 20,
+        available >> 20
+    ))
+}
+
 fn step(workload: Workload, nr_pages: usize) {
-    println!("==> {workload:?}, {nr_pages} pages");
+    let name = format!("{workload:?}").to_uppercase();
+    println!("==> {name}, {nr_pages} pages");
 }
 
 /// Measures what a page copy costs over an arena of this size.
@@ -181,7 +188,7 @@ fn measure_floors(bench: &Bench<'_>) -> Result<Vec<FloorRow>> {
         })
         .collect();
     print_floors(&rows, pages);
-    if let Some(warning) = huge::warning() {
+    if let Some(warning) = system::warning() {
         println!("!!! {warning}");
     }
     Ok(rows)
@@ -189,10 +196,23 @@ fn measure_floors(bench: &Bench<'_>) -> Result<Vec<FloorRow>> {
 
 fn print_floors(rows: &[FloorRow], pages: usize) {
     let of = |name| rows.iter().find(|row| row.floor == name).map_or(0.0, |row| row.ns);
-    let list: Vec<String> = rows.iter().map(|row| format!("{} {:.0}", row.floor, row.ns)).collect();
+    let list: Vec<String> = rows.iter().map(FloorRow::word).collect();
     println!(
         "page copy over {pages} pages, ns: {}; plain over hot {:.2}",
         list.join(", "),
         of("plain") / of("hot")
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_little_memory_is_noticed_before_it_is_taken() {
+        let advice = too_little_memory(1024, Some(2 << 20)).expect("advice");
+        assert!(advice.contains("needs 4 MiB") && advice.contains("2 MiB are"), "{advice}");
+        assert_eq!(too_little_memory(1024, Some(4 << 20)), None);
+        assert_eq!(too_little_memory(1024, None), None);
+    }
 }
