@@ -86,6 +86,12 @@ impl SimHost {
         self.faults.plan(kind, nth, false);
     }
 
+    /// Makes the `nth` call of this kind from now on fail (1: the next one) and all after it, until
+    /// [`heal`](Self::heal).
+    pub fn fail_from(&self, kind: Fault, nth: u64) {
+        self.faults.plan(kind, nth, true);
+    }
+
     /// Makes every call of this kind fail, until [`heal`](Self::heal).
     pub fn fail_all(&self, kind: Fault) {
         self.faults.plan(kind, 1, true);
