@@ -7,18 +7,16 @@ use hypercall_abi::{Handle, Uuid};
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use tmem_host_sim::{Content, DomainSpec, SimHost, on_cpu};
-use tmem_model_tests::{Guest, Rng, World, answer, at, destroy_domain, flags};
+use tmem_model_tests::{Guest, Rng, World, answer, at, destroy_domain, flags, scaled};
 use tmem_service::{DomainId, Progress};
 
 /// More than the CPUs of a small test machine would only wait for each other's tickets.
-const THREADS: u32 = 2;
+pub(crate) const THREADS: u32 = 2;
 
-/// Rounds of a test: `nr`, times the environment's `TMEM_LONG` for a long run. Never more than a
-/// page's content has room to count.
+/// Rounds of a test: `nr`, or more in a long run, but never more than a page's content has room to
+/// count.
 fn rounds(nr: u32) -> u32 {
-    let factor = std::env::var("TMEM_LONG").ok();
-    let factor = factor.map_or(1, |factor| factor.parse().expect("TMEM_LONG holds a number"));
-    nr.saturating_mul(factor).min(1 << VERSION_BITS)
+    scaled(nr).min(1 << VERSION_BITS)
 }
 
 fn world(nr_frames: usize) -> World {
@@ -30,7 +28,11 @@ fn world(nr_frames: usize) -> World {
 }
 
 /// Runs `work` on every CPU at once, each with a guest of the domain that `domain_of` names.
-fn on_all_cpus(world: &World, domain_of: fn(u32) -> u16, work: impl Fn(u32, Guest) + Sync) {
+pub(crate) fn on_all_cpus(
+    world: &World,
+    domain_of: fn(u32) -> u16,
+    work: impl Fn(u32, Guest) + Sync,
+) {
     let start = Barrier::new(THREADS as usize);
     std::thread::scope(|scope| {
         for cpu in 0..THREADS {
@@ -205,6 +207,40 @@ fn p2_a_pool_made_and_destroyed_while_others_use_its_id() {
     });
     assert_eq!(world.host().nr_frames_out(), 0);
     assert_eq!(world.host().domain(DomainId(1)).nr_charged(), 0);
+}
+
+/// Both CPUs make the same long call at once, slice by slice: each frame is freed once, and both are
+/// told that the work is done.
+#[test]
+fn p57_p29_two_cpus_that_destroy_or_flush_the_same_at_once() {
+    let object = hypercall_abi::ObjectId([1, 0, 0]);
+    let flush = hypercall_abi::Op::FlushObject { pool_id: 0, object };
+    let destroy = hypercall_abi::Op::DestroyPool { pool_id: 0 };
+    for calls in [[flush, flush], [destroy, destroy], [flush, destroy]] {
+        for kind in [flags::EPHEMERAL, flags::PERSISTENT, flags::SHARED] {
+            let world = world(300);
+            world.service().set_auth(DomainId(1), Uuid([7, 0]), true).expect("room");
+            let guest = world.guest(1);
+            assert_eq!(guest.new_pool(kind, 7), 0);
+            for round in 0..rounds(5) {
+                for index in 0..150 {
+                    assert_eq!(guest.put(at(0, 1, index), versioned(index, round)), 1);
+                }
+                on_all_cpus(&world, all_in_domain_1, |cpu, guest| {
+                    let answer = guest.call(calls[cpu as usize % 2]);
+                    // The last slice of a destroy may be the other's.
+                    let late = if calls[0] == destroy { answer::NOTHING } else { 1 };
+                    let gone = if calls[1] == destroy { answer::NO_DEVICE } else { 1 };
+                    assert!([1, late, gone].contains(&answer), "answer {answer}");
+                });
+                assert_eq!(world.host().nr_frames_out(), 0);
+                if calls[1] == destroy {
+                    assert_eq!(world.host().domain(DomainId(1)).nr_charged(), 0);
+                    assert_eq!(guest.new_pool(kind, 7), 0);
+                }
+            }
+        }
+    }
 }
 
 #[test]

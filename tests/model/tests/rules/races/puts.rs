@@ -72,3 +72,23 @@ fn r53_a_freeze_during_a_put_lets_it_through_or_refuses_it_whole() {
     };
     assert_eq!(guest.get(at(0, 1, 2)), expected);
 }
+
+/// Without a free frame the new page comes into the spare; the old one stays whole until it is done.
+/// (In an ephemeral pool the old page itself would make room.)
+#[test]
+fn p35_r17_a_get_during_a_duplicate_put_without_free_memory_gives_the_old_page_whole() {
+    let (world, guest, other) = meeting(flags::PERSISTENT, 1);
+    assert_eq!(guest.put(at(0, 1, 2), B), answer::NO_MEMORY, "the only frame is taken");
+    for number in 10..20 {
+        let (reader, old) = (other.clone(), guest.get(PAGE));
+        let answer = meet(
+            &world,
+            Direction::In,
+            move || assert_eq!(reader.get(PAGE), old),
+            || guest.put(PAGE, Content::Unique(number)),
+        );
+        assert_eq!(answer, 1);
+        assert_eq!(other.get(PAGE), (1, Some(Content::Unique(number))));
+        assert_eq!(world.host().nr_frames_out(), 1);
+    }
+}
