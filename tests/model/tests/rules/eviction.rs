@@ -1,7 +1,7 @@
 //! What goes when memory is short, and in which order: R41 to R44, and memory's limits.
 
 use hypercall_abi::Uuid;
-use tmem_host_sim::{Content, SimHost};
+use tmem_host_sim::{Content, Fault, SimHost};
 use tmem_model_tests::{EVICTED_PER_PUT_MAX, World, answer, at, check_in, flags};
 use tmem_service::DomainId;
 
@@ -169,6 +169,23 @@ fn r69_a_put_evicts_a_bounded_number_of_pages_whatever_was_stored() {
         }
     }
     assert_eq!(EVICTED_PER_PUT_MAX, 8);
+}
+
+/// However many pages go, there is no metadata for the new one: the put gives up at its bound.
+#[test]
+fn r69_a_put_that_finds_no_metadata_gives_up_after_eight_evictions() {
+    let mut world = World::with_frames(40);
+    for domain in [1, 2] {
+        world.new_pool(domain, flags::EPHEMERAL, 0);
+    }
+    for index in 0..40 {
+        assert_eq!(world.put(1, at(0, 1, index), Content::Unique(index)), 1);
+    }
+    world.host().fail_all(Fault::Metadata);
+    for nr_puts in 1..=3 {
+        assert_eq!(world.put(2, at(0, 1, 1), Content::Unique(99)), answer::NO_MEMORY);
+        assert_eq!(world.audit().pages, 40 - 8 * nr_puts, "after {nr_puts} puts");
+    }
 }
 
 /// Domain 1 fills the host in one way, domain 2 puts in another.

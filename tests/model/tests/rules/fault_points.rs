@@ -74,15 +74,33 @@ fn works_again(world: &mut World) {
     }
 }
 
+/// How a fault comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Coming {
+    /// One call fails.
+    Once,
+    /// It fails, and so do all after it.
+    ToStay,
+    /// The same, and all other calls fail that a put could turn to.
+    WithAllElse,
+}
+
 /// Lets the first call of `kind` fail, then the second, and so on, until there are no more such
 /// calls; returns how many there were.
-fn sweep(host: &Builder, kind: Fault, is_lasting: bool) -> u64 {
+fn sweep(host: &Builder, kind: Fault, coming: Coming) -> u64 {
     for nth in 1.. {
         let mut world = World::new(host.clone());
-        if is_lasting {
-            world.host().fail_from(kind, nth);
-        } else {
-            world.host().fail_nth(kind, nth);
+        match coming {
+            Coming::Once => world.host().fail_nth(kind, nth),
+            Coming::ToStay => world.host().fail_from(kind, nth),
+            Coming::WithAllElse => {
+                world.host().fail_from(kind, nth);
+                world.host().fail_all(if kind == Fault::Spare {
+                    Fault::Frame
+                } else {
+                    Fault::Spare
+                });
+            }
         }
         let mut has_struck = false;
         for step in SCRIPT.lines() {
@@ -105,7 +123,7 @@ fn sweep(host: &Builder, kind: Fault, is_lasting: bool) -> u64 {
 fn r71_p52_every_call_of_a_script_fails_once_at_every_point() {
     for (number, host) in hosts().iter().enumerate() {
         for kind in Fault::ALL {
-            let nr_points = sweep(host, kind, false);
+            let nr_points = sweep(host, kind, Coming::Once);
             // Only a host that is short asks for its spare.
             let is_asked_for = kind != Fault::Spare || number == 1;
             assert!(nr_points > 0 || !is_asked_for, "host {number} is never asked for {kind:?}");
@@ -117,8 +135,15 @@ fn r71_p52_every_call_of_a_script_fails_once_at_every_point() {
 fn r71_p52_every_call_of_a_script_fails_from_every_point_on() {
     for host in &hosts() {
         for kind in Fault::ALL {
-            sweep(host, kind, true);
+            sweep(host, kind, Coming::ToStay);
         }
+    }
+}
+
+#[test]
+fn r71_r5_p3_without_a_spare_every_call_of_a_script_fails_from_every_point_on() {
+    for kind in Fault::ALL {
+        sweep(&hosts()[0], kind, Coming::WithAllElse);
     }
 }
 

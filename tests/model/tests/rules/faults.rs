@@ -20,7 +20,6 @@ fn exercise(world: &mut World) {
                 world.get(domain, handle);
             }
         }
-        world.audit();
     }
     for number in 0..12 {
         world.get(1, at(2, u64::from(number % 5), number << 5));

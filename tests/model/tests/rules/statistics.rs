@@ -67,6 +67,7 @@ impl Ledger {
             }
         }
         expected.pages = self.pages.len() as u64;
+        expected.removed = expected.puts_stored - expected.pages;
     }
 }
 
@@ -107,8 +108,9 @@ fn r74_what_came_and_what_went_add_up() {
             }
         }
     }
-    let PoolStats { puts_stored, hits, evicted, pages, .. } = stats(&world, 1, 0);
-    assert_eq!(puts_stored, hits + evicted + nr_flushed + pages);
+    let PoolStats { puts_stored, hits, evicted, removed, pages, .. } = stats(&world, 1, 0);
+    assert_eq!(puts_stored, removed + pages);
+    assert_eq!(removed, hits + evicted + nr_flushed);
     assert!(hits > 0 && evicted > 0 && nr_flushed > 0 && pages > 0);
 }
 

@@ -243,6 +243,43 @@ fn p57_p29_two_cpus_that_destroy_or_flush_the_same_at_once() {
     }
 }
 
+/// One CPU destroys pool 0 again and again and may be late with it: the other has finished the work
+/// by then and made a new pool in its place, of which nothing may go while it lives.
+#[test]
+fn p2_p36_a_destroy_that_comes_late_takes_nothing_of_a_pool_made_anew() {
+    const NR_PAGES: u32 = 8;
+    for kind in [flags::PERSISTENT, flags::SHARED] {
+        let world = world(100);
+        world.service().set_auth(DomainId(1), Uuid([7, 0]), true).expect("room");
+        let is_over = AtomicBool::new(false);
+        on_all_cpus(&world, all_in_domain_1, |cpu, guest| {
+            if cpu != 0 {
+                while !is_over.load(Ordering::Relaxed) {
+                    guest.destroy(0);
+                }
+                return;
+            }
+            let _over = Finally(|| is_over.store(true, Ordering::Relaxed));
+            for round in 0..rounds(1000) {
+                while guest.destroy(0) != answer::NOTHING {}
+                assert_eq!(guest.new_pool(kind, 7), 0);
+                let put = |index| guest.put(at(0, 1, index), versioned(index, round));
+                let nr_stored = (0..NR_PAGES).take_while(|&index| put(index) == 1).count();
+                for index in (0..NR_PAGES).take(nr_stored) {
+                    let (answer, content) = guest.get(at(0, 1, index));
+                    if answer == answer::NO_DEVICE {
+                        break;
+                    }
+                    assert_eq!((answer, content), (1, Some(versioned(index, round))));
+                }
+            }
+        });
+        world.guest(1).destroy(0);
+        assert_eq!(world.host().nr_frames_out(), 0);
+        assert_eq!(world.host().domain(DomainId(1)).nr_charged(), 0);
+    }
+}
+
 #[test]
 fn p34_parallel_puts_at_the_maximum_never_exceed_it() {
     for nr_max in [20, 61, 150] {

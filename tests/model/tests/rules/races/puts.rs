@@ -92,3 +92,29 @@ fn p35_r17_a_get_during_a_duplicate_put_without_free_memory_gives_the_old_page_w
         assert_eq!(world.host().nr_frames_out(), 1);
     }
 }
+
+/// The page that a get still reads gets a second record; it must not bring the ages out of order.
+#[test]
+fn r42_a_duplicate_put_during_a_get_leaves_the_order_of_ages_whole() {
+    for pool in [flags::EPHEMERAL, flags::SHARED] {
+        let (world, guest, other) = meeting(pool, 6);
+        for index in 2..6 {
+            assert_eq!(guest.put(at(0, 1, index), C), 1);
+        }
+        let got = meet(
+            &world,
+            Direction::Out,
+            move || assert_eq!(other.put(at(0, 1, 3), B), 1),
+            || guest.get(at(0, 1, 3)),
+        );
+        assert_eq!(got, (1, Some(C)));
+        // Every page of the pool goes to make room, and the books are right each time.
+        let evictor = world.guest(2);
+        assert_eq!(evictor.new_pool(flags::PERSISTENT, 0), 0);
+        for index in 0..6 {
+            assert_eq!(evictor.put(at(0, 1, index), A), 1);
+            world.service().audit().expect("the books are right");
+        }
+        assert_eq!(guest.get(at(0, 1, 3)).0, answer::EMPTY);
+    }
+}
