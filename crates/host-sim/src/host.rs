@@ -123,6 +123,11 @@ impl SimHost {
         self.hooks.take(direction).is_some()
     }
 
+    /// Runs `hook` just before the `nth` frame from now on is freed (1: the next one).
+    pub fn on_nth_free(&self, nth: u64, hook: impl FnOnce() + Send + 'static) {
+        self.hooks.set_free(nth, Box::new(hook));
+    }
+
     /// The pages evicted since the last call of this, in the order of their eviction.
     pub fn take_evicted(&self) -> Vec<EvictedPage> {
         core::mem::take(&mut *self.evicted.lock().unwrap_or_else(PoisonError::into_inner))
