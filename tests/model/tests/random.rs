@@ -8,8 +8,8 @@ const SEEDS: u64 = 40;
 const STEPS: u64 = 800;
 const STEPS_PER_AUDIT: u64 = 53;
 /// The same for the test that looks at the books after every call, which takes most of its time.
-const AUDITED_SEEDS: u64 = 40;
-const AUDITED_STEPS: u64 = 150;
+const AUDITED_SEEDS: u64 = 30;
+const AUDITED_STEPS: u64 = 120;
 
 fn from_environment(name: &str) -> Option<u64> {
     let value = std::env::var(name).ok()?;
