@@ -59,6 +59,8 @@ fn run_here(paths: &Paths, long: bool, results: &mut Results) {
             qemu_test::run(paths, &[], true, &debug, results)
         });
     }
+    let is_borne_out = coverage::borne_out(paths, results);
+    check(results, "what docs/coverage.md claims has passed", || is_borne_out);
 }
 
 /// Runs one check that is an entry by itself.

@@ -11,6 +11,7 @@ mod rules;
 mod scan;
 
 use crate::paths::Paths;
+use crate::results::Results;
 use anyhow::{Context, Result, bail};
 use std::fs;
 
@@ -36,6 +37,27 @@ pub(crate) fn run(paths: &Paths, check: bool) -> Result<()> {
     let committed = fs::read_to_string(&file).unwrap_or_default();
     if committed != text {
         bail!("{PAGE} is stale: run `cargo xtask coverage` and commit it");
+    }
+    Ok(())
+}
+
+/// Compares the page's claims with what has run: a test that is not compiled, or that failed,
+/// proves nothing.
+///
+/// # Errors
+/// With the numbers of which no test has passed.
+pub(crate) fn borne_out(paths: &Paths, results: &Results) -> Result<()> {
+    let statements = rules::read(&paths.root)?;
+    let passed: Vec<scan::Test> = scan::all(&paths.root)?
+        .into_iter()
+        .filter(|test| match test.place {
+            scan::Place::Host => results.has_passed("host", &test.name),
+            scan::Place::Guest => results.has_passed("qemu", &test.name),
+        })
+        .collect();
+    let objections = page::objections(&statements, &passed);
+    if !objections.is_empty() {
+        bail!("of the tests that passed:\n    {}", objections.join("\n    "));
     }
     Ok(())
 }
