@@ -66,3 +66,23 @@ fn assert_puts_find_room(mut world: World, filled: Layout, put: Layout) {
     }
     assert!(nr_stored >= 80, "only {nr_stored} of 100 puts found memory");
 }
+
+/// Eight pools that each held something everywhere, on a host hardly larger than the metadata that
+/// they took: another guest's puts must find that memory.
+#[test]
+fn p21_one_guests_emptied_pools_do_not_make_anothers_puts_fail() {
+    let mut world = World::new(SimHost::builder().frames(200).metadata_in_frames().domains(2));
+    for _ in 0..8 {
+        assert!(world.new_pool(1, flags::EPHEMERAL, 0) >= 0);
+    }
+    assert_eq!(world.new_pool(2, flags::EPHEMERAL, 0), 0);
+    for number in 0..700 {
+        let pool = number % 8;
+        world.put(1, at(pool, u64::from(pool), number), Content::Unique(number));
+    }
+    world.audit();
+    let put = |number| world.put(2, at(0, 1, number), Content::Unique(number)).max(0);
+    let nr_stored: i64 = (0..100).map(put).sum();
+    assert!(nr_stored >= 50, "only {nr_stored} of 100 puts found memory");
+    world.audit();
+}
