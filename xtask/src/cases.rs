@@ -97,7 +97,15 @@ impl Plan {
     /// # Errors
     /// With the line that is wrong.
     pub(crate) fn read(paths: &Paths) -> Result<Self> {
-        let file = paths.root.join("tests/guest/cases.toml");
+        Self::read_from(&paths.root)
+    }
+
+    /// Reads the file of the repository whose top is `root`.
+    ///
+    /// # Errors
+    /// With the line that is wrong.
+    pub(crate) fn read_from(root: &Path) -> Result<Self> {
+        let file = root.join("tests/guest/cases.toml");
         let text =
             fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
         Self::parse(&text, &file)

@@ -6,7 +6,7 @@ use crate::paths::Paths;
 use crate::results::Results;
 use crate::xen::build::Request;
 use crate::xen::config::Flavour;
-use crate::{check_abi, check_object, clean, doctor, guest, qemu_run, qemu_test, xen};
+use crate::{check_abi, check_object, clean, coverage, doctor, guest, qemu_run, qemu_test, xen};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use std::path::{Path, PathBuf};
@@ -72,6 +72,12 @@ enum Command {
     },
     /// Examine the Rust object in Xen and the final image: what no emulator would show.
     CheckObject(XenArguments),
+    /// Write docs/coverage.md: what proves each rule and each defect, from the names of tests.
+    Coverage {
+        /// Write nothing; fail if the page is stale or contradicts the tests.
+        #[arg(long)]
+        check: bool,
+    },
     /// Build the bare-metal test guest.
     BuildGuest,
     /// Measure the service on a lean host: ratios to a page copy, slices, memory, instructions.
@@ -140,6 +146,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
             check_object::run(&paths, &image, &mut results)?;
             return finish(&results, None);
         }
+        Command::Coverage { check } => coverage::run(&paths, check)?,
         Command::BuildGuest => println!("test guest: {}", guest::build(&paths)?.display()),
         Command::Bench(arguments) => return bench::run(&paths, &arguments),
         Command::Clean { downloads } => clean::run(&paths, downloads)?,

@@ -5,7 +5,7 @@ use crate::paths::Paths;
 use crate::results::{Outcome, Results};
 use crate::xen::build::{Request, build};
 use crate::xen::config::Flavour;
-use crate::{check_abi, check_object, cold, host_tests, qemu_test};
+use crate::{check_abi, check_object, cold, coverage, host_tests, qemu_test};
 use anyhow::Result;
 use std::time::Instant;
 
@@ -38,6 +38,7 @@ fn run_here(paths: &Paths, long: bool, results: &mut Results) {
     });
     check(results, "formatting", || host_tests::formatting(paths));
     check(results, "lints", || host_tests::lints(paths));
+    check(results, "docs/coverage.md", || coverage::run(paths, true));
     section(results, "host tests", |results| host_tests::tests(paths, long, results));
     check(results, "check-abi", || check_abi::run(paths, None).map(drop));
     let release = Request::release();
@@ -58,6 +59,8 @@ fn run_here(paths: &Paths, long: bool, results: &mut Results) {
             qemu_test::run(paths, &[], true, &debug, results)
         });
     }
+    let is_borne_out = coverage::borne_out(paths, results);
+    check(results, "what docs/coverage.md claims has passed", || is_borne_out);
 }
 
 /// Runs one check that is an entry by itself.

@@ -11,6 +11,7 @@ mod check_object;
 mod clean;
 mod cli;
 mod cold;
+mod coverage;
 mod doctor;
 mod everything;
 mod guest;

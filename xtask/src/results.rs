@@ -41,6 +41,18 @@ impl Results {
         self.entries.push(Entry { suite: suite.to_owned(), name: name.to_owned(), outcome, time });
     }
 
+    /// Whether a check of this name has passed in a suite of this kind (`qemu` for `qemu/default`);
+    /// a test's name is what follows its program and modules.
+    pub(crate) fn has_passed(&self, kind: &str, name: &str) -> bool {
+        let is_it = |entry: &Entry| {
+            let said = entry.name.trim_end_matches(" - should panic");
+            entry.suite.split('/').next() == Some(kind)
+                && said.rsplit([':', ' ']).next() == Some(name)
+                && entry.outcome == Outcome::Passed
+        };
+        self.entries.iter().any(is_it)
+    }
+
     /// Number of checks that failed.
     pub(crate) fn failed(&self) -> usize {
         self.entries.iter().filter(|entry| matches!(entry.outcome, Outcome::Failed(_))).count()
@@ -157,6 +169,19 @@ mod tests {
     #[test]
     fn what_was_skipped_does_not_count_as_passed() {
         assert_eq!(three().summary(), "1 passed, 1 failed, 1 skipped");
+    }
+
+    #[test]
+    fn a_test_is_found_by_its_kind_and_its_last_name() {
+        let mut results = three();
+        results.add("host", "rules: data::tests::r1_x", Outcome::Passed, Duration::ZERO);
+        results.add("host", "rules: data::r2_x", Outcome::Failed(String::new()), Duration::ZERO);
+        results.add("qemu/small", "get-get", Outcome::Passed, Duration::ZERO);
+        results.add("host", "lib: a::r3_x - should panic", Outcome::Passed, Duration::ZERO);
+        assert!(results.has_passed("host", "r3_x"));
+        assert!(results.has_passed("host", "r1_x") && results.has_passed("qemu", "get-get"));
+        assert!(!results.has_passed("host", "r2_x"), "it failed");
+        assert!(!results.has_passed("host", "x") && !results.has_passed("host", "get-get"));
     }
 
     #[test]

@@ -152,7 +152,8 @@ mod tests {
     #[test]
     fn a_lasting_fault_stays_until_it_is_cleared() {
         let faults = Faults::default();
-        faults.plan(Fault::Metadata, 1, true);
+        faults.plan(Fault::Metadata, 2, true);
+        assert!(!faults.strikes(Fault::Metadata), "not before the second call");
         assert!(faults.strikes(Fault::Metadata) && faults.strikes(Fault::Metadata));
         faults.clear();
         assert!(!faults.strikes(Fault::Metadata));

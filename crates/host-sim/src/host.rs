@@ -86,6 +86,12 @@ impl SimHost {
         self.faults.plan(kind, nth, false);
     }
 
+    /// Makes the `nth` call of this kind from now on fail (1: the next one) and all after it, until
+    /// [`heal`](Self::heal).
+    pub fn fail_from(&self, kind: Fault, nth: u64) {
+        self.faults.plan(kind, nth, true);
+    }
+
     /// Makes every call of this kind fail, until [`heal`](Self::heal).
     pub fn fail_all(&self, kind: Fault) {
         self.faults.plan(kind, 1, true);
@@ -115,6 +121,11 @@ impl SimHost {
     /// Whether the hook of [`on_next_copy`](Self::on_next_copy) still waits; takes it away.
     pub fn drop_hook(&self, direction: Direction) -> bool {
         self.hooks.take(direction).is_some()
+    }
+
+    /// Runs `hook` just before the `nth` frame from now on is freed (1: the next one).
+    pub fn on_nth_free(&self, nth: u64, hook: impl FnOnce() + Send + 'static) {
+        self.hooks.set_free(nth, Box::new(hook));
     }
 
     /// The pages evicted since the last call of this, in the order of their eviction.

@@ -61,6 +61,9 @@ impl Host for SimHost {
 
     fn give_frame(&self, frame: Frame) {
         locks::assert_none_held("give_frame");
+        if let Some(hook) = self.hooks.count_free() {
+            hook();
+        }
         self.frames.give(frame, current_cpu());
     }
 
@@ -208,6 +211,20 @@ mod tests {
         assert_eq!(host.copy_out(id, frame.id(), Gfn(1)), Ok(()));
         assert_eq!(domain.content(1), Some(Content::Unique(2)));
         host.give_frame(frame);
+        host.assert_nothing_leaked(0);
+    }
+
+    #[test]
+    fn a_hook_runs_before_the_nth_free() {
+        let host = SimHost::builder().frames(3).build();
+        let frames: Vec<_> = (0..3).filter_map(|_| host.take_frame()).collect();
+        let has_run = std::sync::Arc::new(core::sync::atomic::AtomicBool::new(false));
+        let seen = std::sync::Arc::clone(&has_run);
+        host.on_nth_free(2, move || seen.store(true, Ordering::Relaxed));
+        for (number, frame) in (1..).zip(frames) {
+            host.give_frame(frame);
+            assert_eq!(has_run.load(Ordering::Relaxed), number >= 2);
+        }
         host.assert_nothing_leaked(0);
     }
 

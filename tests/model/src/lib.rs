@@ -18,8 +18,18 @@ pub use guest::{Guest, at, destroy_domain, run_to_end};
 pub use model::{EVICTED_PER_PUT_MAX, FREED_PER_SLICE_MAX, Model, Seen};
 pub use random::{Plan, run_random};
 pub use rng::Rng;
-pub use script::{check, check_in};
+pub use script::{check, check_in, play_in};
 pub use world::{BAD_GFN, READ_ONLY_GFN, SOURCE_GFN, TARGET_GFN, World};
+
+/// How much a stress test does: `nr`, times the environment's `TMEM_LONG` in a long run.
+///
+/// # Panics
+/// If the variable holds no number.
+pub fn scaled(nr: u32) -> u32 {
+    let factor = std::env::var("TMEM_LONG").ok();
+    let factor = factor.map_or(1, |factor| factor.parse().expect("TMEM_LONG holds a number"));
+    nr.saturating_mul(factor)
+}
 
 /// A service over a simulated host.
 pub type SimService = tmem_service::Service<tmem_host_sim::SimHost>;

@@ -26,7 +26,6 @@ const INDEXES: [u32; 8] = [0, 1, 2, 63, 64, 4095, 4096, u32::MAX];
 /// Objects of shared pools stay within so many pages: who used a larger one last is known to the
 /// engine by parts of it (R36).
 const SHARED_OBJECT_PAGES: u32 = 64;
-const STEPS_PER_AUDIT: u64 = 53;
 /// Pages of a burst: more than two slices of any long call.
 const BURST: u32 = 150;
 
@@ -37,6 +36,8 @@ pub struct Plan {
     pub seed: u64,
     /// Calls, roughly.
     pub nr_steps: u64,
+    /// The books are looked at after every so many calls.
+    pub steps_per_audit: u64,
 }
 
 /// Runs the script; the seed is printed, and cargo shows it when the test fails.
@@ -52,7 +53,7 @@ pub fn run_random(plan: Plan) {
     }
     for step in 0..plan.nr_steps {
         script.step();
-        if step % STEPS_PER_AUDIT == 0 {
+        if step % plan.steps_per_audit == 0 {
             script.world.audit();
         }
     }

@@ -20,7 +20,6 @@ fn exercise(world: &mut World) {
                 world.get(domain, handle);
             }
         }
-        world.audit();
     }
     for number in 0..12 {
         world.get(1, at(2, u64::from(number % 5), number << 5));
@@ -73,12 +72,12 @@ fn r71_p52_every_charge_may_fail() {
 }
 
 #[test]
-fn r71_every_copy_in_may_fail() {
+fn r71_p64_every_copy_in_may_fail() {
     assert!(sweep(Fault::CopyIn, 200) >= 100);
 }
 
 #[test]
-fn r71_p39_every_copy_out_may_fail() {
+fn r71_p39_p64_every_copy_out_may_fail() {
     assert!(sweep(Fault::CopyOut, 200) >= 40);
 }
 
@@ -113,7 +112,7 @@ fn exercise_again(world: &mut World) {
 }
 
 #[test]
-fn a_new_pool_without_memory_is_refused_and_leaves_the_slot_free() {
+fn p7_a_new_pool_without_memory_is_refused_and_leaves_the_slot_free() {
     for flags in [flags::EPHEMERAL, flags::PERSISTENT, flags::SHARED] {
         let mut world = World::roomy();
         assert!(world.set_auth(1, Uuid([7, 0]), true));
@@ -133,8 +132,9 @@ fn a_new_pool_without_memory_is_refused_and_leaves_the_slot_free() {
 }
 
 #[test]
-fn p38_after_each_error_the_next_call_proceeds() {
-    // Each error answer once, with a good call behind it; a lock left held would hang or panic.
+fn p38_p48_after_each_error_no_lock_is_held_and_the_next_call_proceeds() {
+    // Each error answer once, with a good call behind it; `World` looks after each whether a lock is
+    // held.
     tmem_model_tests::check(
         "d1 get 0 1 1                -> -19
          d1 new flags 0              -> -1

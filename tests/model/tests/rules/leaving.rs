@@ -225,7 +225,7 @@ fn r38_with_the_last_sharer_the_pool_goes_and_its_uuid_starts_empty() {
 }
 
 #[test]
-fn p55_sharers_come_and_go_and_the_books_stay_right() {
+fn p55_p56_sharers_come_and_go_and_the_books_stay_right() {
     let mut world = World::roomy();
     for domain in 1..=4 {
         assert!(world.set_auth(domain, Uuid([7, 0]), true));

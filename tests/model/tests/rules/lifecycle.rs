@@ -3,7 +3,7 @@
 
 use hypercall_abi::{NewPool, ObjectId, Op, Uuid};
 use tmem_host_sim::{Content, DomainSpec, Fault};
-use tmem_model_tests::{World, answer, at, check, flags};
+use tmem_model_tests::{World, answer, at, check, flags, scaled};
 use tmem_service::{Clients, DomainId, Outcome, Progress};
 
 /// One call of each live command.
@@ -246,10 +246,10 @@ fn an_authorisation_may_come_before_the_domains_first_call() {
 }
 
 #[test]
-fn p58_domains_come_and_go_a_thousand_times() {
+fn p58_domains_come_and_go_in_their_thousands() {
     let mut world = World::with_frames(64);
     world.new_pool(2, flags::EPHEMERAL, 0);
-    for round in 0..1000 {
+    for round in 0..scaled(1000) as usize {
         world.set_auth(1, Uuid([7, 0]), true);
         world.new_pool(1, [flags::EPHEMERAL, flags::PERSISTENT, flags::SHARED][round % 3], 7);
         world.put(1, at(0, 1, 1), Content::Unique(1));

@@ -101,7 +101,7 @@ fn p44_negative_pool_ids_are_out_of_range_everywhere() {
 }
 
 #[test]
-fn retired_commands_are_not_implemented_if_the_pool_exists() {
+fn p28_retired_commands_are_not_implemented_if_the_pool_exists() {
     let mut script = String::from("d1 new persistent -> 0\n d1 put 0 1 1 A -> 1\n");
     for command in [3, 8, 9, 10, 11, 77, 99, 100, 103, u32::MAX] {
         script += &format!("d1 command {command} 0 -> -38\n d1 command {command} 1 -> -19\n");

@@ -33,7 +33,7 @@ fn slices(world: &mut World, op: Op) -> (usize, i64) {
 }
 
 #[test]
-fn p29_the_longest_slice_is_the_same_for_small_and_for_large_pools() {
+fn r69_p29_the_longest_slice_is_the_same_for_small_and_for_large_pools() {
     for (op, pool) in
         [(FLUSH, flags::EPHEMERAL), (DESTROY, flags::EPHEMERAL), (DESTROY, flags::PERSISTENT)]
     {
@@ -160,7 +160,7 @@ fn a_pool_whose_destruction_is_never_finished_goes_with_its_domain() {
 }
 
 #[test]
-fn the_death_of_a_domain_is_sliced_and_others_go_on() {
+fn r69_p29_the_death_of_a_domain_is_sliced_and_others_go_on() {
     let mut world = world_with(flags::PERSISTENT, 500);
     world.new_pool(2, flags::EPHEMERAL, 0);
     world.kill(1);

@@ -7,21 +7,19 @@ use hypercall_abi::{Handle, Uuid};
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use tmem_host_sim::{Content, DomainSpec, SimHost, on_cpu};
-use tmem_model_tests::{Guest, Rng, World, answer, at, destroy_domain, flags};
+use tmem_model_tests::{Guest, Rng, World, answer, at, destroy_domain, flags, scaled};
 use tmem_service::{DomainId, Progress};
 
 /// More than the CPUs of a small test machine would only wait for each other's tickets.
-const THREADS: u32 = 2;
+pub(crate) const THREADS: u32 = 2;
 
-/// Rounds of a test: `nr`, times the environment's `TMEM_LONG` for a long run. Never more than a
-/// page's content has room to count.
-fn rounds(nr: u32) -> u32 {
-    let factor = std::env::var("TMEM_LONG").ok();
-    let factor = factor.map_or(1, |factor| factor.parse().expect("TMEM_LONG holds a number"));
-    nr.saturating_mul(factor).min(1 << VERSION_BITS)
+/// Rounds of a test: `nr`, or more in a long run, but never more than a page's content has room to
+/// count.
+pub(crate) fn rounds(nr: u32) -> u32 {
+    scaled(nr).min(1 << VERSION_BITS)
 }
 
-fn world(nr_frames: usize) -> World {
+pub(crate) fn world(nr_frames: usize) -> World {
     let mut builder = SimHost::builder().frames(nr_frames).cpus(THREADS as usize);
     for domain in 1..=4 {
         builder = builder.domain(DomainSpec::new(domain).gfns(64));
@@ -30,7 +28,11 @@ fn world(nr_frames: usize) -> World {
 }
 
 /// Runs `work` on every CPU at once, each with a guest of the domain that `domain_of` names.
-fn on_all_cpus(world: &World, domain_of: fn(u32) -> u16, work: impl Fn(u32, Guest) + Sync) {
+pub(crate) fn on_all_cpus(
+    world: &World,
+    domain_of: fn(u32) -> u16,
+    work: impl Fn(u32, Guest) + Sync,
+) {
     let start = Barrier::new(THREADS as usize);
     std::thread::scope(|scope| {
         for cpu in 0..THREADS {
@@ -48,7 +50,7 @@ fn on_all_cpus(world: &World, domain_of: fn(u32) -> u16, work: impl Fn(u32, Gues
 
 /// Runs its closure when it goes, also when its thread panics: others that wait for this one are
 /// told in any case, and the test fails instead of hanging.
-struct Finally<F: Fn()>(F);
+pub(crate) struct Finally<F: Fn()>(pub(crate) F);
 
 impl<F: Fn()> Drop for Finally<F> {
     fn drop(&mut self) {
@@ -56,7 +58,7 @@ impl<F: Fn()> Drop for Finally<F> {
     }
 }
 
-fn all_in_domain_1(_: u32) -> u16 {
+pub(crate) fn all_in_domain_1(_: u32) -> u16 {
     1
 }
 
@@ -68,7 +70,7 @@ fn one_domain_each(cpu: u32) -> u16 {
 const VERSION_BITS: u32 = 16;
 
 /// The content of version `version` of page `index`.
-fn versioned(index: u32, version: u32) -> Content {
+pub(crate) fn versioned(index: u32, version: u32) -> Content {
     Content::Unique(index << VERSION_BITS | version)
 }
 

@@ -1,6 +1,7 @@
 //! What meets a get in the middle of its copy.
 
 use super::*;
+use std::sync::Arc;
 
 #[test]
 fn r8_of_two_gets_at_once_one_gets_the_private_ephemeral_page() {
@@ -182,5 +183,57 @@ fn r43_with_every_page_in_use_a_put_is_refused_and_does_not_wait() {
             || guest.get(PAGE),
         );
         assert_eq!(first, (1, Some(A)));
+    }
+}
+
+/// Gets the pages 0, 1, 2, ... one within the other's copy, each into a frame of its own, and makes
+/// the call `innermost` while all of them are being read.
+fn while_reading(
+    world: &Arc<World>,
+    page: u32,
+    nr_pages: u32,
+    innermost: Box<dyn FnOnce() + Send>,
+) {
+    if page == nr_pages {
+        innermost();
+        return;
+    }
+    let (within, cpu) = (Arc::clone(world), usize::try_from(page % 2).unwrap_or(0));
+    world.host().on_next_copy(Direction::Out, move || {
+        on_cpu(cpu, || while_reading(&within, page + 1, nr_pages, innermost));
+    });
+    let gfn = 8 + u64::from(page);
+    let got = world.guest(1).with_frames(gfn, gfn).get(at(0, 1, page));
+    assert_eq!(got, (1, Some(Content::Unique(page))));
+}
+
+#[test]
+fn r43_r69_a_put_gives_up_within_bounds_while_many_old_pages_are_being_read() {
+    const NR_PAGES: u32 = 30;
+    const NR_READ: u32 = 20;
+    for pool in [flags::EPHEMERAL, flags::SHARED] {
+        let domain = tmem_host_sim::DomainSpec::new(1).gfns(64);
+        let host = tmem_host_sim::SimHost::builder().frames(NR_PAGES as usize).cpus(2);
+        let world = Arc::new(World::new(host.domain(domain)));
+        world.service().set_auth(DomainId(1), Uuid([7, 0]), true).expect("room for one");
+        let guest = world.guest(1);
+        assert_eq!(guest.new_pool(pool, 7), 0);
+        for index in 0..NR_PAGES {
+            assert_eq!(guest.put(at(0, 1, index), Content::Unique(index)), 1);
+        }
+        let within = Arc::clone(&world);
+        let innermost = move || {
+            drop(within.host().take_evicted());
+            let other = within.guest(1).with_frames(4, 5);
+            let answer = other.put(at(0, 2, 0), B);
+            let evicted = within.host().take_evicted();
+            assert!(evicted.len() <= tmem_model_tests::EVICTED_PER_PUT_MAX);
+            let is_unread = |index: u32| (NR_READ..NR_PAGES).contains(&index);
+            assert!(evicted.iter().all(|page| is_unread(page.index)), "{evicted:?}");
+            assert_eq!(answer == 1, !evicted.is_empty(), "the put answered {answer}");
+            assert!([1, answer::NO_MEMORY].contains(&answer));
+        };
+        while_reading(&world, 0, NR_READ, Box::new(innermost));
+        world.service().audit().expect("the books are right");
     }
 }

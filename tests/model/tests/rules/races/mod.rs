@@ -7,6 +7,7 @@
 mod gets;
 mod lifecycle;
 mod puts;
+mod slices;
 
 use hypercall_abi::{Handle, Uuid};
 use tmem_host_sim::{Content, Direction, Fault, on_cpu};
