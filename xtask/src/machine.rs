@@ -70,10 +70,14 @@ pub(crate) const RUST_NEED: Need = Need {
 pub(crate) const QEMU_NEED: Need =
     program("qemu-system-x86_64", &["qemu-system-x86"], "boots Xen and the guest");
 
+/// What compiles libFuzzer.
+pub(crate) const CXX_NEED: Need = program("g++", &["g++"], "compiles the fuzzer's engine");
+
 /// Everything that any command needs, in the order in which `doctor` lists it.
 pub(crate) fn all_needs() -> Vec<Need> {
     let mut needs = SOURCE_NEEDS.to_vec();
     needs.extend(boot_needs());
+    needs.push(CXX_NEED);
     needs
 }
 

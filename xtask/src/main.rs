@@ -12,6 +12,7 @@ mod cli;
 mod cold;
 mod doctor;
 mod everything;
+mod fuzz;
 mod guest;
 mod hash;
 mod host_tests;
@@ -29,6 +30,7 @@ mod running;
 mod shim;
 mod space;
 mod toolchain;
+mod tsan;
 mod xen;
 
 use clap::Parser as _;
