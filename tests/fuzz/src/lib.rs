@@ -11,14 +11,18 @@ mod bytes;
 mod decode;
 mod domains;
 mod host;
+mod meetings;
+mod names;
 mod service;
 mod step;
 
 pub use decode::decode;
+pub use meetings::meetings;
 pub use service::service;
 
 /// An entry function.
 pub type Entry = fn(&[u8]);
 
 /// Every target: its name, which is also its corpus folder's, and its entry function.
-pub const TARGETS: [(&str, Entry); 2] = [("decode", decode), ("service", service)];
+pub const TARGETS: [(&str, Entry); 3] =
+    [("decode", decode), ("meetings", meetings), ("service", service)];
