@@ -11,11 +11,17 @@ use crate::step::Step;
 use hypercall_abi::Uuid;
 use std::sync::{Arc, Mutex, PoisonError};
 use tmem_host_sim::{Content, Direction, DomainSpec, Fault, SimHost, on_cpu};
-use tmem_model_tests::{Guest, SimService, World, answer, destroy_domain, flags};
+use tmem_model_tests::{
+    Guest, SOURCE_GFN, SimService, TARGET_GFN, World, answer, destroy_domain, flags,
+};
 use tmem_service::DomainId;
 
 /// Audits that one input may ask for, beside the one at its end: each walks all tables.
 const AUDITS_MAX: u32 = 3;
+/// Pairs of calls that a failure shows.
+const CALLS_SHOWN: usize = 30;
+/// Frames that the second call copies from and to, since the first one's are in use.
+const OTHER_GFNS: [u64; 2] = [4, 5];
 /// Of the pool that all share.
 const UUID: Uuid = Uuid([1, 0]);
 
@@ -34,13 +40,70 @@ pub fn meetings(data: &[u8]) {
     }
     let world = World::new(builder);
     let scene = Scene::new(world.service());
+    let mut calls = Calls::default();
     let mut nr_audits = 0;
     while let Some([a, b, c, d, e, f, g, h]) = bytes.take::<8>() {
-        scene.meet(&[a, b, c, d].into(), [e, f, g, h].into());
+        let (first, second) = (Step::from([a, b, c, d]), Step::from([e, f, g, h]));
+        calls.0.push((Call::first(&first), Call::second(&second)));
+        scene.meet(&first, second);
         assert_eq!(SimHost::nr_locks_held(), 0, "a call ended with a lock held");
         if a >= 0xf8 && nr_audits < AUDITS_MAX {
             nr_audits += 1;
             world.service().audit().expect("the books are right");
+        }
+    }
+}
+
+/// A call, by whom (its domain), about what.
+#[derive(Clone, Copy, Debug)]
+enum Call {
+    Put(u16, Name),
+    Get(u16, Name),
+    Flush(u16, Name),
+    FlushObject(u16, Name),
+    /// The name's pool is destroyed, and another made in its place.
+    Renewal(u16, Name),
+    /// The domain dies, and another gets its number.
+    Death(u16),
+    Fault(Fault),
+    /// No call; planned faults are forgotten.
+    Nothing,
+}
+
+impl Call {
+    /// One that copies a page.
+    fn first(step: &Step) -> Self {
+        let (domain, name) = (step.domain(), Name::of(step));
+        if step.what & 1 == 0 { Self::Put(domain, name) } else { Self::Get(domain, name) }
+    }
+
+    /// Any.
+    fn second(step: &Step) -> Self {
+        let (domain, name) = (step.domain(), Name::of(step));
+        match step.what % 16 {
+            0..=4 => Self::Put(domain, name),
+            5..=8 => Self::Get(domain, name),
+            9 | 10 => Self::Flush(domain, name),
+            11 => Self::FlushObject(domain, name),
+            12 => Self::Renewal(domain, name),
+            13 => Self::Fault(pick(step.object, Fault::ALL)),
+            14 => Self::Death(domain),
+            _ => Self::Nothing,
+        }
+    }
+}
+
+/// The calls that a failure shows: each first one, and what met it.
+#[derive(Default)]
+struct Calls(Vec<(Call, Call)>);
+
+impl Drop for Calls {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let shown = self.0.len().saturating_sub(CALLS_SHOWN);
+            for (first, second) in &self.0[shown..] {
+                eprintln!("  {first:?}, meanwhile {second:?}");
+            }
         }
     }
 }
@@ -81,57 +144,55 @@ impl Scene {
         }
     }
 
-    fn fault(&self, step: &Step) {
-        let nth = 1 + u64::from(step.arg % 4);
-        self.service.platform().fail_nth(pick(step.object, Fault::ALL), nth);
-    }
-
     fn with_pages<R>(&self, work: impl FnOnce(&mut Pages) -> R) -> R {
         work(&mut self.pages.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Makes the first call, and the second one in the middle of its copy, or after it.
     fn meet(&self, first: &Step, second: Step) {
-        let direction = if first.what & 1 == 0 { Direction::In } else { Direction::Out };
+        let call = Call::first(first);
+        let direction = if matches!(call, Call::Put(..)) { Direction::In } else { Direction::Out };
         let other = self.clone();
         let caller = first.domain();
         let host = self.service.platform();
         host.on_next_copy(direction, move || on_cpu(1, || other.meanwhile(&second, caller)));
-        let guest = Guest::new(&self.service, caller);
-        let name = Name::of(first);
-        match direction {
-            Direction::In => self.put(&guest, name),
-            Direction::Out => self.get(&guest, name),
-        }
+        self.make(call, [SOURCE_GFN, TARGET_GFN], first.arg);
         let _: bool = host.drop_hook(direction);
     }
 
-    /// The second call: any.
     fn meanwhile(&self, step: &Step, first_caller: u16) {
-        let domain = step.domain();
-        let guest = Guest::new(&self.service, domain).with_frames(4, 5);
-        let name = Name::of(step);
-        match step.what % 16 {
-            0..=4 => self.put(&guest, name),
-            5..=8 => self.get(&guest, name),
-            9 | 10 => {
-                assert_eq!(guest.flush(name.handle()), answer::SUCCESS);
+        match Call::second(step) {
+            // A hypervisor stops a dying domain's CPUs first: its death meets no call of its own.
+            Call::Death(domain) if domain == first_caller => {}
+            call => self.make(call, OTHER_GFNS, step.arg),
+        }
+    }
+
+    /// Makes a call, from and to these frames of the caller's.
+    fn make(&self, call: Call, [source, target]: [u64; 2], arg: u8) {
+        let guest = |domain| Guest::new(&self.service, domain).with_frames(source, target);
+        match call {
+            Call::Put(domain, name) => self.put(&guest(domain), name),
+            Call::Get(domain, name) => self.get(&guest(domain), name),
+            Call::Flush(domain, name) => {
+                assert_eq!(guest(domain).flush(name.handle()), answer::SUCCESS);
                 self.with_pages(|pages| pages.forget(|other| *other == name));
             }
-            11 => {
-                assert_eq!(guest.flush_object(name.slot(), name.object()), answer::SUCCESS);
+            Call::FlushObject(domain, name) => {
+                assert_eq!(guest(domain).flush_object(name.slot(), name.object()), answer::SUCCESS);
                 self.with_pages(|pages| pages.forget(|other| other.is_in_object_of(&name)));
             }
-            12 => self.renew(&guest, &name),
-            13 => self.fault(step),
-            // Its own death meets nobody's call: a hypervisor stops a dying domain's CPUs first.
-            14 if domain != first_caller => {
+            Call::Renewal(domain, name) => self.renew(&guest(domain), &name),
+            Call::Death(domain) => {
                 destroy_domain(&self.service, domain);
                 self.with_pages(|pages| pages.forget(|other| other.is_private_to(domain)));
                 self.service.platform().create_domain(DomainSpec::new(domain));
                 self.furnish(domain);
             }
-            _ => self.service.platform().heal(),
+            Call::Fault(kind) => {
+                self.service.platform().fail_nth(kind, 1 + u64::from(arg % 4));
+            }
+            Call::Nothing => self.service.platform().heal(),
         }
     }
 

@@ -62,7 +62,12 @@ pub(crate) fn written(text: &str) -> Option<&str> {
 /// through libFuzzer.
 pub(crate) fn message(text: &str) -> String {
     let lines = text.lines().skip_while(|line| !line.contains("panicked at"));
-    let lines = lines.take_while(|line| !line.contains("libFuzzer: "));
+    // libFuzzer's side of the call can't unwind, and says so by a panic of its own.
+    let mut nr_panics = 0;
+    let lines = lines.take_while(|line| {
+        nr_panics += u32::from(line.contains("panicked at"));
+        nr_panics < 2 && !line.contains("libFuzzer: ")
+    });
     let mut in_backtrace = false;
     let said = lines.filter(|line| {
         in_backtrace = line.starts_with("stack backtrace:") || in_backtrace && is_frame(line);
@@ -73,7 +78,7 @@ pub(crate) fn message(text: &str) -> String {
         let own = text.lines().find(|line| line.contains("ERROR: "));
         return own.unwrap_or("it said nothing").to_owned();
     }
-    said.join("\n")
+    said.join("\n").trim_end().to_owned()
 }
 
 /// Whether a line is one of a backtrace: a frame's number, or its place in the source.
@@ -98,6 +103,9 @@ stack backtrace:
   10: g
 after
   d1 put
+
+thread '<unnamed>' (1) panicked at core/src/panicking.rs:1:5:
+panic in a function that cannot unwind
 note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace
 ==5== ERROR: libFuzzer: deadly signal
 NOTE: libFuzzer has rudimentary signal handlers.

@@ -200,7 +200,7 @@ impl Drop for World {
     fn drop(&mut self) {
         if std::thread::panicking() {
             // The engine or the host failed in the middle of a call.
-            if !self.has_told.load(Ordering::Relaxed) {
+            if !self.has_told.load(Ordering::Relaxed) && !self.trace.is_empty() {
                 eprintln!("after{}", self.trace);
             }
             return;
