@@ -6,11 +6,14 @@ use crate::paths::Paths;
 use crate::results::Results;
 use crate::xen::build::Request;
 use crate::xen::config::Flavour;
-use crate::{check_abi, check_object, clean, coverage, doctor, guest, qemu_run, qemu_test, xen};
+use crate::{
+    check_abi, check_object, clean, coverage, doctor, fuzz, guest, qemu_run, qemu_test, tsan, xen,
+};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// Builds Xen with tmem and the test guest, boots them under QEMU, and judges what they did.
 #[derive(Debug, Parser)]
@@ -77,6 +80,27 @@ enum Command {
         /// Write nothing; fail if the page is stale or contradicts the tests.
         #[arg(long)]
         check: bool,
+    },
+    /// Drive the service with inputs that coverage picks; lists the targets when none is named.
+    Fuzz {
+        /// What to fuzz.
+        #[arg(value_name = "TARGET")]
+        target: Option<String>,
+        /// For how long.
+        #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+        seconds: u64,
+        /// Fuzzers at once.
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        jobs: usize,
+        /// Run this one input instead.
+        #[arg(long, value_name = "FILE", requires = "target")]
+        input: Option<PathBuf>,
+    },
+    /// Run the tests with threads under ThreadSanitizer.
+    Tsan {
+        /// How many times longer the stress runs than in the host tests.
+        #[arg(long, value_name = "N", default_value_t = tsan::ROUNDS)]
+        rounds: u32,
     },
     /// Build the bare-metal test guest.
     BuildGuest,
@@ -147,6 +171,17 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
             return finish(&results, None);
         }
         Command::Coverage { check } => coverage::run(&paths, check)?,
+        Command::Fuzz { target: None, .. } => println!("{}", fuzz::targets(&paths)?.join("\n")),
+        Command::Fuzz { target: Some(target), input: Some(input), .. } => {
+            fuzz::run_input(&paths, &target, &input)?;
+        }
+        Command::Fuzz { target: Some(target), seconds, jobs, input: None } => {
+            fuzz::run(&paths, &target, fuzz::Effort { time: Duration::from_secs(seconds), jobs })?;
+        }
+        Command::Tsan { rounds } => {
+            tsan::run(&paths, rounds, &mut results)?;
+            return finish(&results, None);
+        }
         Command::BuildGuest => println!("test guest: {}", guest::build(&paths)?.display()),
         Command::Bench(arguments) => return bench::run(&paths, &arguments),
         Command::Clean { downloads } => clean::run(&paths, downloads)?,

@@ -5,7 +5,7 @@ use crate::paths::Paths;
 use crate::results::{Outcome, Results};
 use crate::xen::build::{Request, build};
 use crate::xen::config::Flavour;
-use crate::{check_abi, check_object, cold, coverage, host_tests, qemu_test};
+use crate::{check_abi, check_object, cold, coverage, fuzz, host_tests, qemu_test, tsan};
 use anyhow::Result;
 use std::time::Instant;
 
@@ -40,6 +40,10 @@ fn run_here(paths: &Paths, long: bool, results: &mut Results) {
     check(results, "lints", || host_tests::lints(paths));
     check(results, "docs/coverage.md", || coverage::run(paths, true));
     section(results, "host tests", |results| host_tests::tests(paths, long, results));
+    if long {
+        section(results, "ThreadSanitizer", |results| tsan::run(paths, tsan::LONG_ROUNDS, results));
+    }
+    section(results, "fuzz", |results| fuzz::test(paths, long, results));
     check(results, "check-abi", || check_abi::run(paths, None).map(drop));
     let release = Request::release();
     section(results, "check-object", |results| {

@@ -73,12 +73,15 @@ pub(crate) const QEMU_NEED: Need =
 /// The counter of instructions.
 pub(crate) const VALGRIND_NEED: Need =
     program("valgrind", &["valgrind"], "counts instructions (bench --instructions)");
+/// What compiles libFuzzer.
+pub(crate) const CXX_NEED: Need = program("g++", &["g++"], "compiles the fuzzer's engine");
 
 /// Everything that any command needs, in the order in which `doctor` lists it.
 pub(crate) fn all_needs() -> Vec<Need> {
     let mut needs = SOURCE_NEEDS.to_vec();
     needs.extend(boot_needs());
     needs.push(VALGRIND_NEED);
+    needs.push(CXX_NEED);
     needs
 }
 

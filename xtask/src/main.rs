@@ -14,6 +14,7 @@ mod cold;
 mod coverage;
 mod doctor;
 mod everything;
+mod fuzz;
 mod guest;
 mod hash;
 mod host_tests;
@@ -31,6 +32,7 @@ mod running;
 mod shim;
 mod space;
 mod toolchain;
+mod tsan;
 mod xen;
 
 use clap::Parser as _;

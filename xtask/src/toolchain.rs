@@ -143,7 +143,8 @@ impl Toolchain {
     }
 }
 
-fn library_folder(rustc: &Path, below: &str) -> Option<PathBuf> {
+/// A folder below the toolchain's `lib/rustlib`, if it is there.
+pub(crate) fn library_folder(rustc: &Path, below: &str) -> Option<PathBuf> {
     let sysroot = Program::new(rustc).args(["--print", "sysroot"]).text().ok()?;
     let folder = Path::new(sysroot.trim()).join("lib/rustlib").join(below);
     folder.is_dir().then_some(folder)

@@ -43,7 +43,7 @@ impl Guest {
 
     /// Makes one slice of a call.
     pub fn slice(&self, op: Op) -> Outcome {
-        one_slice(&self.service, self.domain, op)
+        one_slice(&self.service, self.domain, op, next_turn())
     }
 
     /// NEW_POOL.
@@ -87,13 +87,16 @@ impl Guest {
     }
 }
 
-/// The number of calls made through [`one_slice`]: spreads them over the ways in.
-static CALLS: AtomicU32 = AtomicU32::new(0);
+/// Spreads the calls that no world counts over the ways in.
+fn next_turn() -> u32 {
+    static CALLS: AtomicU32 = AtomicU32::new(0);
+    CALLS.fetch_add(1, Ordering::Relaxed)
+}
 
 /// Makes one slice of a call, by turns as a 64-bit caller, a 32-bit caller (where the frame number
 /// fits) and decoded.
-pub(crate) fn one_slice(service: &SimService, domain: DomainId, op: Op) -> Outcome {
-    match (CALLS.fetch_add(1, Ordering::Relaxed) % 3, op.encode_compat()) {
+pub(crate) fn one_slice(service: &SimService, domain: DomainId, op: Op, turn: u32) -> Outcome {
+    match (turn % 3, op.encode_compat()) {
         (0, _) => service.call(domain, op),
         (1, Ok(block)) => service.op_compat(domain, &block),
         (_, _) => service.op(domain, &op.encode()),
@@ -103,7 +106,7 @@ pub(crate) fn one_slice(service: &SimService, domain: DomainId, op: Op) -> Outco
 /// Makes a call, slice by slice, until it is finished.
 pub fn run_to_end(service: &SimService, domain: DomainId, op: Op) -> i64 {
     loop {
-        if let Outcome::Done(status) = one_slice(service, domain, op) {
+        if let Outcome::Done(status) = one_slice(service, domain, op, next_turn()) {
             return status.encode();
         }
     }

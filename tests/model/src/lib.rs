@@ -19,7 +19,7 @@ pub use model::{EVICTED_PER_PUT_MAX, FREED_PER_SLICE_MAX, Model, Seen};
 pub use random::{Plan, run_random};
 pub use rng::Rng;
 pub use script::{check, check_in, play_in};
-pub use world::{BAD_GFN, READ_ONLY_GFN, SOURCE_GFN, TARGET_GFN, World};
+pub use world::{BAD_GFN, Block, READ_ONLY_GFN, SOURCE_GFN, TARGET_GFN, World};
 
 /// How much a stress test does: `nr`, times the environment's `TMEM_LONG` in a long run.
 ///

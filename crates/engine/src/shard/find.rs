@@ -9,6 +9,9 @@ use crate::page::Entry;
 use crate::page_set::{PLACE_BITS, place_of};
 use crate::slab::SlotId;
 
+/// An object's id and a page's index in it.
+pub(crate) type FullName = ([u64; 3], u32);
+
 /// A page's name, taken apart and hashed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PageName {
@@ -115,7 +118,7 @@ impl State {
     }
 
     /// The id and the index of the page at `place` of `block`, if it can be found.
-    pub(super) fn name_of(&self, block: SlotId, place: u8) -> Option<([u64; 3], u32)> {
+    pub(super) fn name_of(&self, block: SlotId, place: u8) -> Option<FullName> {
         match *self.blocks.get(block) {
             Block::First { oid, .. } => Some((oid, index_of(0, place))),
             Block::Further { head, number, .. } => match *self.blocks.get(head) {

@@ -85,7 +85,6 @@ impl State {
     /// Ends what [`begin_get`](Self::begin_get) began. `copied`: whether the guest has the page;
     /// `user`: who used the block last now, if it still is in the pool and is not alone in it. A frame
     /// that nobody needs any more is handed over.
-    #[expect(clippy::too_many_arguments, reason = "the whole context of one get, used once")]
     #[inline]
     pub(crate) fn finish_get(
         &mut self,

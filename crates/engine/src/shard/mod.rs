@@ -13,7 +13,7 @@ mod orphans;
 mod put;
 mod remove;
 
-pub(crate) use find::PageName;
+pub(crate) use find::{FullName, PageName};
 pub(crate) use get::Taking;
 pub(crate) use put::{Put, PutStep};
 

@@ -1,7 +1,7 @@
 //! Removal, under the shard's lock: of a page, with the block that it leaves empty, and of the
 //! oldest page.
 
-use super::{Aging, State};
+use super::{Aging, FullName, State};
 use crate::block::{Block, Links};
 use crate::broken;
 use crate::frame::Frame;
@@ -181,7 +181,7 @@ impl State {
         &mut self,
         key: &HashKey,
         with_name: bool,
-    ) -> Option<(Frame, Option<([u64; 3], u32)>)> {
+    ) -> Option<(Frame, Option<FullName>)> {
         let mut at = self.oldest;
         for _ in 0..EVICTION_SEARCH_MAX {
             let id = at.some()?;

@@ -3,17 +3,21 @@
 //!
 //! At the end of its life a world destroys all domains and checks that nothing has leaked.
 
+mod block;
+mod judge;
 mod toolstack;
 mod trace;
 
 use crate::SimService;
 use crate::answer;
 use crate::guest::{Guest, one_slice};
-use crate::model::{FREED_PER_SLICE_MAX, Model, Seen, Verdict};
+use crate::model::Model;
+pub use block::Block;
+use core::sync::atomic::{AtomicBool, Ordering};
 use hypercall_abi::{Handle, NewPool, OP_BYTES_64, ObjectId, Op, Uuid};
 use std::sync::Arc;
-use tmem_host_sim::{Builder, Content, Fault, GfnKind, SimHost};
-use tmem_service::{Clients, DomainId, Outcome, Service, Totals};
+use tmem_host_sim::{Builder, Content, GfnKind, SimHost};
+use tmem_service::{DomainId, Outcome, Service};
 use trace::{Step, Trace};
 
 /// The frame that a test's guest puts from.
@@ -37,6 +41,10 @@ pub struct World {
     service: Arc<SimService>,
     model: Model,
     trace: Trace,
+    /// Calls made, so that the way in follows from the script alone.
+    nr_calls: u32,
+    /// Whether the calls that led to a failure have been shown.
+    has_told: AtomicBool,
     /// Frames of metadata that the service keeps with no client.
     nr_metadata_idle: u64,
 }
@@ -62,7 +70,14 @@ impl World {
         let service = Service::new(host, hash_key).expect("the service starts");
         let nr_metadata_idle = service.platform().nr_metadata();
         let service = Arc::new(service);
-        Self { service, model: Model::default(), trace: Trace::default(), nr_metadata_idle }
+        Self {
+            service,
+            model: Model::default(),
+            trace: Trace::default(),
+            nr_calls: 0,
+            has_told: AtomicBool::new(false),
+            nr_metadata_idle,
+        }
     }
 
     /// A world of the domains 1 to 4 without limits, on 1000 frames.
@@ -108,11 +123,15 @@ impl World {
 
     /// PUT_PAGE from any frame; a frame that can be read holds `content`.
     pub fn put_from(&mut self, domain: u16, handle: Handle, content: Content, gfn: u64) -> i64 {
+        self.fill_readable(domain, gfn, content);
+        self.call_with(domain, Op::PutPage { handle, cmfn: gfn }, content)
+    }
+
+    fn fill_readable(&self, domain: u16, gfn: u64, content: Content) {
         let sim_domain = self.host().domain(DomainId(domain));
         if sim_domain.is_readable(gfn) {
             sim_domain.fill(gfn, content);
         }
-        self.call_with(domain, Op::PutPage { handle, cmfn: gfn }, content)
     }
 
     /// GET_PAGE, and what a hit gave.
@@ -163,70 +182,9 @@ impl World {
 
     /// One slice of any call. `content`: for a put, what the source frame holds.
     pub fn slice(&mut self, domain: u16, op: Op, content: Content) -> Outcome {
-        let caller = DomainId(domain);
-        let before = match op {
-            Op::GetPage { cmfn, .. } => self.host().domain(caller).content(cmfn),
-            _ => None,
-        };
-        let service = Arc::clone(&self.service);
-        let mut seen = self.watch(|| one_slice(&service, caller, op));
-        if let Op::GetPage { cmfn, .. } = op {
-            seen.content = self.host().domain(caller).content(cmfn);
-        }
-        self.trace.note(Step::Call(caller, op, content, seen.outcome));
-        let verdict = self.note_caller(caller, &seen);
-        let verdict = verdict.and_then(|()| self.judge(caller, op, content, before, &seen));
-        self.require(verdict);
-        seen.outcome
-    }
-
-    /// Makes a call and gathers what the host saw of it.
-    fn watch(&self, call: impl FnOnce() -> Outcome) -> Seen {
-        let host = self.host();
-        drop(host.take_evicted());
-        let (refused_before, frames_before) = (host.refusals(), host.nr_frames_out());
-        let outcome = call();
-        let nr_freed = frames_before.saturating_sub(host.nr_frames_out());
-        assert!(nr_freed <= FREED_PER_SLICE_MAX, "one slice freed {nr_freed} frames");
-        assert_eq!(SimHost::nr_locks_held(), 0, "a call ended with a lock held");
-        let refusals = host.refusals().since(&refused_before);
-        Seen { outcome, content: None, evicted: host.take_evicted(), refusals }
-    }
-
-    fn note_caller(&mut self, caller: DomainId, seen: &Seen) -> Verdict {
-        if self.model.is_client(caller) || self.host().domain(caller).is_dying() {
-            return Ok(());
-        }
-        // Thawing a new client changes nothing and tells whether it is one.
-        let is_client = self.service.set_frozen(Clients::One(caller), false).is_ok();
-        self.model.note_caller(caller, is_client, seen)
-    }
-
-    fn judge(
-        &mut self,
-        caller: DomainId,
-        op: Op,
-        content: Content,
-        before: Option<Content>,
-        seen: &Seen,
-    ) -> Verdict {
-        let domain = self.host().domain(caller);
-        match op {
-            Op::PutPage { handle, cmfn } => {
-                let is_bad = !domain.is_readable(cmfn) || seen.refused(Fault::CopyIn);
-                self.model.put(caller, handle, content, is_bad, seen)
-            }
-            Op::GetPage { handle, cmfn } => {
-                let is_bad = !domain.is_writable(cmfn) || seen.refused(Fault::CopyOut);
-                self.model.get(caller, handle, before, is_bad, seen)
-            }
-            Op::FlushPage { handle } => self.model.flush(caller, handle, seen),
-            Op::FlushObject { pool_id, object } => {
-                self.model.flush_object(caller, pool_id, object, seen)
-            }
-            Op::NewPool(args) => self.model.new_pool(caller, args, seen),
-            Op::DestroyPool { pool_id } => self.model.destroy(caller, pool_id, seen),
-        }
+        let turn = self.nr_calls;
+        self.nr_calls = turn.wrapping_add(1);
+        self.slice_by(domain, op, content, |service, caller| one_slice(service, caller, op, turn))
     }
 
     /// A call by a command number that is none of the live ones, every other field all-ones.
@@ -234,56 +192,17 @@ impl World {
         let mut block = [0xff; OP_BYTES_64];
         block[..4].copy_from_slice(&command.to_le_bytes());
         block[4..8].copy_from_slice(&pool_id.to_le_bytes());
-        let (service, caller) = (Arc::clone(&self.service), DomainId(domain));
-        let seen = self.watch(|| service.op(caller, &block));
-        self.trace.note(Step::Other(format!(
-            "d{domain} command {command} on {pool_id:#x} -> {:?}",
-            seen.outcome
-        )));
-        let is_control = matches!(command, 0 | 101 | 102);
-        let verdict = if is_control { Ok(()) } else { self.note_caller(caller, &seen) };
-        let verdict = verdict.and_then(|()| self.model.command(caller, command, pool_id, &seen));
-        self.require(verdict);
-        seen.answer().expect("the model has judged that there is one")
+        self.command_by(domain, command, pool_id, |service, caller| service.op(caller, &block))
     }
-
-    /// Has the service check itself, and compares its totals with the model's.
-    ///
-    /// # Panics
-    /// If the service finds a disagreement in itself, or with the model.
-    pub fn audit(&mut self) -> Totals {
-        let totals = match self.service.audit() {
-            Ok(totals) => totals,
-            Err(error) => self.fail(&format!("the audit found {error:?}")),
-        };
-        let verdict = self.model.compare(&totals, self.host());
-        self.require(verdict);
-        totals
-    }
-
-    /// Checks a fact of the test's own; a failure prints the calls that led to it.
-    ///
-    /// # Panics
-    /// If the fact is none.
-    pub fn require(&self, verdict: Verdict) {
-        if let Err(complaint) = verdict {
-            self.fail(&complaint);
-        }
-    }
-
-    #[expect(clippy::panic, reason = "this is how a test fails")]
-    fn fail(&self, complaint: &str) -> ! {
-        panic!("{complaint}\nafter{}", self.trace);
-    }
-}
-
-fn agree(what: &str, seen: bool, expected: bool) -> Verdict {
-    if seen == expected { Ok(()) } else { Err(format!("{what}: {seen}, expected {expected}")) }
 }
 
 impl Drop for World {
     fn drop(&mut self) {
         if std::thread::panicking() {
+            // The engine or the host failed in the middle of a call.
+            if !self.has_told.load(Ordering::Relaxed) && !self.trace.is_empty() {
+                eprintln!("after{}", self.trace);
+            }
             return;
         }
         self.host().heal();

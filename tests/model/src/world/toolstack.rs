@@ -1,6 +1,7 @@
 //! The toolstack's calls and the host's deeds: freezing, authorisation, the life of domains.
 
-use super::{Step, World, agree};
+use super::judge::agree;
+use super::{Step, World};
 use crate::model::FREED_PER_SLICE_MAX;
 use hypercall_abi::Uuid;
 use tmem_host_sim::{DomainSpec, Fault};

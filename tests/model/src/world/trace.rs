@@ -33,6 +33,10 @@ impl fmt::Display for Step {
 pub(super) struct Trace(VecDeque<Step>);
 
 impl Trace {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(super) fn note(&mut self, step: Step) {
         if self.0.len() == LEN {
             self.0.pop_front();

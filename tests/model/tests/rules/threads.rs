@@ -35,14 +35,22 @@ pub(crate) fn on_all_cpus(
 ) {
     let start = Barrier::new(THREADS as usize);
     std::thread::scope(|scope| {
-        for cpu in 0..THREADS {
+        let run = |cpu: u32| {
             let gfn = 8 + 2 * u64::from(cpu);
             let guest = world.guest(domain_of(cpu)).with_frames(gfn, gfn + 1);
             let (work, start) = (&work, &start);
             scope.spawn(move || {
                 start.wait();
                 on_cpu(cpu as usize, || work(cpu, guest));
-            });
+            })
+        };
+        let threads: Vec<_> = (0..THREADS).map(run).collect();
+        // The scope would wait too, but in a way that ThreadSanitizer sees only where it has
+        // compiled the standard library.
+        for thread in threads {
+            if let Err(panic) = thread.join() {
+                std::panic::resume_unwind(panic);
+            }
         }
     });
     world.service().audit().expect("the books are right");

@@ -1,0 +1,28 @@
+//! Entry functions for fuzzing: bytes in, a panic if the service does what the contract forbids.
+//!
+//! Any bytes are a valid script, so nothing is thrown away. Each entry drives the whole service on
+//! a simulated host through [`tmem_model_tests::World`], which judges every answer by the reference
+//! model, and checks the books at the end. The same bytes always make the same calls.
+//!
+//! Must not know: libFuzzer (the binaries in `targets/` do), how the engine does it.
+#![forbid(unsafe_code)]
+
+mod bytes;
+mod decode;
+mod domains;
+mod host;
+mod meetings;
+mod names;
+mod service;
+mod step;
+
+pub use decode::decode;
+pub use meetings::meetings;
+pub use service::service;
+
+/// An entry function.
+pub type Entry = fn(&[u8]);
+
+/// Every target: its name, which is also its corpus folder's, and its entry function.
+pub const TARGETS: [(&str, Entry); 3] =
+    [("decode", decode), ("meetings", meetings), ("service", service)];
