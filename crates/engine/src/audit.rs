@@ -100,7 +100,7 @@ impl<H: Host> Engine<H> {
     fn audit_sums(&self, totals: &Totals) -> Result<(), AuditError> {
         let mut held = Holdings::default();
         let (mut of_clients, mut weights) = (PoolStats::new(), 0);
-        for client in self.domains().filter_map(|domain| self.client_of(domain)) {
+        for client in self.live_clients() {
             of_clients.add_all(&self.client_stats(client));
             let holdings = self.holdings(client);
             held.pages += holdings.pages;
@@ -123,6 +123,12 @@ impl<H: Host> Engine<H> {
             && weights == self.weight_sum.load(Relaxed)
             && settled == self.ephemeral_pages.load(Relaxed);
         if is_right { Ok(()) } else { Err(AuditError::Sums) }
+    }
+
+    fn live_clients(&self) -> impl Iterator<Item = ClientId> + '_ {
+        let all = (0..CLIENTS_MAX).filter_map(|at| Some((at, self.clients.get(at)?)));
+        let live = all.filter(|(_, client)| matches!(client.state.load(Relaxed), LIVE | DYING));
+        live.filter_map(|(at, _)| u16::try_from(at).ok().map(ClientId))
     }
 
     /// Whether some client's live pool id stands for the pool, by its owner.

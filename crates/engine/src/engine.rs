@@ -83,7 +83,7 @@ impl<H: Host> Engine<H> {
             domains: domains.into_boxed_slice(),
             clients: Directory::new(CLIENTS_MAX as usize)?,
             pools: Directory::new(POOLS_MAX as usize)?,
-            registry: Lock::new(Registry::new()),
+            registry: Lock::new(Registry::new()?),
             queue: Lock::new(EvictionQueue::new(POOLS_MAX as usize)?),
         })
     }

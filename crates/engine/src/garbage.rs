@@ -10,8 +10,8 @@ use crate::slab::{AgedCell, AgedChunk, BlockCell, BlockChunk, MapCell, MapChunk}
 
 /// Boxes, and tables, that one hold of a lock may leave. Small, for they lie on the stack; a slice
 /// that fills them ends early.
-const BOXES_MAX: usize = 8;
-const TABLES_MAX: usize = 4;
+const BOXES_MAX: usize = 5;
+const TABLES_MAX: usize = 2;
 
 /// Boxes that the removal of one page may leave: a chunk of ages, one of maps, two of blocks.
 const BOXES_PER_REMOVAL: usize = 4;

@@ -13,6 +13,8 @@ use crate::meta::{Payer, pay};
 use crate::pool::{self, Kind, Lifetime, POOLS_PER_SEGMENT, Pool, PoolKind};
 use crate::stats::PoolStats;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
 
 /// Shared pools that may exist on the host.
 pub(crate) const SHARED_POOLS: usize = 16;
@@ -38,7 +40,8 @@ pub(crate) struct Registry {
     pub(crate) free_client: u32,
     nr_pools: u32,
     pub(crate) free_pool: u32,
-    pub(crate) shared: [Option<SharedPool>; SHARED_POOLS],
+    /// [`SHARED_POOLS`] places; boxed, so that no large value crosses the small stack at start-up.
+    pub(crate) shared: Box<[Option<SharedPool>]>,
     next_epoch: u32,
     /// What happened in pools that are gone.
     pub(crate) retired: PoolStats,
@@ -69,16 +72,19 @@ pub enum AuthError {
 }
 
 impl Registry {
-    pub(crate) const fn new() -> Self {
-        Self {
+    pub(crate) fn new() -> Result<Self, NoMemory> {
+        let mut shared = Vec::new();
+        shared.try_reserve_exact(SHARED_POOLS).map_err(|_| NoMemory)?;
+        shared.resize(SHARED_POOLS, None);
+        Ok(Self {
             nr_clients: 0,
             free_client: NO_RECORD,
             nr_pools: 0,
             free_pool: NO_RECORD,
-            shared: [None; SHARED_POOLS],
+            shared: shared.into_boxed_slice(),
             next_epoch: 1,
             retired: PoolStats::new(),
-        }
+        })
     }
 
     fn epoch(&mut self) -> u32 {
