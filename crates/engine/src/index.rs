@@ -86,6 +86,9 @@ pub(crate) struct Index {
     tables: Paged<TableCell, 1>,
     nr_tables: u16,
     directory: Option<Directory>,
+    /// The bits of a prefix in which any two tables differ. All entries of the directory are kept
+    /// right, but only those that these bits reach are read: a few bytes in a small pool.
+    prefix_mask: u16,
     /// Tables that the last removal left empty, for [`Index::collect`]; 0: none.
     emptied: [u16; 2],
 }
@@ -98,6 +101,11 @@ pub(crate) fn new_table() -> Option<Table> {
     Some(table)
 }
 
+/// The mask of prefix bit `depth` and those below it.
+const fn bit_mask(depth: u32) -> u16 {
+    (2_u16 << depth) - 1
+}
+
 /// The directory entry that serves `hash`. hashbrown uses the low bits and the top seven.
 const fn prefix(hash: u64) -> usize {
     (hash >> 40) as usize % DIRECTORY_LEN
@@ -105,12 +113,20 @@ const fn prefix(hash: u64) -> usize {
 
 impl Index {
     pub(crate) fn new() -> Self {
-        Self { tables: Paged::new(), nr_tables: 1, directory: None, emptied: [0; 2] }
+        Self {
+            tables: Paged::new(),
+            nr_tables: 1,
+            directory: None,
+            prefix_mask: 0,
+            emptied: [0; 2],
+        }
     }
 
     fn table_of(&self, hash: u64) -> usize {
         match &self.directory {
-            Some(directory) => directory[prefix(hash)] as usize,
+            Some(directory) => {
+                directory[(prefix(hash) & usize::from(self.prefix_mask)) % DIRECTORY_LEN] as usize
+            }
             None => 0,
         }
     }
@@ -197,6 +213,7 @@ impl Index {
         }
         *self.cell_mut(new as usize) = TableCell { table: upper, depth: depth + 1 };
         self.nr_tables += 1;
+        self.prefix_mask |= bit_mask(depth);
         if let Some(directory) = &mut self.directory {
             for (prefix, table) in directory.iter_mut().enumerate() {
                 if *table as usize == at && prefix & bit != 0 {
@@ -283,6 +300,7 @@ impl Index {
             }
         }
         if let Some(directory) = self.directory.take() {
+            self.prefix_mask = 0;
             garbage.push_box(directory);
             return false;
         }
