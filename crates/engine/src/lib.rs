@@ -2,16 +2,17 @@
 //!
 //! Holds everything that is true of tmem on any host: clients with up to sixteen pools, pools
 //! private or shared and ephemeral or persistent, objects named by 192 bits, pages named by 32 bits
-//! in an object, put, get, flush, destroy, the least-recently-used order, and what all this costs.
+//! in an object, put, get, flush, destroy, the order of eviction, and what all this costs.
 //!
 //! Must not know: what a hypercall is, what a status number is, how a guest's memory is reached,
 //! one word of Xen. It asks a [`Host`] for frames and for the right to use them. It has no
 //! `unsafe`, and it allocates nothing bigger than one frame after start-up.
 //!
 //! Where things are, from the outside in: [`Engine`] (`engine.rs`) with a file for each call
-//! (`put.rs`, `get.rs`, `flush.rs`, `destroy.rs`, `evict.rs`, `registry.rs`), the records
-//! (`client.rs`, `pool.rs`), one lock's worth of a pool (`shard.rs`) with its parts (`index.rs`,
-//! `object.rs`, `page.rs`), and memory (`slab.rs`, `paged.rs`, `meta.rs`, `directory.rs`).
+//! (`put.rs`, `get.rs`, `flush.rs`, `destroy.rs`, `evict.rs`, `registry.rs`), who may have how much
+//! (`policy.rs`, `share.rs`), the records (`client.rs`, `pool.rs`), one lock's worth of a pool
+//! (`shard/`) with its parts (`index.rs`, `block.rs`, `page_set.rs`, `page.rs`), and memory
+//! (`slab.rs`, `paged.rs`, `meta.rs`, `stock.rs`, `garbage.rs`, `directory.rs`).
 //! The locks and their rule are in `sync.rs`.
 //!
 //! A hypervisor's stack is small: calls that are not on the data path are kept out of line, so that

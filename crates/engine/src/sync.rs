@@ -7,7 +7,7 @@
 //!
 //! | lock | protects | held for |
 //! |---|---|---|
-//! | a shard's | that shard's index, objects, pages and their age list | one look-up and a few links, or one slice of at most 64 pages |
+//! | a shard's | that shard's index, blocks, pages and their age list | one look-up and a few links, or one slice of at most 32 pages |
 //! | the registry's | client and pool slots, members of shared pools, authorisations | a scan of 16 slots |
 //! | the eviction queue's | the order in which pools are asked for their oldest page | a few heap steps |
 //!
