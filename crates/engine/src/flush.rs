@@ -98,10 +98,10 @@ impl<H: Host> Engine<H> {
             return None;
         }
         state.stats.flushes += u64::from(cause == Cause::Flush);
-        let Some(block) = state.find_page(name, self.members(access).as_ref()) else {
+        let Some(lead) = state.find_page(name, self.members(access).as_ref()) else {
             return Some(false);
         };
-        let removed = state.remove(&self.key, (block, name.place), access.aging());
+        let removed = state.remove(&self.key, lead, name.place, access.aging());
         self.release(shard, state, || access.payer());
         if let Some(frame) = removed.frame() {
             self.free_frame(frame, access.charged());

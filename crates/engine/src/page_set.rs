@@ -201,17 +201,16 @@ impl PageSet {
         self.len += 1;
     }
 
-    /// Takes out the page at `place`. Whether a map comes to be given up by that; its chunk may
-    /// then have to be collected.
+    /// Notes that a page was taken out of its entry. Whether a map is given up by that; its chunk
+    /// may then have to be collected.
     #[inline]
-    pub(crate) fn remove(&mut self, place: u8, maps: &mut Maps) -> Option<(Entry, bool)> {
-        let page = core::mem::take(self.get_mut(place, maps)?);
+    pub(crate) fn taken(&mut self, maps: &mut Maps) -> bool {
         self.len -= 1;
         let has_shrunk = matches!(self.form, Form::Map(_)) && usize::from(self.len) <= INLINE_LEN;
         if has_shrunk {
             self.shrink(maps);
         }
-        Some((page, has_shrunk))
+        has_shrunk
     }
 
     /// Brings the last few pages of a map home.
@@ -241,6 +240,14 @@ mod tests {
         set.get(place, maps).and_then(Entry::frame_id).map(FrameId::get)
     }
 
+    fn take(set: &mut PageSet, place: u8, maps: &mut Maps) -> bool {
+        let is_there = set.get_mut(place, maps).map(core::mem::take).is_some();
+        if is_there {
+            set.taken(maps);
+        }
+        is_there
+    }
+
     #[test]
     fn pages_are_found_whatever_the_form() {
         let (mut set, mut maps) = (PageSet::default(), Maps::new());
@@ -257,14 +264,14 @@ mod tests {
         }
         assert_eq!(frame(&set, 2, &maps), None);
         for &place in &places[..5] {
-            assert!(set.remove(place, &mut maps).is_some());
+            assert!(take(&mut set, place, &mut maps));
             assert_eq!(frame(&set, place, &maps), None);
-            assert!(set.remove(place, &mut maps).is_none());
+            assert!(!take(&mut set, place, &mut maps));
         }
         assert!(matches!(set.form, Form::Inline(_)));
         assert_eq!((frame(&set, 62, &maps), frame(&set, 30, &maps)), (Some(6), Some(7)));
         assert_eq!(maps.len(), 0);
-        set.remove(30, &mut maps);
+        take(&mut set, 30, &mut maps);
         assert_eq!(set.any(&maps), Some(62));
         set.insert(0, page(9), &mut maps);
         assert_eq!((frame(&set, 62, &maps), frame(&set, 0, &maps)), (Some(6), Some(9)));

@@ -254,7 +254,7 @@ impl<H: Host> Engine<H> {
 
     /// Whether the handle holds a page.
     fn holds<E>(&self, access: &Access<'_>, name: &PageName) -> Result<bool, PutError<E>> {
-        let state = access.shard(name).state.lock(&self.host);
+        let mut state = access.shard(name).state.lock(&self.host);
         if !access.is_current() {
             return Err(PutError::NoPool);
         }

@@ -104,7 +104,8 @@ impl State {
             && let Some(page) = self.dead_page()
         {
             *budget -= 1;
-            match self.remove(key, page, aging) {
+            let (block, place) = page;
+            match self.remove(key, self.lead_to(block), place, aging) {
                 Removed::Free(frame) => garbage.push_frame(frame),
                 Removed::Read => {}
                 // Its readers are about to be done: the next slice finds it gone, or a place free.

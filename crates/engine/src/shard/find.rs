@@ -6,7 +6,7 @@ use crate::hash::{BlockHash, HashKey, ObjectHash};
 use crate::index::Lead;
 use crate::member::Members;
 use crate::page::Entry;
-use crate::page_set::{PLACE_BITS, place_of};
+use crate::page_set::{PLACE_BITS, PageSet, place_of};
 use crate::slab::SlotId;
 
 /// An object's id and a page's index in it.
@@ -88,19 +88,23 @@ impl State {
         })
     }
 
-    /// The block that holds the reachable page of this name, claimed and doomed ones included.
+    /// The way to the block that holds the reachable page of this name, claimed and doomed ones
+    /// included.
     #[inline]
     pub(crate) fn find_page(
-        &self,
+        &mut self,
         name: &PageName,
         members: Option<&Members<'_>>,
-    ) -> Option<SlotId> {
-        let Lead { block, .. } = self.find_block(name)?;
-        if !self.is_kept(block, members) {
-            return None;
-        }
-        let page = self.blocks.get(block).pages()?.get(name.place, &self.maps);
-        page.map(|_| block)
+    ) -> Option<Lead> {
+        let lead = self.find_block(name)?;
+        let is_kept = self.is_kept(lead.block, members);
+        (is_kept && self.page_mut(lead, name.place).is_some()).then_some(lead)
+    }
+
+    /// The way to a block that is known already.
+    pub(super) fn lead_to(&self, block: SlotId) -> Lead {
+        let map = self.blocks.get(block).pages().map_or(SlotId::NONE, PageSet::map);
+        Lead { block, map }
     }
 
     /// The page of this name in the block that `lead` leads to, to be changed; it stays a page.

@@ -102,10 +102,12 @@ impl State {
         // which is ours until we are done. Or it may have moved between the block and its map.
         let is_it = |entry: &&mut Entry| entry.frame_id() == Some(frame);
         let in_map = map.some().and_then(|map| self.maps.try_get_mut(map)?.page_mut(place));
+        let mut lead = pinned.lead;
         let entry = match in_map.filter(is_it) {
             Some(entry) => entry,
             None => {
                 let pages = self.blocks.try_get_mut(block).and_then(|block| block.pages_mut());
+                lead.map = pages.as_ref().map_or(SlotId::NONE, |pages| pages.map());
                 match pages.and_then(|pages| pages.try_get_mut(place, &mut self.maps)).filter(is_it)
                 {
                     Some(entry) => entry,
@@ -133,6 +135,6 @@ impl State {
                 false
             }
         };
-        if goes { self.remove(key, (block, place), aging).frame() } else { None }
+        if goes { self.remove(key, lead, place, aging).frame() } else { None }
     }
 }

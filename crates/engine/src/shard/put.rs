@@ -119,7 +119,7 @@ impl State {
         // keeps its charge until it is freed.
         if nr_pins > 0 && !(may_add && has_room) {
             // Read as it is, so no frame comes of it.
-            drop(self.remove(key, (block, name.place), aging));
+            drop(self.remove(key, lead, name.place, aging));
             return PutStep::Removed;
         }
         let record = entry.record();

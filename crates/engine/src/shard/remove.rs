@@ -7,6 +7,7 @@ use crate::broken;
 use crate::frame::Frame;
 use crate::garbage::Garbage;
 use crate::hash::HashKey;
+use crate::index::Lead;
 use crate::page::Standing;
 use crate::slab::SlotId;
 
@@ -37,26 +38,22 @@ impl Removed {
 }
 
 impl State {
-    /// Takes the page at `place` of `block` out, which there is, and hands its frame over, or
-    /// leaves the frame to the calls that are reading it.
+    /// Takes out the page at `place` of the block that `lead` leads to, which there is, and hands
+    /// its frame over, or leaves the frame to the calls that are reading it.
     #[inline]
-    pub(crate) fn remove(
-        &mut self,
-        key: &HashKey,
-        (block, place): (SlotId, u8),
-        aging: Aging,
-    ) -> Removed {
-        let record = self.blocks.get_mut(block);
-        let Some(pages) = record.pages_mut() else { broken::no_such_page() };
-        let Some(entry) = pages.get_mut(place, &mut self.maps) else { broken::no_such_page() };
+    pub(crate) fn remove(&mut self, key: &HashKey, lead: Lead, place: u8, aging: Aging) -> Removed {
+        let has_room = self.orphans.has_room();
+        let Some(entry) = self.page_mut(lead, place) else { broken::no_such_page() };
         let nr_pins = entry.nr_pins(aging);
-        if nr_pins > 0 && !self.orphans.has_room() {
+        if nr_pins > 0 && !has_room {
             entry.stand(Standing::Doomed);
             return Removed::Doomed;
         }
-        let Some((mut entry, has_shrunk)) = pages.remove(place, &mut self.maps) else {
-            broken::no_such_page()
-        };
+        let mut entry = core::mem::take(entry);
+        let block = lead.block;
+        let record = self.blocks.get_mut(block);
+        let Some(pages) = record.pages_mut() else { broken::no_such_page() };
+        let has_shrunk = pages.taken(&mut self.maps);
         let is_empty = pages.len() == 0;
         match *record {
             Block::First { .. } => self.nr_live -= 1,
@@ -186,16 +183,15 @@ impl State {
         for _ in 0..EVICTION_SEARCH_MAX {
             let id = at.some()?;
             let aged = self.ages.get(id);
-            let (block, place) = (aged.block, aged.place);
-            let pages = self.blocks.get(block).pages();
-            let entry = pages.and_then(|pages| pages.get(place, &self.maps))?;
-            if entry.nr_pins(Aging::Aged) == 0 {
+            let (block, place, younger) = (aged.block, aged.place, aged.younger);
+            let lead = self.lead_to(block);
+            if self.page_mut(lead, place)?.nr_pins(Aging::Aged) == 0 {
                 let name = if with_name { self.name_of(block, place) } else { None };
-                let frame = self.remove(key, (block, place), Aging::Aged).frame()?;
+                let frame = self.remove(key, lead, place, Aging::Aged).frame()?;
                 self.stats.evicted += 1;
                 return Some((frame, name));
             }
-            at = aged.younger;
+            at = younger;
         }
         None
     }
