@@ -149,9 +149,13 @@ impl<H: Host> Engine<H> {
     }
 
     /// Whether the pool's owner is frozen.
+    #[inline]
     pub(crate) fn is_frozen(&self, access: &Access<'_>) -> bool {
-        let owner = ClientId(access.pool.owner.load(Relaxed));
-        self.client(owner).is_some_and(|owner| owner.frozen.load(Relaxed))
+        if access.kind == Kind::Shared {
+            let owner = ClientId(access.pool.owner.load(Relaxed));
+            return self.client(owner).is_some_and(|owner| owner.frozen.load(Relaxed));
+        }
+        access.client.frozen.load(Relaxed)
     }
 
     /// Ends a hold of a shard's lock in which something changed: tells others, releases the lock,

@@ -258,6 +258,6 @@ impl<H: Host> Engine<H> {
         if !access.is_current() {
             return Err(PutError::NoPool);
         }
-        Ok(state.find_page(name, self.members(access).as_ref()).is_some())
+        Ok(state.holds(name, self.members(access).as_ref()))
     }
 }

@@ -33,6 +33,7 @@ impl State {
     pub(super) fn kill_head(&mut self, key: &HashKey, head: SlotId) {
         let Block::Head { oid, first, nr_pages } = *self.blocks.get(head) else { return };
         let hash = key.object(oid);
+        self.forget_head(head);
         self.has_excess |= self.index.remove(hash.head().0, head);
         self.nr_live -= nr_pages;
         let links = self.push_dead(head);

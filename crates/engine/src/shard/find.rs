@@ -5,7 +5,7 @@ use crate::block::{Block, Blocks};
 use crate::hash::{BlockHash, HashKey, ObjectHash};
 use crate::index::Lead;
 use crate::member::Members;
-use crate::page::Entry;
+use crate::page::{Entry, Standing};
 use crate::page_set::{PLACE_BITS, PageSet, place_of};
 use crate::slab::SlotId;
 
@@ -66,8 +66,25 @@ impl State {
         })
     }
 
+    #[inline]
     fn is_head_of(&self, head: SlotId, wanted: [u64; 3]) -> bool {
-        matches!(self.blocks.get(head), Block::Head { oid, .. } if *oid == wanted)
+        self.recent_head.get() == (head, wanted) || self.is_other_head_of(head, wanted)
+    }
+
+    #[inline(never)]
+    fn is_other_head_of(&self, head: SlotId, wanted: [u64; 3]) -> bool {
+        let is_it = matches!(self.blocks.get(head), Block::Head { oid, .. } if *oid == wanted);
+        if is_it {
+            self.recent_head.set((head, wanted));
+        }
+        is_it
+    }
+
+    /// The head is no longer one.
+    pub(super) fn forget_head(&self, head: SlotId) {
+        if self.recent_head.get().0 == head {
+            self.recent_head.set((SlotId::NONE, [0; 3]));
+        }
     }
 
     /// The head of the object, if it is a large one.
@@ -99,6 +116,13 @@ impl State {
         let lead = self.find_block(name)?;
         let is_kept = self.is_kept(lead.block, members);
         (is_kept && self.page_mut(lead, name.place).is_some()).then_some(lead)
+    }
+
+    /// Whether a put under this name would replace a page.
+    pub(crate) fn holds(&mut self, name: &PageName, members: Option<&Members<'_>>) -> bool {
+        let lead = self.find_page(name, members);
+        let page = lead.and_then(|lead| self.page_mut(lead, name.place));
+        page.is_some_and(|page| page.standing() != Standing::Doomed)
     }
 
     /// The way to a block that is known already.

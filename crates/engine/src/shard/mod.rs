@@ -26,6 +26,7 @@ use crate::slab::{Slab, SlotId};
 use crate::stats::ShardStats;
 use crate::sync::Lock;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use core::cell::Cell;
 
 /// A shard: the lock, and figures that others read without it.
 #[derive(Debug)]
@@ -110,6 +111,9 @@ pub(crate) struct State {
     has_excess: bool,
     /// Heads, dead ones too.
     nr_heads: u32,
+    /// The live head that was met last, and its id: the blocks of one large object are compared
+    /// again and again.
+    recent_head: Cell<(SlotId, [u64; 3])>,
     /// Pages of live blocks.
     nr_live: u32,
     /// Pages, those of dead blocks too.
@@ -132,6 +136,7 @@ impl State {
             nr_dead: 0,
             has_excess: false,
             nr_heads: 0,
+            recent_head: Cell::new((SlotId::NONE, [0; 3])),
             nr_live: 0,
             nr_pages: 0,
             orphans: Orphans::default(),

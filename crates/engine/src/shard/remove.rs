@@ -164,6 +164,7 @@ impl State {
         if let Some(hash) = self.hash_of(key, head) {
             self.has_excess |= self.index.remove(hash.0, head);
         }
+        self.forget_head(head);
         self.nr_heads -= 1;
         let (record, has_excess) = self.blocks.remove(head);
         self.has_excess |= has_excess;
