@@ -5,8 +5,8 @@
 //! place where two CPUs touch the same record; so a model has as many records as its few CPUs need
 //! to meet in. These numbers, and the locks and atomics of `sync.rs`, are all that differs there.
 
-pub(crate) use self::numbers::*;
 pub use self::numbers::POOLS_PER_CLIENT;
+pub(crate) use self::numbers::*;
 
 #[cfg(not(loom))]
 mod numbers {
@@ -26,6 +26,8 @@ mod numbers {
     pub(crate) const SHARD_BITS: u32 = 3;
     /// Places in a shard for frames that are read and have no page any more.
     pub(crate) const ORPHANS_MAX: usize = 4;
+    /// Pages that one slice of a long call may visit or free.
+    pub(crate) const SLICE_PAGES_MAX: usize = 32;
 }
 
 #[cfg(loom)]
@@ -40,4 +42,6 @@ mod numbers {
     pub(crate) const SHARD_BITS: u32 = 0;
     /// One, so that three CPUs can fill the place.
     pub(crate) const ORPHANS_MAX: usize = 1;
+    /// One, so that other calls can come between the slices of few pages.
+    pub(crate) const SLICE_PAGES_MAX: usize = 1;
 }

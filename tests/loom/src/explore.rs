@@ -31,11 +31,14 @@ pub fn explore(name: &str, preemptions: usize, race: impl Fn() + Send + Sync + '
     assert!(nr_explored > INTERLEAVINGS_MIN, "the threads hardly met");
 }
 
+/// A CPU's calls, one after the other.
+pub type Call<T> = Box<dyn FnOnce() -> T + Send>;
+
 /// Runs all of `calls` at once, each on a CPU of its own; what each answered.
 ///
 /// # Panics
 /// If one of them does.
-pub fn race<T: 'static>(calls: Vec<Box<dyn FnOnce() -> T + Send>>) -> Vec<T> {
+pub fn race<T: 'static>(calls: Vec<Call<T>>) -> Vec<T> {
     let mut calls = calls.into_iter();
     let own = calls.next();
     let others: Vec<_> = calls.map(loom::thread::spawn).collect();

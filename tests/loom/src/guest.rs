@@ -1,18 +1,17 @@
 //! A guest's calls, each answered with the event that it was.
 
-use crate::history::Event;
+use crate::history::{Event, Told};
 use crate::host::LoomHost;
 use std::sync::Arc;
 use tmem_engine::{
-    ClientId, Destroyed, DomainId, Engine, Flushed, GetError, GetOutcome, Lifetime, PoolKind,
-    PutError,
+    ClientId, Destroyed, DomainId, Engine, Flushed, GetError, GetOutcome, PoolKind, PutError,
 };
 
 /// A page's name in a pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Page {
-    /// The object.
-    pub object: [u64; 3],
+    /// The object's number; its other two words are 0.
+    pub object: u64,
     /// The page in the object.
     pub index: u32,
 }
@@ -20,7 +19,11 @@ pub struct Page {
 impl Page {
     /// Page `index` of object `object`.
     pub const fn new(object: u64, index: u32) -> Self {
-        Self { object: [object, 0, 0], index }
+        Self { object, index }
+    }
+
+    const fn oid(self) -> [u64; 3] {
+        [self.object, 0, 0]
     }
 }
 
@@ -28,6 +31,7 @@ impl Page {
 #[derive(Clone)]
 pub struct Guest {
     engine: Arc<Engine<LoomHost>>,
+    domain: u16,
     client: ClientId,
 }
 
@@ -35,21 +39,13 @@ pub struct Guest {
 struct Bad;
 
 impl Guest {
-    /// An engine on `host`.
-    ///
-    /// # Panics
-    /// If it can't be made.
-    pub fn engine(host: LoomHost) -> Arc<Engine<LoomHost>> {
-        Arc::new(Engine::new(host, [1, 2, 3, 4]).expect("there is memory"))
-    }
-
-    /// Makes `domain` a client.
+    /// Makes `domain` a client, if it is none yet.
     ///
     /// # Panics
     /// If there is no room for it.
     pub fn new(engine: &Arc<Engine<LoomHost>>, domain: u16) -> Self {
         let client = engine.create_client(DomainId(domain)).expect("there is room");
-        Self { engine: Arc::clone(engine), client }
+        Self { engine: Arc::clone(engine), domain, client }
     }
 
     /// The client's number.
@@ -57,89 +53,99 @@ impl Guest {
         self.client
     }
 
-    /// Makes a private pool.
+    /// Makes a pool, or joins one. The pool's id, and what to tell.
     ///
     /// # Panics
     /// If there is no room for it.
-    pub fn new_pool(&self, lifetime: Lifetime) -> u32 {
-        self.engine.new_pool(self.client, PoolKind::Private(lifetime)).expect("there is room").into()
+    pub fn new_pool(&self, kind: PoolKind) -> (u32, Told) {
+        let id = self.engine.new_pool(self.client, kind).expect("there is room");
+        (id.into(), self.told(None, Event::Created))
     }
 
     /// Stores `value` under a name.
-    pub fn put(&self, pool: u32, page: Page, value: u64) -> Event {
+    pub fn put(&self, pool: u32, page: Page, value: u64) -> Told {
         let host = self.engine.host();
-        let put = self.engine.put(self.client, pool, page.object, page.index, |frame| {
+        let put = self.engine.put(self.client, pool, page.oid(), page.index, |frame| {
             host.copy_in(frame, value);
             Ok::<(), Bad>(())
         });
-        match put {
+        let event = match put {
             Ok(_) => Event::Put(value),
             Err(PutError::NoPool) => Event::NoPool,
             Err(_) => Event::PutFailed,
-        }
+        };
+        self.told(Some(page), event)
     }
 
     /// Reads a page back.
-    pub fn get(&self, pool: u32, page: Page) -> Event {
+    pub fn get(&self, pool: u32, page: Page) -> Told {
         let host = self.engine.host();
         let mut value = None;
-        let got = self.engine.get(self.client, pool, page.object, page.index, |frame| {
+        let got = self.engine.get(self.client, pool, page.oid(), page.index, |frame| {
             value = Some(host.copy_out(frame));
             Ok::<(), Bad>(())
         });
-        match (got, value) {
+        let event = match (got, value) {
             (Ok(GetOutcome::Hit), Some(value)) => Event::Hit(value),
             (Ok(GetOutcome::Miss | GetOutcome::Empty), None) => Event::Miss,
             (Err(GetError::NoPool), None) => Event::NoPool,
             (_, value) => unreachable!("a get that delivers {value:?} and does not say so"),
-        }
+        };
+        self.told(Some(page), event)
     }
 
     /// Reads a page back into a frame that is bad.
-    pub fn get_into_bad_frame(&self, pool: u32, page: Page) -> Event {
-        match self.engine.get(self.client, pool, page.object, page.index, |_| Err(Bad)) {
+    pub fn get_into_bad_frame(&self, pool: u32, page: Page) -> Told {
+        let got = self.engine.get(self.client, pool, page.oid(), page.index, |_| Err(Bad));
+        let event = match got {
             Ok(GetOutcome::Miss | GetOutcome::Empty) => Event::Miss,
             Ok(GetOutcome::Hit) => unreachable!("a hit in a bad frame"),
             Err(GetError::Drain(Bad)) => Event::BadFrame,
             Err(GetError::NoPool) => Event::NoPool,
-        }
+        };
+        self.told(Some(page), event)
     }
 
     /// Removes a page.
-    pub fn flush(&self, pool: u32, page: Page) -> Event {
-        match self.engine.flush_page(self.client, pool, page.object, page.index) {
-            Ok(_) => Event::Flushed,
-            Err(_) => Event::NoPool,
-        }
+    pub fn flush(&self, pool: u32, page: Page) -> Told {
+        let flushed = self.engine.flush_page(self.client, pool, page.oid(), page.index);
+        self.told(Some(page), flushed.map_or(Event::NoPool, |_| Event::Flushed))
     }
 
     /// Removes the page's whole object, in as many slices as it takes.
-    pub fn flush_object(&self, pool: u32, page: Page) -> Event {
-        loop {
-            match self.engine.flush_object(self.client, pool, page.object) {
+    pub fn flush_object(&self, pool: u32, page: Page) -> Told {
+        let event = loop {
+            match self.engine.flush_object(self.client, pool, page.oid()) {
                 Ok(Flushed::More) => {}
-                Ok(Flushed::Done { .. }) => return Event::Flushed,
-                Err(_) => return Event::NoPool,
+                Ok(Flushed::Done { .. }) => break Event::Flushed,
+                Err(_) => break Event::NoPool,
             }
-        }
+        };
+        self.told(Some(page), event)
     }
 
-    /// Destroys a pool, in as many slices as it takes.
-    pub fn destroy(&self, pool: u32) -> Event {
-        loop {
+    /// Destroys a pool or leaves it, in as many slices as it takes.
+    pub fn destroy(&self, pool: u32) -> Told {
+        let event = loop {
             match self.engine.destroy_pool(self.client, pool) {
-                Destroyed::More => {}
-                Destroyed::Done => return Event::Destroyed,
-                Destroyed::Nothing => return Event::NoPool,
+                Destroyed::More => loom::thread::yield_now(),
+                Destroyed::Done => break Event::Destroyed,
+                Destroyed::Nothing => break Event::NoPool,
             }
-        }
+        };
+        self.told(None, event)
     }
 
-    /// How often a page was evicted, each time as the only event of a thread of its own.
-    pub fn evictions(&self, page: Page) -> Vec<Vec<Event>> {
-        let is_it = |object, index| (object, index) == (page.object, page.index);
+    /// The evictions of the domain's pages, each as the only event of a thread of its own.
+    pub fn evictions(&self) -> Vec<Vec<Told>> {
         let evicted = self.engine.host().evicted().into_iter();
-        let evicted = evicted.filter(|evicted| is_it(evicted.object, evicted.index));
-        evicted.map(|_| vec![Event::Evicted]).collect()
+        let own = evicted.filter(|evicted| evicted.owner == DomainId(self.domain));
+        let name = |object: [u64; 3], index| Page::new(object[0], index);
+        own.map(|page| vec![self.told(Some(name(page.object, page.index)), Event::Evicted)])
+            .collect()
+    }
+
+    fn told(&self, page: Option<Page>, event: Event) -> Told {
+        Told { by: self.domain, page, event }
     }
 }

@@ -1,7 +1,9 @@
-//! The judge: whether what the threads' calls on one page answered could have come about by the same
-//! calls one after the other (R17, and with it R4 to R7 and R15).
+//! The judge: whether what calls that ran at once were answered could have come about by the same
+//! calls one after the other (R17, and with it R4 to R9, R15, R22, R35 and R36), page by page.
 
-/// What a call on a page did, as its caller was told; or what the host was told of the page.
+use crate::guest::Page;
+
+/// What a call did, as its caller was told; or what the host was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A put succeeded.
@@ -18,84 +20,121 @@ pub enum Event {
     Flushed,
     /// The page was evicted.
     Evicted,
-    /// The pool was made.
+    /// The domain made the pool or joined it.
     Created,
-    /// The pool was destroyed.
+    /// The domain destroyed the pool, or left it to others.
     Destroyed,
-    /// There was no pool.
+    /// The domain has no such pool.
     NoPool,
 }
 
-/// Whether a get leaves the page where it is.
+/// An event, of a page or of a whole pool, and the domain whose call it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Keeping {
-    /// A hit removes it (R8), and a bad frame may (R15).
-    Exclusive,
-    /// It stays (R9, R10).
-    Kept,
+pub struct Told {
+    /// The domain.
+    pub by: u16,
+    /// The page; `None` for the pool.
+    pub page: Option<Page>,
+    /// What happened.
+    pub event: Event,
 }
 
-/// The page's pool and what it holds under the page's name.
+/// What a pool is and holds before the race.
+#[derive(Clone, Debug)]
+pub struct Before {
+    /// Whether a hit removes the page (R8), and a bad frame may (R15). Else it stays (R9, R10).
+    pub is_exclusive: bool,
+    /// The domains that are in the pool.
+    pub members: Vec<u16>,
+    /// The pages: name, value, and who used it last.
+    pub pages: Vec<(Page, u64, u16)>,
+}
+
+/// A pool's members, and what it holds under one name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Truth {
-    has_pool: bool,
-    page: Option<u64>,
+    is_exclusive: bool,
+    /// A bit for each domain.
+    members: u64,
+    /// Value and last user.
+    page: Option<(u64, u16)>,
 }
 
-/// Whether `after`, whose calls came after all others, and the calls of each of `threads` have an
-/// order in which each answer is right. Before them the pool is there and holds `before`.
-pub fn explains(
-    keeping: Keeping,
-    before: Option<u64>,
-    threads: &[Vec<Event>],
-    after: &[Event],
-) -> bool {
-    let threads: Vec<&[Event]> = threads.iter().map(Vec::as_slice).collect();
-    search(keeping, Truth { has_pool: true, page: before }, &threads, after)
+/// Checks that `threads`, each a sequence of calls, and `after`, which came after all of them, have
+/// for each page an order in which every answer is right.
+///
+/// # Panics
+/// If there is none.
+pub fn judge(before: &Before, threads: &[Vec<Told>], after: &[Told]) {
+    let all = || threads.iter().flatten().chain(after);
+    let mut pages: Vec<Page> = before.pages.iter().map(|&(page, ..)| page).collect();
+    pages.extend(all().filter_map(|told| told.page));
+    for page in pages {
+        let of_page = |told: &&Told| told.page.is_none_or(|about| about == page);
+        let only = |told: &[Told]| told.iter().filter(of_page).copied().collect::<Vec<_>>();
+        let threads: Vec<_> = threads.iter().map(|thread| only(thread)).collect();
+        let found = before.pages.iter().find(|&&(name, ..)| name == page);
+        let truth = Truth {
+            is_exclusive: before.is_exclusive,
+            members: before.members.iter().fold(0, |all, &domain| all | 1 << domain),
+            page: found.map(|&(_, value, user)| (value, user)),
+        };
+        let slices: Vec<_> = threads.iter().map(Vec::as_slice).collect();
+        assert!(
+            is_explained(truth, &slices, &only(after)),
+            "no order of these calls explains their answers on {page:?}, where {truth:?}: \
+             {threads:#?} and after them {:#?}",
+            only(after)
+        );
+    }
 }
 
-fn search(keeping: Keeping, truth: Truth, threads: &[&[Event]], after: &[Event]) -> bool {
-    let mut is_last = true;
+fn is_explained(truth: Truth, threads: &[&[Told]], after: &[Told]) -> bool {
+    let mut is_over = true;
     for (at, thread) in threads.iter().enumerate() {
-        let Some((&event, rest)) = thread.split_first() else { continue };
-        is_last = false;
+        let Some((&told, rest)) = thread.split_first() else { continue };
+        is_over = false;
         let mut others = threads.to_vec();
         others[at] = rest;
-        let nexts = truth.after(event, keeping);
-        if nexts.into_iter().flatten().any(|next| search(keeping, next, &others, after)) {
+        if truth.after(told).into_iter().any(|next| is_explained(next, &others, after)) {
             return true;
         }
     }
-    match (is_last, after.is_empty()) {
-        (true, true) => true,
-        (true, false) => search(keeping, truth, &[after], &[]),
-        (false, _) => false,
-    }
+    is_over && (after.is_empty() || is_explained(truth, &[after], &[]))
 }
 
 impl Truth {
-    /// What may be true after `event`; nothing, if it can't have happened.
-    fn after(self, event: Event, keeping: Keeping) -> [Option<Self>; 2] {
-        let one = |page| [Some(Self { page, ..self }), None];
-        let none = [None, None];
-        if !self.has_pool {
-            return match event {
-                Event::NoPool => one(None),
-                Event::Created => [Some(Self { has_pool: true, page: None }), None],
-                _ => none,
-            };
+    /// What may be true after this; nothing, if it can't have happened.
+    fn after(self, Told { by, event, .. }: Told) -> Vec<Self> {
+        let holds = |page| Self { page, ..self };
+        let is_member = self.members & 1 << by != 0;
+        if event == Event::Created {
+            return vec![Self { members: self.members | 1 << by, ..self }];
         }
-        match (event, self.page, keeping) {
-            (Event::Put(value), ..) => one(Some(value)),
-            (Event::PutFailed | Event::Flushed, ..) | (Event::Miss, None, _) => one(None),
-            (Event::Hit(value), Some(page), _) if value != page => none,
-            (Event::Hit(_), Some(_), Keeping::Exclusive) | (Event::Evicted, Some(_), _) => one(None),
-            (Event::Hit(_) | Event::BadFrame, page @ Some(_), Keeping::Kept) => one(page),
-            (Event::BadFrame, Some(_), Keeping::Exclusive) => {
-                [Some(self), Some(Self { page: None, ..self })]
+        if !is_member {
+            // Two CPUs that destroy one pool are both told that it is destroyed.
+            return if matches!(event, Event::NoPool | Event::Destroyed) { vec![self] } else { vec![] };
+        }
+        match (event, self.page) {
+            (Event::Put(value), _) => vec![holds(Some((value, by)))],
+            (Event::PutFailed | Event::Flushed, _) | (Event::Miss, None) => vec![holds(None)],
+            (Event::Evicted, Some(_)) => vec![holds(None)],
+            (Event::Hit(value), Some((stored, user))) if value == stored => {
+                if self.is_exclusive {
+                    vec![holds(None)]
+                } else {
+                    // A hit that overlaps another's leaving may count for R36 or not.
+                    vec![holds(Some((stored, by))), holds(Some((stored, user)))]
+                }
             }
-            (Event::Destroyed, ..) => [Some(Self { has_pool: false, page: None }), None],
-            _ => none,
+            (Event::BadFrame, Some(_)) if self.is_exclusive => vec![self, holds(None)],
+            (Event::BadFrame, Some(_)) => vec![self],
+            (Event::Destroyed, page) => {
+                let members = self.members & !(1 << by);
+                let stays = page.filter(|&(_, user)| members != 0 && user != by);
+                vec![Self { members, ..holds(stays) }]
+            }
+            _ => vec![],
         }
     }
 }
@@ -105,24 +144,48 @@ mod tests {
     use super::Event::*;
     use super::*;
 
+    const PAGE: Page = Page::new(1, 1);
+
+    fn told(by: u16, events: &[Event]) -> Vec<Told> {
+        let page = |event| (!matches!(event, Created | Destroyed)).then_some(PAGE);
+        events.iter().map(|&event| Told { by, page: page(event), event }).collect()
+    }
+
+    /// Whether the calls of domain 1's CPUs have an explanation in a private pool.
+    fn has(is_exclusive: bool, threads: &[&[Event]], after: &[Event]) -> bool {
+        let threads: Vec<_> = threads.iter().map(|events| told(1, events)).collect();
+        let before = Before { is_exclusive, members: vec![1], pages: vec![(PAGE, 1, 1)] };
+        std::panic::catch_unwind(|| judge(&before, &threads, &told(1, after))).is_ok()
+    }
+
     #[test]
     fn what_breaks_a_rule_has_no_explanation() {
-        let exclusive = |threads: &[Vec<Event>], after: &[Event]| {
-            explains(Keeping::Exclusive, Some(1), threads, after)
+        assert!(has(true, &[&[Hit(1)], &[Put(2)]], &[Hit(2), Miss]));
+        assert!(has(true, &[&[Hit(2)], &[Put(2)]], &[Miss]));
+        assert!(!has(true, &[&[Hit(1)], &[Hit(1)]], &[Miss]), "R8: delivered twice");
+        assert!(!has(true, &[&[Put(2)]], &[Hit(1)]), "R4: stale");
+        assert!(!has(true, &[&[PutFailed]], &[Hit(1)]), "R5: stale");
+        assert!(!has(true, &[&[BadFrame], &[Miss]], &[Hit(1)]), "R6: back again");
+        assert!(has(true, &[&[BadFrame], &[Miss]], &[Miss]));
+        assert!(!has(true, &[&[Flushed]], &[Hit(1)]), "R7: flushed");
+        assert!(!has(false, &[&[Hit(1)]], &[Miss]), "R9: gone");
+        assert!(!has(true, &[&[Miss]], &[]), "R12: lost and not evicted");
+        assert!(has(true, &[&[Miss], &[Evicted]], &[]));
+        assert!(!has(false, &[&[Hit(1), Hit(2), Hit(1)], &[Put(2)]], &[]), "R17: back in time");
+        assert!(has(true, &[&[Destroyed, Created], &[Hit(1), NoPool]], &[Miss]));
+        assert!(!has(true, &[&[Destroyed, Created]], &[Hit(1)]), "P2: a page of the old pool");
+    }
+
+    #[test]
+    fn who_leaves_takes_along_what_it_used_last() {
+        let before =
+            Before { is_exclusive: false, members: vec![1, 2], pages: vec![(PAGE, 1, 1)] };
+        let has = |threads: &[Vec<Told>], after: &[Event]| {
+            std::panic::catch_unwind(|| judge(&before, threads, &told(2, after))).is_ok()
         };
-        assert!(exclusive(&[vec![Hit(1)], vec![Put(2)]], &[Hit(2), Miss]));
-        assert!(exclusive(&[vec![Hit(2)], vec![Put(2)]], &[Miss]));
-        assert!(!exclusive(&[vec![Hit(1)], vec![Hit(1)]], &[Miss]), "R8: delivered twice");
-        assert!(!exclusive(&[vec![Put(2)]], &[Hit(1)]), "R4: stale");
-        assert!(!exclusive(&[vec![PutFailed]], &[Hit(1)]), "R5: stale");
-        assert!(!exclusive(&[vec![BadFrame], vec![Miss]], &[Hit(1)]), "R6: back again");
-        assert!(exclusive(&[vec![BadFrame], vec![Miss]], &[Miss]));
-        assert!(!exclusive(&[vec![Flushed]], &[Hit(1)]), "R7: flushed");
-        assert!(!exclusive(&[vec![Miss]], &[]), "R11: lost");
-        assert!(exclusive(&[vec![Miss], vec![Evicted]], &[]));
-        assert!(!explains(Keeping::Kept, Some(1), &[vec![Hit(1), Hit(2)], vec![Put(2)]], &[Miss]));
-        let again = [vec![Destroyed, Created], vec![Hit(1), NoPool]];
-        assert!(exclusive(&again, &[Miss]));
-        assert!(!exclusive(&again, &[Hit(1)]), "P2: an old page in a new pool");
+        assert!(has(&[told(1, &[Destroyed])], &[Miss]));
+        assert!(!has(&[told(1, &[Destroyed])], &[Hit(1)]), "R36: the leaver's");
+        assert!(!has(&[told(1, &[Destroyed]), told(2, &[Put(2)])], &[Miss]), "R37: not the leaver's");
+        assert!(has(&[told(1, &[Destroyed]), told(2, &[Put(2)])], &[Hit(2)]));
     }
 }

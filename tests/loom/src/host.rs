@@ -3,7 +3,7 @@
 use crate::frames::Frames;
 use core::cell::Cell;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use tmem_engine::{ChargeRefused, DomainId, Engine, EvictedPage, Frame, FrameId, Host, Lru};
 
 /// Domains that the accounts have room for.
@@ -32,6 +32,14 @@ impl LoomHost {
             nr_metadata: AtomicU32::new(0),
             evicted: Mutex::default(),
         }
+    }
+
+    /// An engine on this host.
+    ///
+    /// # Panics
+    /// If it can't be made.
+    pub fn start(self) -> Arc<Engine<Self>> {
+        Arc::new(Engine::new(self, [1, 2, 3, 4]).expect("there is memory"))
     }
 
     /// Copies a guest's page, which holds `value`, into a frame: what a put does.

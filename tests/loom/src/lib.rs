@@ -18,7 +18,7 @@ mod guest;
 mod history;
 mod host;
 
-pub use explore::{explore, race};
+pub use explore::{Call, explore, race};
 pub use guest::{Guest, Page};
-pub use history::{Event, Keeping, explains};
+pub use history::{Before, Event, Told, judge};
 pub use host::LoomHost;
