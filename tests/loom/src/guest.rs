@@ -1,10 +1,11 @@
 //! A guest's calls, each answered with the event that it was.
 
-use crate::history::{Event, Told};
+use crate::history::{About, Event, Told};
 use crate::host::LoomHost;
 use std::sync::Arc;
 use tmem_engine::{
-    ClientId, Destroyed, DomainId, Engine, Flushed, GetError, GetOutcome, PoolKind, PutError,
+    ClientId, Destroyed, DomainId, Engine, EvictedPage, Flushed, GetError, GetOutcome, Lifetime, PoolKind,
+    PutError,
 };
 
 /// A page's name in a pool.
@@ -35,6 +36,9 @@ pub struct Guest {
     client: ClientId,
 }
 
+/// Slices that the pools of these tests take at most, if nothing holds them up.
+const SLICES_MAX: u32 = 12;
+
 /// The guest's frame is bad.
 struct Bad;
 
@@ -59,7 +63,8 @@ impl Guest {
     /// If there is no room for it.
     pub fn new_pool(&self, kind: PoolKind) -> (u32, Told) {
         let id = self.engine.new_pool(self.client, kind).expect("there is room");
-        (id.into(), self.told(None, Event::Created))
+        let is_exclusive = kind == PoolKind::Private(Lifetime::Ephemeral);
+        (id.into(), self.told(About::Pool, Event::Created { is_exclusive }))
     }
 
     /// Stores `value` under a name.
@@ -74,7 +79,7 @@ impl Guest {
             Err(PutError::NoPool) => Event::NoPool,
             Err(_) => Event::PutFailed,
         };
-        self.told(Some(page), event)
+        self.told(About::Page(page), event)
     }
 
     /// Reads a page back.
@@ -91,7 +96,7 @@ impl Guest {
             (Err(GetError::NoPool), None) => Event::NoPool,
             (_, value) => unreachable!("a get that delivers {value:?} and does not say so"),
         };
-        self.told(Some(page), event)
+        self.told(About::Page(page), event)
     }
 
     /// Reads a page back into a frame that is bad.
@@ -103,13 +108,13 @@ impl Guest {
             Err(GetError::Drain(Bad)) => Event::BadFrame,
             Err(GetError::NoPool) => Event::NoPool,
         };
-        self.told(Some(page), event)
+        self.told(About::Page(page), event)
     }
 
     /// Removes a page.
     pub fn flush(&self, pool: u32, page: Page) -> Told {
         let flushed = self.engine.flush_page(self.client, pool, page.oid(), page.index);
-        self.told(Some(page), flushed.map_or(Event::NoPool, |_| Event::Flushed))
+        self.told(About::Page(page), flushed.map_or(Event::NoPool, |_| Event::Flushed))
     }
 
     /// Removes the page's whole object, in as many slices as it takes.
@@ -121,31 +126,38 @@ impl Guest {
                 Err(_) => break Event::NoPool,
             }
         };
-        self.told(Some(page), event)
+        self.told(About::Object(page.object), event)
     }
 
     /// Destroys a pool or leaves it, in as many slices as it takes.
     pub fn destroy(&self, pool: u32) -> Told {
+        let mut nr_slices = 0;
         let event = loop {
+            if nr_slices > SLICES_MAX {
+                // It waits for a call that is reading one of the pages.
+                loom::thread::yield_now();
+            }
             match self.engine.destroy_pool(self.client, pool) {
-                Destroyed::More => loom::thread::yield_now(),
+                Destroyed::More => nr_slices += 1,
                 Destroyed::Done => break Event::Destroyed,
                 Destroyed::Nothing => break Event::NoPool,
             }
         };
-        self.told(None, event)
+        self.told(About::Pool, event)
     }
 
-    /// The evictions of the domain's pages, each as the only event of a thread of its own.
-    pub fn evictions(&self) -> Vec<Vec<Told>> {
+    /// The evictions of pages of the domain's pool, each as the only event of a thread of its own.
+    pub fn evictions(&self, pool: u32) -> Vec<Vec<Told>> {
         let evicted = self.engine.host().evicted().into_iter();
-        let own = evicted.filter(|evicted| evicted.owner == DomainId(self.domain));
-        let name = |object: [u64; 3], index| Page::new(object[0], index);
-        own.map(|page| vec![self.told(Some(name(page.object, page.index)), Event::Evicted)])
-            .collect()
+        let is_own = |page: &EvictedPage| {
+            page.owner == DomainId(self.domain) && u32::from(page.pool_id) == pool
+        };
+        let about = |page: EvictedPage| About::Page(Page::new(page.object[0], page.index));
+        let own = evicted.filter(is_own);
+        own.map(|page| vec![self.told(about(page), Event::Evicted)]).collect()
     }
 
-    fn told(&self, page: Option<Page>, event: Event) -> Told {
-        Told { by: self.domain, page, event }
+    fn told(&self, about: About, event: Event) -> Told {
+        Told { by: self.domain, about, event }
     }
 }

@@ -21,20 +21,44 @@ pub enum Event {
     /// The page was evicted.
     Evicted,
     /// The domain made the pool or joined it.
-    Created,
+    Created {
+        /// Whether a hit removes the page (R8), and a bad frame may (R15). Else it stays (R9, R10).
+        is_exclusive: bool,
+    },
     /// The domain destroyed the pool, or left it to others.
     Destroyed,
     /// The domain has no such pool.
     NoPool,
 }
 
-/// An event, of a page or of a whole pool, and the domain whose call it was.
+/// What an event is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    /// One page.
+    Page(Page),
+    /// An object, by its number.
+    Object(u64),
+    /// The pool.
+    Pool,
+}
+
+impl About {
+    fn concerns(self, page: Page) -> bool {
+        match self {
+            Self::Page(own) => own == page,
+            Self::Object(own) => own == page.object,
+            Self::Pool => true,
+        }
+    }
+}
+
+/// An event, what it is about, and the domain whose call it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Told {
     /// The domain.
     pub by: u16,
-    /// The page; `None` for the pool.
-    pub page: Option<Page>,
+    /// The page, the object or the pool.
+    pub about: About,
     /// What happened.
     pub event: Event,
 }
@@ -42,7 +66,7 @@ pub struct Told {
 /// What a pool is and holds before the race.
 #[derive(Clone, Debug)]
 pub struct Before {
-    /// Whether a hit removes the page (R8), and a bad frame may (R15). Else it stays (R9, R10).
+    /// As in [`Event::Created`].
     pub is_exclusive: bool,
     /// The domains that are in the pool.
     pub members: Vec<u16>,
@@ -68,9 +92,12 @@ struct Truth {
 pub fn judge(before: &Before, threads: &[Vec<Told>], after: &[Told]) {
     let all = || threads.iter().flatten().chain(after);
     let mut pages: Vec<Page> = before.pages.iter().map(|&(page, ..)| page).collect();
-    pages.extend(all().filter_map(|told| told.page));
+    pages.extend(all().filter_map(|told| match told.about {
+        About::Page(page) => Some(page),
+        _ => None,
+    }));
     for page in pages {
-        let of_page = |told: &&Told| told.page.is_none_or(|about| about == page);
+        let of_page = |told: &&Told| told.about.concerns(page);
         let only = |told: &[Told]| told.iter().filter(of_page).copied().collect::<Vec<_>>();
         let threads: Vec<_> = threads.iter().map(|thread| only(thread)).collect();
         let found = before.pages.iter().find(|&&(name, ..)| name == page);
@@ -108,8 +135,8 @@ impl Truth {
     fn after(self, Told { by, event, .. }: Told) -> Vec<Self> {
         let holds = |page| Self { page, ..self };
         let is_member = self.members & 1 << by != 0;
-        if event == Event::Created {
-            return vec![Self { members: self.members | 1 << by, ..self }];
+        if let Event::Created { is_exclusive } = event {
+            return vec![Self { members: self.members | 1 << by, is_exclusive, ..self }];
         }
         if !is_member {
             // Two CPUs that destroy one pool are both told that it is destroyed.
@@ -145,10 +172,14 @@ mod tests {
     use super::*;
 
     const PAGE: Page = Page::new(1, 1);
+    const ANEW: Event = Created { is_exclusive: true };
 
     fn told(by: u16, events: &[Event]) -> Vec<Told> {
-        let page = |event| (!matches!(event, Created | Destroyed)).then_some(PAGE);
-        events.iter().map(|&event| Told { by, page: page(event), event }).collect()
+        let about = |event| match event {
+            Created { .. } | Destroyed => About::Pool,
+            _ => About::Page(PAGE),
+        };
+        events.iter().map(|&event| Told { by, about: about(event), event }).collect()
     }
 
     /// Whether the calls of domain 1's CPUs have an explanation in a private pool.
@@ -172,8 +203,8 @@ mod tests {
         assert!(!has(true, &[&[Miss]], &[]), "R12: lost and not evicted");
         assert!(has(true, &[&[Miss], &[Evicted]], &[]));
         assert!(!has(false, &[&[Hit(1), Hit(2), Hit(1)], &[Put(2)]], &[]), "R17: back in time");
-        assert!(has(true, &[&[Destroyed, Created], &[Hit(1), NoPool]], &[Miss]));
-        assert!(!has(true, &[&[Destroyed, Created]], &[Hit(1)]), "P2: a page of the old pool");
+        assert!(has(true, &[&[Destroyed, ANEW], &[Hit(1), NoPool]], &[Miss]));
+        assert!(!has(true, &[&[Destroyed, ANEW]], &[Hit(1)]), "P2: a page of the old pool");
     }
 
     #[test]

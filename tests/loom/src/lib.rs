@@ -20,5 +20,5 @@ mod host;
 
 pub use explore::{Call, explore, race};
 pub use guest::{Guest, Page};
-pub use history::{Before, Event, Told, judge};
+pub use history::{About, Before, Event, Told, judge};
 pub use host::LoomHost;

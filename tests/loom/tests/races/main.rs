@@ -5,7 +5,10 @@
 //! answered, the engine's books are audited, everything is destroyed, and nothing may be left.
 #![cfg(loom)]
 
+mod clients;
 mod page;
+mod pool;
+mod shared;
 
 use tmem_engine::{Lifetime, PoolKind};
 use tmem_loom::{Before, Call, Event, Guest, LoomHost, Page, Told, explore, judge, race};
@@ -15,7 +18,20 @@ const PAGE: Page = Page::new(1, 1);
 /// Another one of the same object.
 const NEIGHBOUR: Page = Page::new(1, 2);
 /// One of another object.
-#[expect(dead_code)]
 const STRANGER: Page = Page::new(2, 1);
 const EPHEMERAL: PoolKind = PoolKind::Private(Lifetime::Ephemeral);
 const PERSISTENT: PoolKind = PoolKind::Private(Lifetime::Persistent);
+
+/// Calls of one CPU of `guest`.
+fn cpu(guest: &Guest, calls: impl FnOnce(Guest) -> Vec<Told> + Send + 'static) -> Call<Vec<Told>> {
+    let guest = guest.clone();
+    Box::new(move || calls(guest))
+}
+
+/// Calls of a domain's other CPU that are told to nobody.
+fn silently(calls: impl FnOnce() + Send + 'static) -> Call<Vec<Told>> {
+    Box::new(move || {
+        calls();
+        vec![]
+    })
+}
