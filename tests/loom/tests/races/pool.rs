@@ -42,11 +42,24 @@ fn renew(guest: &Guest, kind: PoolKind) -> Vec<Told> {
 #[test]
 fn r7_r22_p2_pool_destroyed_and_made_anew_against_get_and_put() {
     for (kind, new) in [(EPHEMERAL, PERSISTENT), (PERSISTENT, EPHEMERAL), (PERSISTENT, PERSISTENT)] {
-        meet("destroy and renew, get, put", 2, (kind, 4, &[PAGE, STRANGER]), move |guest| {
+        let setting: (_, _, &[Page]) = (kind, 4, &[PAGE]);
+        meet("destroy and renew, get", 2, setting, move |guest| {
             vec![
                 cpu(guest, move |guest| renew(&guest, new)),
                 cpu(guest, |guest| vec![guest.get(0, PAGE)]),
-                cpu(guest, |guest| vec![guest.put(0, STRANGER, 8)]),
+            ]
+        });
+        meet("destroy and renew, put", 2, setting, move |guest| {
+            vec![
+                cpu(guest, move |guest| renew(&guest, new)),
+                cpu(guest, |guest| vec![guest.put(0, PAGE, 8)]),
+            ]
+        });
+        meet("destroy and renew, get, put", 1, setting, move |guest| {
+            vec![
+                cpu(guest, move |guest| renew(&guest, new)),
+                cpu(guest, |guest| vec![guest.get(0, PAGE)]),
+                cpu(guest, |guest| vec![guest.put(0, PAGE, 8)]),
             ]
         });
     }
@@ -98,13 +111,12 @@ fn r7_flush_of_an_object_in_slices_against_put_and_get() {
 fn r11_r41_eviction_out_of_a_pool_whose_record_becomes_a_persistent_pools() {
     meet("destroy and renew, evict", 2, (EPHEMERAL, 2, &[PAGE]), |guest| {
         assert_eq!(guest.new_pool(EPHEMERAL).0, 1);
+        assert_eq!(guest.put(1, NEIGHBOUR, 5).event, Event::Put(5));
         let other = guest.clone();
         vec![
             cpu(guest, |guest| renew(&guest, PERSISTENT)),
             silently(move || {
-                for index in [1, 2] {
-                    let _ = other.put(1, Page::new(3, index), 5);
-                }
+                let _ = other.put(1, PAGE, 6);
             }),
         ]
     });
