@@ -10,9 +10,10 @@ use std::path::PathBuf;
 /// # Errors
 /// With the folder that can't be removed.
 pub(crate) fn run(paths: &Paths, downloads: bool) -> Result<()> {
-    let mut folders: Vec<PathBuf> = ["tmem-xen", "tmem-guest", "tmem-run", "tmem-logs"]
-        .map(|name| paths.target.join(name))
-        .into();
+    let mut folders: Vec<PathBuf> =
+        ["tmem-xen", "tmem-guest", "tmem-run", "tmem-loom", "tmem-logs"]
+            .map(|name| paths.target.join(name))
+            .into();
     folders.extend(["xen-build", "images"].map(|name| paths.cache.join(name)));
     if downloads {
         folders.extend(["downloads", "xen-source", "apt"].map(|name| paths.cache.join(name)));

@@ -6,7 +6,7 @@ use crate::paths::Paths;
 use crate::results::Results;
 use crate::xen::build::Request;
 use crate::xen::config::Flavour;
-use crate::{check_abi, check_object, clean, doctor, guest, qemu_run, qemu_test, xen};
+use crate::{check_abi, check_object, clean, doctor, guest, loom, qemu_run, qemu_test, xen};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ enum Command {
         #[arg(long, value_name = "TOOL")]
         without: Vec<String>,
     },
-    /// Everything: format, lints, host tests, check-abi, check-object, qemu-test.
+    /// Everything: format, lints, host tests, loom, check-abi, check-object, qemu-test.
     Test {
         /// The long stress too, and the cases on a Xen with all assertions.
         #[arg(long)]
@@ -76,6 +76,12 @@ enum Command {
     BuildGuest,
     /// Measure the service on a lean host: ratios to a page copy, slices, memory, instructions.
     Bench(BenchArguments),
+    /// Run a few calls at once on the engine's own code, through every order of their steps.
+    Loom {
+        /// With one preemption more in each race.
+        #[arg(long)]
+        long: bool,
+    },
     /// Remove what was built.
     Clean {
         /// Xen's source too.
@@ -142,6 +148,10 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
         }
         Command::BuildGuest => println!("test guest: {}", guest::build(&paths)?.display()),
         Command::Bench(arguments) => return bench::run(&paths, &arguments),
+        Command::Loom { long } => {
+            loom::run(&paths, long, &mut results)?;
+            return finish(&results, None);
+        }
         Command::Clean { downloads } => clean::run(&paths, downloads)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -5,7 +5,7 @@ use crate::paths::Paths;
 use crate::results::{Outcome, Results};
 use crate::xen::build::{Request, build};
 use crate::xen::config::Flavour;
-use crate::{check_abi, check_object, cold, host_tests, qemu_test};
+use crate::{check_abi, check_object, cold, host_tests, loom, qemu_test};
 use anyhow::Result;
 use std::time::Instant;
 
@@ -39,6 +39,7 @@ fn run_here(paths: &Paths, long: bool, results: &mut Results) {
     check(results, "formatting", || host_tests::formatting(paths));
     check(results, "lints", || host_tests::lints(paths));
     section(results, "host tests", |results| host_tests::tests(paths, long, results));
+    section(results, "loom", |results| loom::run(paths, long, results));
     check(results, "check-abi", || check_abi::run(paths, None).map(drop));
     let release = Request::release();
     section(results, "check-object", |results| {

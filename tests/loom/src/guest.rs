@@ -4,8 +4,8 @@ use crate::history::{About, Event, Told};
 use crate::host::LoomHost;
 use std::sync::Arc;
 use tmem_engine::{
-    ClientId, Destroyed, DomainId, Engine, EvictedPage, Flushed, GetError, GetOutcome, Lifetime, PoolKind,
-    PutError,
+    ClientId, Destroyed, DomainId, Engine, EvictedPage, Flushed, GetError, GetOutcome, Lifetime,
+    PoolKind, PutError,
 };
 
 /// A page's name in a pool.

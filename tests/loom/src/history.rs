@@ -140,7 +140,11 @@ impl Truth {
         }
         if !is_member {
             // Two CPUs that destroy one pool are both told that it is destroyed.
-            return if matches!(event, Event::NoPool | Event::Destroyed) { vec![self] } else { vec![] };
+            return if matches!(event, Event::NoPool | Event::Destroyed) {
+                vec![self]
+            } else {
+                vec![]
+            };
         }
         match (event, self.page) {
             (Event::Put(value), _) => vec![holds(Some((value, by)))],
@@ -209,14 +213,16 @@ mod tests {
 
     #[test]
     fn who_leaves_takes_along_what_it_used_last() {
-        let before =
-            Before { is_exclusive: false, members: vec![1, 2], pages: vec![(PAGE, 1, 1)] };
+        let before = Before { is_exclusive: false, members: vec![1, 2], pages: vec![(PAGE, 1, 1)] };
         let has = |threads: &[Vec<Told>], after: &[Event]| {
             std::panic::catch_unwind(|| judge(&before, threads, &told(2, after))).is_ok()
         };
         assert!(has(&[told(1, &[Destroyed])], &[Miss]));
         assert!(!has(&[told(1, &[Destroyed])], &[Hit(1)]), "R36: the leaver's");
-        assert!(!has(&[told(1, &[Destroyed]), told(2, &[Put(2)])], &[Miss]), "R37: not the leaver's");
+        assert!(
+            !has(&[told(1, &[Destroyed]), told(2, &[Put(2)])], &[Miss]),
+            "R37: not the leaver's"
+        );
         assert!(has(&[told(1, &[Destroyed]), told(2, &[Put(2)])], &[Hit(2)]));
     }
 }

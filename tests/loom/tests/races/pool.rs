@@ -41,7 +41,8 @@ fn renew(guest: &Guest, kind: PoolKind) -> Vec<Told> {
 
 #[test]
 fn r7_r22_p2_pool_destroyed_and_made_anew_against_get_and_put() {
-    for (kind, new) in [(EPHEMERAL, PERSISTENT), (PERSISTENT, EPHEMERAL), (PERSISTENT, PERSISTENT)] {
+    for (kind, new) in [(EPHEMERAL, PERSISTENT), (PERSISTENT, EPHEMERAL), (PERSISTENT, PERSISTENT)]
+    {
         let setting: (_, _, &[Page]) = (kind, 4, &[PAGE]);
         meet("destroy and renew, get", 2, setting, move |guest| {
             vec![
