@@ -12,7 +12,7 @@ use std::path::PathBuf;
 pub(crate) fn run(paths: &Paths, downloads: bool) -> Result<()> {
     // What the fuzzer has collected stays: it was not built, and comes back slowly.
     let mut folders: Vec<PathBuf> =
-        ["tmem-xen", "tmem-guest", "tmem-run", "tmem-logs", "fuzz/build", "tsan"]
+        ["tmem-xen", "tmem-guest", "tmem-run", "tmem-loom", "tmem-logs", "fuzz/build", "tsan"]
             .map(|name| paths.target.join(name))
             .into();
     folders.extend(["xen-build", "images"].map(|name| paths.cache.join(name)));

@@ -7,7 +7,8 @@ use crate::results::Results;
 use crate::xen::build::Request;
 use crate::xen::config::Flavour;
 use crate::{
-    check_abi, check_object, clean, coverage, doctor, fuzz, guest, qemu_run, qemu_test, tsan, xen,
+    check_abi, check_object, clean, coverage, doctor, fuzz, guest, loom, qemu_run, qemu_test, tsan,
+    xen,
 };
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -31,7 +32,7 @@ enum Command {
         #[arg(long, value_name = "TOOL")]
         without: Vec<String>,
     },
-    /// Everything: format, lints, host tests, check-abi, check-object, qemu-test.
+    /// Everything: format, lints, host tests, loom, check-abi, check-object, qemu-test.
     Test {
         /// The long stress too, and the cases on a Xen with all assertions.
         #[arg(long)]
@@ -106,6 +107,12 @@ enum Command {
     BuildGuest,
     /// Measure the service on a lean host: ratios to a page copy, slices, memory, instructions.
     Bench(BenchArguments),
+    /// Run a few calls at once on the engine's own code, through every order of their steps.
+    Loom {
+        /// With one preemption more in each race.
+        #[arg(long)]
+        long: bool,
+    },
     /// Remove what was built.
     Clean {
         /// Xen's source too.
@@ -184,6 +191,10 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
         }
         Command::BuildGuest => println!("test guest: {}", guest::build(&paths)?.display()),
         Command::Bench(arguments) => return bench::run(&paths, &arguments),
+        Command::Loom { long } => {
+            loom::run(&paths, long, &mut results)?;
+            return finish(&results, None);
+        }
         Command::Clean { downloads } => clean::run(&paths, downloads)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -5,7 +5,7 @@ use crate::paths::Paths;
 use crate::results::{Outcome, Results};
 use crate::xen::build::{Request, build};
 use crate::xen::config::Flavour;
-use crate::{check_abi, check_object, cold, coverage, fuzz, host_tests, qemu_test, tsan};
+use crate::{check_abi, check_object, cold, coverage, fuzz, host_tests, loom, qemu_test, tsan};
 use anyhow::Result;
 use std::time::Instant;
 
@@ -44,6 +44,7 @@ fn run_here(paths: &Paths, long: bool, results: &mut Results) {
         section(results, "ThreadSanitizer", |results| tsan::run(paths, tsan::LONG_ROUNDS, results));
     }
     section(results, "fuzz", |results| fuzz::test(paths, long, results));
+    section(results, "loom", |results| loom::run(paths, long, results));
     check(results, "check-abi", || check_abi::run(paths, None).map(drop));
     let release = Request::release();
     section(results, "check-object", |results| {

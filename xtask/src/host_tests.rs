@@ -2,11 +2,12 @@
 
 use crate::cargo;
 use crate::paths::Paths;
-use crate::process::tail;
+use crate::process::{Program, tail};
 use crate::progress::step;
 use crate::results::{Outcome, Results};
 use anyhow::Result;
 use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How many times longer the stress tests run in a long run; they read it from `TMEM_LONG`.
@@ -46,17 +47,31 @@ pub(crate) fn lints(paths: &Paths) -> Result<()> {
 /// # Errors
 /// When cargo can't be started.
 pub(crate) fn tests(paths: &Paths, long: bool, results: &mut Results) -> Result<()> {
-    let log = paths.log("host-tests")?;
-    let start = Instant::now();
     let mut program = cargo::host(paths, "test")?
         .args(["--workspace", "--exclude", NOT_LINKED, "--no-fail-fast"])
-        .limit(LIMIT)
-        .log(log.clone());
+        .limit(LIMIT);
     if long {
         program = program.limit(LONG_LIMIT).env("TMEM_LONG", LONG_FACTOR);
     }
-    let status = step("tests on this machine", || program.status())?;
-    let text = fs::read_to_string(&log)?;
+    run(program, "tests on this machine", "host", &paths.log("host-tests")?, results)
+}
+
+/// Runs a call of `cargo test`, named `what` on the terminal, and adds an entry for each test to
+/// the suite.
+///
+/// # Errors
+/// When cargo can't be started.
+pub(crate) fn run(
+    program: Program,
+    what: &str,
+    suite: &str,
+    log: &Path,
+    results: &mut Results,
+) -> Result<()> {
+    let start = Instant::now();
+    let mut program = program.log(log.to_owned());
+    let status = step(what, || program.status())?;
+    let text = fs::read_to_string(log)?;
     let verdicts = parse(&text);
     println!("    {} tests", verdicts.len());
     let has_failed = verdicts.iter().any(|(_, outcome)| matches!(outcome, Outcome::Failed(_)));
@@ -69,11 +84,11 @@ pub(crate) fn tests(paths: &Paths, long: bool, results: &mut Results) -> Result<
             )),
             other => other,
         };
-        results.add("host", &name, outcome, Duration::ZERO);
+        results.add(suite, &name, outcome, Duration::ZERO);
     }
     if !status.success() && !has_failed {
         let why = format!("cargo test failed\n{}\nwhole log: {}", tail(&text), log.display());
-        results.add("host", "the tests compile and run", Outcome::Failed(why), start.elapsed());
+        results.add(suite, "the tests compile and run", Outcome::Failed(why), start.elapsed());
     }
     Ok(())
 }

@@ -19,6 +19,7 @@ mod guest;
 mod hash;
 mod host_tests;
 mod judge;
+mod loom;
 mod machine;
 mod paths;
 mod pins;

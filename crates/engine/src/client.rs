@@ -1,17 +1,13 @@
 //! A client's record: a domain as tmem sees it.
 
 use crate::directory::Directory;
+pub(crate) use crate::limits::CLIENTS_PER_SEGMENT;
+pub use crate::limits::POOLS_PER_CLIENT;
 use crate::sync::Lock;
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64};
 
-/// Pools that a client may have.
-pub const POOLS_PER_CLIENT: u32 = 16;
-
 /// Uuids that a client may be authorised for.
 pub const AUTHS_PER_CLIENT: usize = 16;
-
-/// Records in a frame.
-pub(crate) const CLIENTS_PER_SEGMENT: u32 = 4;
 
 /// All clients' records.
 pub(crate) type Clients = Directory<Client, { CLIENTS_PER_SEGMENT as usize }>;

@@ -10,6 +10,8 @@ use crate::frame::Frame;
 use crate::garbage::Garbage;
 use crate::hash::HashKey;
 use crate::host::{DomainId, Host};
+use crate::limits::DOMAINS;
+pub(crate) use crate::limits::{CLIENTS_MAX, POOLS_MAX};
 use crate::member::Members;
 use crate::meta::Payer;
 use crate::policy::{Age, Event, Policy};
@@ -21,13 +23,6 @@ use crate::sync::atomic::{AtomicU16, AtomicU64};
 use crate::sync::{Guard, Lock};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-
-/// Clients that may exist at once.
-pub(crate) const CLIENTS_MAX: u32 = 4096;
-/// Pools that may exist at once.
-pub(crate) const POOLS_MAX: u32 = 8192;
-/// Domain numbers.
-const DOMAINS: usize = 1 << 16;
 
 /// The client has no such pool, or it is being destroyed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -21,6 +21,8 @@
 #![forbid(unsafe_code)]
 
 extern crate alloc;
+#[cfg(loom)]
+extern crate std;
 
 mod audit;
 mod block;
@@ -37,6 +39,7 @@ mod get;
 mod hash;
 mod host;
 mod index;
+mod limits;
 mod member;
 mod meta;
 

@@ -5,15 +5,13 @@
 //! `stock.rs`) and a `Garbage` (what it leaves: `garbage.rs`).
 
 use crate::host::{DomainId, Host};
+pub(crate) use crate::limits::SLICE_PAGES_MAX;
 use crate::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 /// Bytes that no block of metadata exceeds.
 pub(crate) const BLOCK_BYTES_MAX: usize = 4096;
-
-/// Pages that one slice of a long call may visit or free.
-pub(crate) const SLICE_PAGES_MAX: usize = 32;
 
 /// Whose account metadata goes to.
 #[derive(Clone, Copy, Debug)]

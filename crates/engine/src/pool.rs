@@ -2,6 +2,7 @@
 
 use crate::broken;
 use crate::directory::Directory;
+pub(crate) use crate::limits::{POOLS_PER_SEGMENT, SHARD_BITS};
 use crate::meta::boxed;
 use crate::shard::{Aging, Shard};
 use crate::sync::Once;
@@ -9,13 +10,8 @@ use crate::sync::atomic::Ordering::Relaxed;
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64};
 use alloc::boxed::Box;
 
-/// log2 of a pool's shards.
-pub(crate) const SHARD_BITS: u32 = 3;
 /// A pool's shards: as many CPUs as can work in one pool without meeting, at a frame a pool.
 pub(crate) const SHARDS: usize = 1 << SHARD_BITS;
-
-/// Records in a frame.
-pub(crate) const POOLS_PER_SEGMENT: u32 = 32;
 
 /// All pools' records.
 pub(crate) type Pools = Directory<Pool, { POOLS_PER_SEGMENT as usize }>;

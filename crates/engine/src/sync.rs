@@ -13,13 +13,25 @@
 //!
 //! Tickets, so that a guest's second CPU cannot starve another domain. None is taken with
 //! interrupts off.
+//!
+//! Under `cfg(loom)` all of them are loom's, and so are the atomics (`sync/model.rs`): the tests in
+//! `tests/loom` then run the engine's own code through every order in which CPUs may meet.
 
-pub(crate) use core::sync::atomic;
-pub(crate) use spin::Once;
+#[cfg(loom)]
+mod model;
+
+#[cfg(loom)]
+pub(crate) use self::model::{Once, atomic};
+#[cfg(not(loom))]
+pub(crate) use {core::sync::atomic, spin::Once};
+
+#[cfg(loom)]
+use self::model::{TicketMutex, TicketMutexGuard};
+#[cfg(not(loom))]
+use spin::mutex::{TicketMutex, TicketMutexGuard};
 
 use crate::host::Host;
 use core::ops::{Deref, DerefMut};
-use spin::mutex::{TicketMutex, TicketMutexGuard};
 
 /// A ticket lock that tells the host when it is taken and released.
 #[derive(Debug, Default)]
@@ -27,7 +39,7 @@ pub(crate) struct Lock<T>(TicketMutex<T>);
 
 impl<T> Lock<T> {
     /// An open lock around `value`.
-    pub(crate) const fn new(value: T) -> Self {
+    pub(crate) fn new(value: T) -> Self {
         Self(TicketMutex::new(value))
     }
 

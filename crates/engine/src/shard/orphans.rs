@@ -7,9 +7,7 @@
 
 use super::State;
 use crate::frame::{Frame, FrameId};
-
-/// Places in a shard.
-const ORPHANS_MAX: usize = 4;
+use crate::limits::ORPHANS_MAX;
 
 /// A frame without a page.
 #[derive(Debug)]
