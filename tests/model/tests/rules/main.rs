@@ -26,3 +26,4 @@ mod slices;
 mod statistics;
 mod threads;
 mod turns;
+mod weights;
