@@ -15,6 +15,7 @@ mod hostile_ids;
 mod isolation;
 mod leaving;
 mod lifecycle;
+mod metadata;
 mod owners;
 mod pools;
 mod pools_at_once;
