@@ -19,7 +19,7 @@ use crate::pool::{Kind, Pool, Pools, SHARD_BITS, SHARDS};
 use crate::registry::Registry;
 use crate::shard::{Aging, PageName, Shard, State, Taking};
 use crate::sync::atomic::Ordering::{Acquire, Relaxed};
-use crate::sync::atomic::{AtomicU16, AtomicU64};
+use crate::sync::atomic::{AtomicU16, AtomicU32, AtomicU64};
 use crate::sync::{Guard, Lock};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -41,6 +41,11 @@ pub struct Engine<H: Host> {
     pub(crate) ephemeral_pages: AtomicU64,
     /// Sum of the clients' weights; changes under the registry's lock.
     pub(crate) weight_sum: AtomicU64,
+    /// The client that last paid for its own put, since it holds more than its share. A hint; no
+    /// client has the greatest number.
+    pub(crate) exceeding: AtomicU16,
+    /// The pool record whose pages are counted next (`share.rs`).
+    pub(crate) settle_turn: AtomicU32,
     /// Client number + 1 by domain; 0 for none.
     pub(crate) domains: Box<[AtomicU16]>,
     pub(crate) clients: Clients,
@@ -75,6 +80,8 @@ impl<H: Host> Engine<H> {
             clock: AtomicU64::new(1),
             ephemeral_pages: AtomicU64::new(0),
             weight_sum: AtomicU64::new(0),
+            exceeding: AtomicU16::new(u16::MAX),
+            settle_turn: AtomicU32::new(0),
             domains: domains.into_boxed_slice(),
             clients: Directory::new(CLIENTS_MAX as usize)?,
             pools: Directory::new(POOLS_MAX as usize)?,

@@ -21,7 +21,6 @@ use crate::engine::Engine;
 use crate::frame::Frame;
 use crate::host::{DomainId, EvictedPage, Host};
 use crate::meta::Payer;
-use crate::policy::Victim;
 use crate::pool::{FREE, Pool, SHARDS};
 use crate::shard::{Aging, Shard};
 use crate::sync::atomic::Ordering::{Acquire, Relaxed};
@@ -86,13 +85,14 @@ impl<H: Host> Engine<H> {
     }
 
     /// Evicts the page that the policy chooses, for `requester` needs a frame, and yields its
-    /// frame: the host's oldest that nobody is reading, or the requester's own oldest.
+    /// frame: the host's oldest that nobody is reading, or the oldest of a client that holds more
+    /// than its share, be it the requester or another.
     ///
     /// Counts down `left` for each page that it evicts or tries to, and does nothing at 0.
     #[inline(never)]
     pub(crate) fn evict(&self, requester: ClientId, left: &mut u32) -> Option<Frame> {
-        if self.victim_for(requester) == Victim::Requester
-            && let Some(frame) = self.evict_own(requester, left)
+        if let Some(payer) = self.payer_for(requester)
+            && let Some(frame) = self.evict_own(payer, left)
         {
             return Some(frame);
         }

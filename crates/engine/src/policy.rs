@@ -59,6 +59,12 @@ pub enum Victim {
     Host,
     /// The oldest in the pools of the client that asks for a frame.
     Requester,
+    /// The oldest in the pools of another client that would have to pay itself if it asked now, if
+    /// one is known; else the oldest of all.
+    ///
+    /// Who holds less than its share could not grow otherwise: where all put at the same rate the
+    /// oldest page of all is its own as often as it is theirs.
+    Exceeding,
 }
 
 /// A policy.

@@ -7,9 +7,11 @@ use crate::policy::{Policy, Share, Victim};
 use crate::pool::Pool;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed};
 
-/// Frames of metadata that a client's ephemeral pools may always have: what sixteen pools with a
-/// few pages in each shard need.
-const METADATA_FRAMES_FLOOR: u64 = 1024;
+/// Frames of metadata that a client's ephemeral pools may always have. A shard that once held much
+/// keeps up to 13 when it is empty (root, leaf and a chunk for ages, blocks and maps; the index's
+/// directory, root, leaf and first table), so sixteen pools keep 1664, and one who has flushed all
+/// must be able to begin again.
+const METADATA_FRAMES_FLOOR: u64 = 2048;
 /// Beyond that, one frame of metadata for so many pages that the client holds. Even scattered pages
 /// need a fifth of this.
 const PAGES_PER_METADATA_FRAME: u64 = 8;
@@ -71,15 +73,49 @@ impl<H: Host> Engine<H> {
         now
     }
 
-    /// Whose page goes when `requester` needs a frame.
-    pub(crate) fn victim_for(&self, requester: ClientId) -> Victim {
+    /// What a client holds and is entitled to; `None` unless it has a weight beside others.
+    fn share(&self, client: ClientId) -> Option<Share> {
         let weight_sum = self.weight_sum.load(Relaxed);
-        let weight = self.client(requester).map_or(0, |client| client.weight.load(Relaxed));
+        let weight = self.client(client).map_or(0, |client| client.weight.load(Relaxed));
         if weight == 0 || u64::from(weight) == weight_sum {
-            return Victim::Host;
+            return None;
         }
-        let held_pages = self.holdings(requester).pages;
+        let held_pages = self.holdings(client).pages;
         let all_pages = self.ephemeral_pages.load(Relaxed);
-        H::Policy::victim(Share { held_pages, all_pages, weight, weight_sum })
+        Some(Share { held_pages, all_pages, weight, weight_sum })
+    }
+
+    /// Whose oldest page goes when `requester` needs a frame; `None`: the host's oldest.
+    #[inline(never)]
+    pub(crate) fn payer_for(&self, requester: ClientId) -> Option<ClientId> {
+        let share = self.share(requester)?;
+        self.settle_next();
+        match H::Policy::victim(share) {
+            Victim::Host => None,
+            Victim::Requester => {
+                // One who pays for itself is who can pay for others.
+                self.exceeding.store(requester.0, Relaxed);
+                Some(requester)
+            }
+            Victim::Exceeding => {
+                // A hint: the client may have shrunk or died since.
+                let other = ClientId(self.exceeding.load(Relaxed));
+                let pays = H::Policy::victim(self.share(other)?) == Victim::Requester;
+                pays.then_some(other)
+            }
+        }
+    }
+
+    /// Settles the next pool in turn: the host's count must hear of pages that were put without
+    /// need of eviction, in pools that nobody evicts from, too.
+    fn settle_next(&self) {
+        let turn = self.settle_turn.fetch_add(1, Relaxed);
+        match self.pools.get(turn) {
+            Some(pool) if pool.shards_if_made().is_some() && !pool.is_persistent() => {
+                self.settle(pool);
+            }
+            Some(_) => {}
+            None => self.settle_turn.store(0, Relaxed),
+        }
     }
 }

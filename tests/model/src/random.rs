@@ -126,6 +126,10 @@ impl Script {
                 let uuid = self.uuid();
                 self.world.set_auth(domain, uuid, !self.rng.one_in(3));
             }
+            98 => {
+                let weight = self.rng.pick(&[0, 0, 1, 1, 2, 3, 100, u32::MAX]);
+                self.world.set_weight(domain, weight);
+            }
             97 => {
                 let command = self.rng.pick(&[0, 3, 8, 9, 10, 99, 101, 102, u32::MAX]);
                 self.world.command(domain, command, handle.pool_id);

@@ -3,7 +3,8 @@
 use super::{Age, Event, Policy, Share, Victim};
 
 /// Age counts from the put that created the page. A duplicate put does not refresh it, a get in a
-/// shared pool does. A client that holds more than its share pays with its own oldest page.
+/// shared pool does. A client that holds more than its share pays with its own oldest page, and for
+/// those that hold less than theirs.
 ///
 /// An exclusive get removes the page, so in private pools this is first in, first out.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +19,6 @@ impl Policy for Lru {
     }
 
     fn victim(share: Share) -> Victim {
-        if share.is_exceeded() { Victim::Requester } else { Victim::Host }
+        if share.is_exceeded() { Victim::Requester } else { Victim::Exceeding }
     }
 }

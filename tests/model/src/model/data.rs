@@ -27,7 +27,7 @@ impl Model {
         let page = page_key(handle);
         let key = self.pool_key(caller, handle.pool_id);
         let had = key.is_some_and(|key| self.has(key, page));
-        self.evict(seen)?;
+        self.evict(caller, seen)?;
         let Some(key) = key else {
             return self.expect_no_pool(caller, seen);
         };
@@ -132,7 +132,7 @@ impl Model {
     /// # Errors
     /// What the contract forbids.
     pub fn flush(&mut self, caller: DomainId, handle: Handle, seen: &Seen) -> Verdict {
-        self.evict(seen)?;
+        self.evict(caller, seen)?;
         let Some(key) = self.pool_key(caller, handle.pool_id) else {
             return self.expect_no_pool(caller, seen);
         };
@@ -151,7 +151,7 @@ impl Model {
         object: ObjectId,
         seen: &Seen,
     ) -> Verdict {
-        self.evict(seen)?;
+        self.evict(caller, seen)?;
         let Some(key) = self.pool_key(caller, pool_id) else {
             return self.expect_no_pool(caller, seen);
         };

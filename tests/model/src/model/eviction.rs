@@ -1,17 +1,18 @@
 //! Evictions as the host heard of them: allowed ones, in the right order.
 
-use super::state::Model;
+use super::state::{Model, PageKey, PoolKey};
 use super::{Seen, Verdict};
 use hypercall_abi::ObjectId;
 use tmem_engine::EvictedPage;
 use tmem_host_sim::Fault;
+use tmem_service::DomainId;
 
 /// Pages that one put may evict.
 pub const EVICTED_PER_PUT_MAX: usize = 8;
 
 impl Model {
     /// Judges the evictions of one call and carries them out.
-    pub(crate) fn evict(&mut self, seen: &Seen) -> Verdict {
+    pub(crate) fn evict(&mut self, caller: DomainId, seen: &Seen) -> Verdict {
         if seen.evicted.len() > EVICTED_PER_PUT_MAX {
             return Err(format!("one call evicted {} pages", seen.evicted.len()));
         }
@@ -19,10 +20,10 @@ impl Model {
         if !seen.evicted.is_empty() && !is_lacking {
             return Err(format!("evicted with memory to spare: {:?}", seen.evicted));
         }
-        seen.evicted.iter().try_for_each(|page| self.evict_one(page))
+        seen.evicted.iter().try_for_each(|page| self.evict_one(caller, page))
     }
 
-    fn evict_one(&mut self, evicted: &EvictedPage) -> Verdict {
+    fn evict_one(&mut self, caller: DomainId, evicted: &EvictedPage) -> Verdict {
         let page = (ObjectId(evicted.object), evicted.index);
         let slot = usize::from(evicted.pool_id);
         // An owner that joined twice has two names for the pool.
@@ -35,7 +36,10 @@ impl Model {
                 if pool.is_persistent {
                     return Err(format!("evicted a persistent page: {evicted:?}"));
                 }
-                if oldest != Some((key, page)) {
+                let pays = || self.may_pay(caller, evicted.owner);
+                if oldest != Some((key, page))
+                    && !(pays() && self.oldest_of(evicted.owner) == Some((key, page)))
+                {
                     return Err(format!("evicted {evicted:?}, but the oldest is {oldest:?}"));
                 }
                 let _ = self.remove(key, page);
@@ -49,6 +53,28 @@ impl Model {
                 Ok(())
             }
         }
+    }
+
+    /// Whether the put of one client may cost another (or itself) its oldest page, though that is
+    /// not the oldest of all: only where both have a weight beside others. Which of the two orders
+    /// it must be follows from shares, which the engine may know a little late.
+    fn may_pay(&self, requester: DomainId, payer: DomainId) -> bool {
+        self.has_share(requester) && self.has_share(payer)
+    }
+
+    /// Whether a client has a weight, and is not the only one.
+    fn has_share(&self, domain: DomainId) -> bool {
+        let weighted = || self.clients.iter().filter(|(_, client)| client.weight > 0);
+        // A dying client's weight counts until its destruction is finished.
+        let nr_others = weighted().filter(|&(&other, _)| other != domain).count();
+        weighted().any(|(&other, _)| other == domain) && (nr_others > 0 || !self.is_settled())
+    }
+
+    /// The oldest page in the ephemeral pools that a client owns.
+    fn oldest_of(&self, owner: DomainId) -> Option<(PoolKey, PageKey)> {
+        let owned = self.pools.values().filter(|pool| pool.owner == owner);
+        let oldest = owned.filter_map(|pool| pool.ages.first()).min()?;
+        self.ages.get(oldest).copied()
     }
 
     /// Whether a put may say that there is no memory: the host refused some, and eviction went to

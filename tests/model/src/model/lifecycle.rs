@@ -4,7 +4,7 @@ use super::state::{AUTHORISED_MAX, Grave, Model, Pool, PoolKey, SHARED_POOLS_MAX
 use super::{Seen, Verdict};
 use crate::answer;
 use hypercall_abi::{NewPool, Uuid};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tmem_host_sim::Fault;
 use tmem_service::{DomainId, Progress};
 
@@ -45,7 +45,7 @@ impl Model {
     /// # Errors
     /// What the contract forbids.
     pub fn new_pool(&mut self, caller: DomainId, args: NewPool, seen: &Seen) -> Verdict {
-        self.evict(seen)?;
+        self.evict(caller, seen)?;
         if self.dying.contains(&caller) {
             return seen.expect(answer::NO_DEVICE);
         }
@@ -110,7 +110,7 @@ impl Model {
     /// # Errors
     /// What the contract forbids.
     pub fn destroy(&mut self, caller: DomainId, pool_id: u32, seen: &Seen) -> Verdict {
-        self.evict(seen)?;
+        self.evict(caller, seen)?;
         if self.dying.contains(&caller) {
             return seen.expect(answer::NO_DEVICE);
         }
@@ -222,6 +222,22 @@ impl Model {
         self.clients.values_mut().for_each(|client| client.is_frozen = is_frozen);
     }
 
+    /// Sets a client's weight; `was_known` is what the service said of the client.
+    ///
+    /// # Errors
+    /// As [`set_frozen`](Self::set_frozen).
+    pub fn set_weight(&mut self, domain: DomainId, weight: u32, was_known: bool) -> Verdict {
+        if self.dying.contains(&domain) && !self.is_settled() {
+            return Ok(());
+        }
+        let client = self.clients.get_mut(&domain);
+        let is_known = client.map(|client| client.weight = weight).is_some();
+        if was_known == is_known {
+            return Ok(());
+        }
+        Err(format!("{domain:?} is a client: {was_known}, expected {is_known}"))
+    }
+
     /// Allows or forbids a domain the sharing of `uuid`; false: refused.
     pub fn set_auth(&mut self, domain: DomainId, uuid: Uuid, is_allowed: bool) -> bool {
         if self.dying.contains(&domain) {
@@ -247,6 +263,7 @@ fn pool(owner: DomainId, slot: usize, is_persistent: bool, uuid: Option<Uuid>) -
         owner,
         members: vec![(owner, slot)],
         pages: BTreeMap::new(),
+        ages: BTreeSet::new(),
         last_users: BTreeMap::new(),
     }
 }

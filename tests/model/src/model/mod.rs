@@ -3,7 +3,8 @@
 //! The model does not predict; it judges. After each call it is told what the guest saw and what
 //! the host had to report meanwhile (evictions, refusals), says whether the contract allows that,
 //! and goes to the state that follows. It is strict: a page may be missing only if its eviction was
-//! reported, eviction takes the oldest page, memory may be lacking only if the host refused some.
+//! reported, eviction takes the oldest page (with weights: or the oldest of one who has a weight),
+//! memory may be lacking only if the host refused some.
 //!
 //! Must not know: the engine.
 

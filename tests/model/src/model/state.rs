@@ -12,7 +12,7 @@ pub(crate) const SHARED_POOLS_MAX: usize = 16;
 /// Uuids that one domain may be allowed to share.
 pub(crate) const AUTHORISED_MAX: usize = 16;
 /// Pages whose memory one slice of a flush, a destroy or a domain's death may free.
-pub const FREED_PER_SLICE_MAX: usize = 64;
+pub const FREED_PER_SLICE_MAX: usize = 32;
 
 /// A pool, by the order of creation.
 pub(crate) type PoolKey = u64;
@@ -39,13 +39,14 @@ pub(crate) enum Slot {
 pub(crate) struct Client {
     pub(crate) slots: [Slot; SLOTS],
     pub(crate) is_frozen: bool,
+    pub(crate) weight: u32,
     pub(crate) authorised: BTreeSet<[u64; 2]>,
 }
 
 impl Default for Client {
     fn default() -> Self {
         let authorised = BTreeSet::new();
-        Self { slots: [Slot::Free; SLOTS], is_frozen: false, authorised }
+        Self { slots: [Slot::Free; SLOTS], is_frozen: false, weight: 0, authorised }
     }
 }
 
@@ -58,6 +59,8 @@ pub(crate) struct Pool {
     /// Who uses the pool, by which slot, in the order of joining.
     pub(crate) members: Vec<(DomainId, usize)>,
     pub(crate) pages: BTreeMap<PageKey, Stored>,
+    /// The stamps of these pages, in an ephemeral pool.
+    pub(crate) ages: BTreeSet<u64>,
     /// Who put to or hit each object last.
     pub(crate) last_users: BTreeMap<ObjectId, DomainId>,
 }
@@ -143,6 +146,7 @@ impl Model {
         self.next_stamp += 1;
         pool.pages.insert(page, Stored { content, stamp });
         if !pool.is_persistent {
+            pool.ages.insert(stamp);
             self.ages.insert(stamp, (key, page));
         }
     }
@@ -152,8 +156,10 @@ impl Model {
         let pool = self.pools.get_mut(&key).expect("the pool is live");
         let stored = pool.pages.get_mut(&page).expect("the page is stored");
         self.ages.remove(&stored.stamp);
+        pool.ages.remove(&stored.stamp);
         stored.stamp = self.next_stamp;
         self.next_stamp += 1;
+        pool.ages.insert(stored.stamp);
         self.ages.insert(stored.stamp, (key, page));
     }
 
@@ -162,6 +168,7 @@ impl Model {
         let pool = self.pools.get_mut(&key).expect("the pool is live");
         let stored = pool.pages.remove(&page)?;
         self.ages.remove(&stored.stamp);
+        pool.ages.remove(&stored.stamp);
         if pool.pages.range((page.0, 0)..=(page.0, u32::MAX)).next().is_none() {
             pool.last_users.remove(&page.0);
         }

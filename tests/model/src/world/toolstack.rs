@@ -25,6 +25,18 @@ impl World {
         self.require(agree("set_frozen of all", done, true));
     }
 
+    /// Sets a domain's weight; false: it is no client.
+    pub fn set_weight(&mut self, domain: u16, weight: u32) -> bool {
+        let id = DomainId(domain);
+        let known = self.service.set_weight(id, weight).is_ok();
+        self.trace.note(Step::Other(format!("d{domain} weight: {weight} -> {known}")));
+        let verdict = self.model.set_weight(id, weight, known);
+        self.require(verdict);
+        let told = self.service.weight(id);
+        self.require(agree("the weight that was set", told == known.then_some(weight), true));
+        known
+    }
+
     /// Allows or forbids a domain the sharing of a pool; false: refused.
     pub fn set_auth(&mut self, domain: u16, uuid: Uuid, is_allowed: bool) -> bool {
         let refused_before = self.host().refusals();

@@ -1,7 +1,7 @@
 //! Long calls in slices: each frees a bounded number of pages, takes effect at once, and can be
 //! gone on with, mixed with other calls, or forgotten.
 //!
-//! That no slice frees more than 64 frames is checked by `World` for every call of every test.
+//! That no slice frees more than 32 frames is checked by `World` for every call of every test.
 
 use hypercall_abi::{ObjectId, Op, Uuid};
 use tmem_host_sim::Content;
