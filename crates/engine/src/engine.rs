@@ -58,6 +58,9 @@ pub struct Engine<H: Host> {
 pub(crate) struct Access<'a> {
     client: &'a Client,
     id: ClientId,
+    /// The client's domain. As it was: by the time that a call ends, the client may have died and
+    /// its record may serve another.
+    domain: DomainId,
     slot: &'a Slot,
     word: SlotWord,
     kind: Kind,
@@ -127,7 +130,8 @@ impl<H: Host> Engine<H> {
             return Err(NoPool);
         }
         let pool = self.pools.get(word.pool()).ok_or(NoPool)?;
-        Ok(Access { client, id, slot, word, kind: pool.kind(), pool })
+        let domain = DomainId(client.domain.load(Relaxed));
+        Ok(Access { client, id, domain, slot, word, kind: pool.kind(), pool })
     }
 
     /// Whose account the pool's metadata goes to.
@@ -224,7 +228,7 @@ impl<'a> Access<'a> {
     /// The domain that is charged for the pool's frames.
     #[inline]
     pub(crate) fn charged(&self) -> Option<DomainId> {
-        (self.kind == Kind::Persistent).then(|| DomainId(self.client.domain.load(Relaxed)))
+        (self.kind == Kind::Persistent).then_some(self.domain)
     }
 
     /// Whether the pool's pages are in the age list.

@@ -49,7 +49,11 @@ impl Scatterer {
     fn handle(pool_id: u32, number: u32) -> Handle {
         // 4099 is prime to the number of pages of a wave, so each comes once.
         let place = number * 4099 % PAGES_PER_WAVE;
-        if place % 2 == 0 { at(pool_id, u64::from(place), 0) } else { at(pool_id, 1, place << 6) }
+        if place.is_multiple_of(2) {
+            at(pool_id, u64::from(place), 0)
+        } else {
+            at(pool_id, 1, place << 6)
+        }
     }
 
     fn nr_pages(&self) -> u64 {
