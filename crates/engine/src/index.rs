@@ -303,6 +303,9 @@ fn recycle(mut table: Table) -> Option<Table> {
 }
 
 #[cfg(test)]
+mod probes;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
