@@ -17,6 +17,7 @@ mod leaving;
 mod lifecycle;
 mod metadata;
 mod owners;
+mod policy;
 mod pools;
 mod pools_at_once;
 mod put_bounds;
