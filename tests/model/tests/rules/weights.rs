@@ -4,6 +4,7 @@
 //! go by `World`, the model checks each eviction: the host's oldest page or, with weights, the oldest
 //! of a client that has one.
 
+use crate::threads::{self, on_all_cpus};
 use tmem_engine::EvictedPage;
 use tmem_host_sim::Content;
 use tmem_model_tests::{World, at, flags};
@@ -208,4 +209,40 @@ fn r46_a_weight_is_that_of_a_client() {
     assert!(world.set_weight(1, 5));
     world.destroy_domain(1);
     assert!(!world.set_weight(1, 6), "a domain that is gone");
+}
+
+/// Weights change while clients put on all CPUs: the sum, the counts and the books agree at the end
+/// of each round, and then shares are what they should be.
+#[test]
+fn r46_weights_may_change_while_clients_put() {
+    const NR_PUTS: u32 = 3000;
+    let world = threads::world(600);
+    for domain in [1, 2] {
+        assert_eq!(world.guest(domain).new_pool(flags::EPHEMERAL, 0), 0);
+    }
+    for round in 0..4 {
+        // The audit at the end compares the sum of weights, and the host's count with the pools'.
+        on_all_cpus(&world, domain_of, |cpu, guest| {
+            for number in 0..NR_PUTS {
+                let handle = at(0, u64::from(round * NR_PUTS + number), 0);
+                assert_eq!(guest.put(handle, Content::Unique(number)), 1);
+                let weight = if number == NR_PUTS - 1 { 1 } else { number % 5 };
+                assert!(world.service().set_weight(DomainId(domain_of(cpu)), weight).is_ok());
+            }
+        });
+    }
+    for domain in [1, 2] {
+        assert_eq!(world.service().weight(DomainId(domain)), Some(1));
+    }
+    for object in 100_000..106_000 {
+        let domain = if object % 3 == 0 { 2 } else { 1 };
+        assert_eq!(world.guest(domain).put(at(0, object, 0), Content::ZERO), 1);
+    }
+    let held = [1, 2].map(|domain| world.service().client_stats(DomainId(domain)));
+    let held = held.map(|stats| stats.map_or(0, |stats| stats.pages));
+    assert!(held.iter().all(|&pages| (270..=330).contains(&pages)), "{held:?}");
+}
+
+fn domain_of(cpu: u32) -> u16 {
+    1 + u16::try_from(cpu % 2).unwrap_or(0)
 }
