@@ -321,6 +321,9 @@ fn recycle(mut table: Table) -> Option<Table> {
 }
 
 #[cfg(test)]
+mod probes;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

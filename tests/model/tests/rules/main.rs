@@ -17,6 +17,8 @@ mod leaving;
 mod lifecycle;
 mod metadata;
 mod owners;
+mod payers;
+mod policy;
 mod pools;
 mod pools_at_once;
 mod put_bounds;

@@ -151,3 +151,31 @@ fn r51_who_flushes_everything_may_put_again() {
     }
     assert_eq!(scatterer.nr_refused, 0);
 }
+
+/// A domain pays for its persistent pages and, in whole frames, for all their metadata, and for
+/// nothing else.
+#[test]
+fn r51_p21_persistent_metadata_is_charged_to_its_domain_frame_by_frame() {
+    let mut world = World::with_frames(4000);
+    world.new_pool(1, flags::PERSISTENT, 0);
+    world.new_pool(2, flags::EPHEMERAL, 0);
+    let charged = |world: &World| u64::from(world.host().domain(DomainId(1)).nr_charged());
+    for number in 0..2000 {
+        assert_eq!(world.put(1, at(0, 1, number * 65), Content::Unique(number)), 1);
+        if number % 400 == 399 {
+            let totals = world.audit();
+            assert!(totals.metadata_frames >= u64::from(number) / 100);
+            assert_eq!(charged(&world), totals.persistent_pages + totals.metadata_frames);
+        }
+    }
+    let before = charged(&world);
+    for number in 0..1000 {
+        assert_eq!(world.put(2, at(0, u64::from(number), number), Content::Unique(number)), 1);
+    }
+    assert_eq!((charged(&world), world.host().domain(DomainId(2)).nr_charged()), (before, 0));
+    assert_eq!(world.destroy(2, 0), 1);
+    for number in 0..2000 {
+        assert_eq!(world.flush(1, at(0, 1, number * 65)), 1);
+    }
+    assert_eq!(charged(&world), world.audit().metadata_frames);
+}

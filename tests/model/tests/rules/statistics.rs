@@ -127,3 +127,108 @@ fn r74_a_pool_made_anew_starts_at_nothing() {
         assert!(world.service().pool_stats(DomainId(1), 0).is_none());
     }
 }
+
+fn of_client(world: &World, domain: u16) -> PoolStats {
+    world.service().client_stats(DomainId(domain)).expect("the domain is a client")
+}
+
+/// The sum of two accounts.
+fn plus(a: PoolStats, b: PoolStats) -> PoolStats {
+    PoolStats {
+        puts_stored: a.puts_stored + b.puts_stored,
+        puts_replaced: a.puts_replaced + b.puts_replaced,
+        hits: a.hits + b.hits,
+        misses: a.misses + b.misses,
+        flushes: a.flushes + b.flushes,
+        evicted: a.evicted + b.evicted,
+        removed: a.removed + b.removed,
+        pages: a.pages + b.pages,
+    }
+}
+
+/// Whatever happens to pools and domains, what happened in them stays in the host's account.
+#[test]
+fn r74_the_hosts_figures_are_those_of_its_clients_and_of_what_is_gone() {
+    let mut world = World::with_frames(60);
+    for domain in 1..=3 {
+        for kind in [flags::EPHEMERAL, flags::PERSISTENT, flags::EPHEMERAL] {
+            assert!(world.new_pool(domain, kind, 0) >= 0);
+        }
+    }
+    let mut rng = Rng::new(7);
+    let mut nr_stored = 0;
+    for number in 0..3000 {
+        let domain = 1 + u16::try_from(rng.below(3)).unwrap_or(0);
+        let pool = u32::try_from(rng.below(3)).unwrap_or(0);
+        let handle = at(pool, rng.below(3), u32::try_from(rng.below(9)).unwrap_or(0));
+        match rng.below(10) {
+            0..6 => drop(world.put(domain, handle, Content::Unique(number))),
+            6..9 => drop(world.get(domain, handle)),
+            _ => drop(world.flush(domain, handle)),
+        }
+        if number % 100 == 0 {
+            let of_pools = |d| (0..3).map(|p| stats(&world, d, p)).fold(PoolStats::default(), plus);
+            let sum = (1..=3).map(|domain| {
+                assert_eq!(of_client(&world, domain), of_pools(domain));
+                of_client(&world, domain)
+            });
+            let sum = sum.fold(PoolStats::default(), plus);
+            assert_eq!(world.service().host_stats(), sum);
+            assert_eq!(sum.puts_stored, sum.removed + sum.pages);
+            nr_stored = sum.puts_stored;
+        }
+    }
+    assert!(nr_stored > 500);
+    // A pool goes, and then a domain: the host remembers what happened there, and its pages as
+    // removed.
+    let before = world.service().host_stats();
+    let gone = stats(&world, 1, 1);
+    assert!(gone.pages > 0 && gone.hits > 0);
+    assert_eq!(world.destroy(1, 1), 1);
+    let after = world.service().host_stats();
+    let (removed, pages) = (before.removed + gone.pages, before.pages - gone.pages);
+    assert_eq!(after, PoolStats { removed, pages, ..before });
+    let gone = plus(gone, of_client(&world, 2));
+    world.destroy_domain(2);
+    assert_eq!(world.service().client_stats(DomainId(2)), None);
+    let after = world.service().host_stats();
+    let (removed, pages) = (before.removed + gone.pages, before.pages - gone.pages);
+    assert_eq!(after, PoolStats { removed, pages, ..before });
+    let alive = plus(of_client(&world, 1), of_client(&world, 3));
+    let gone = PoolStats { removed: gone.removed + gone.pages, pages: 0, ..gone };
+    assert_eq!(after, plus(alive, gone));
+    assert_eq!(after.pages, world.audit().pages);
+}
+
+/// A shared pool's figures are its owner's, and go with the pool when it changes hands (R37).
+#[test]
+fn r74_r37_a_shared_pools_figures_go_with_it_to_its_next_owner() {
+    let mut world = World::roomy();
+    for domain in [1, 2] {
+        assert!(world.set_auth(domain, Uuid([7, 0]), true));
+        assert_eq!(world.new_pool(domain, flags::SHARED, 7), 0);
+    }
+    // A second name for the pool counts nothing twice.
+    assert_eq!(world.new_pool(1, flags::SHARED, 7), 1);
+    for index in 0..40 {
+        world.put(2, at(0, 1, index), Content::Unique(index));
+        world.put(1, at(0, 2, index), Content::Unique(index));
+    }
+    for index in 0..10 {
+        world.get(2, at(0, 1, index));
+        world.get(2, at(0, 3, index));
+    }
+    let all =
+        PoolStats { puts_stored: 80, hits: 10, misses: 10, pages: 80, ..PoolStats::default() };
+    assert_eq!((of_client(&world, 1), of_client(&world, 2)), (all, PoolStats::default()));
+    assert_eq!(world.destroy(1, 0), 1);
+    assert_eq!(of_client(&world, 1), all, "it is still in by its second name");
+    assert_eq!(world.destroy(1, 1), 1);
+    // The leaver's last-used object went along.
+    let rest = PoolStats { removed: 40, pages: 40, ..all };
+    assert_eq!((of_client(&world, 1), of_client(&world, 2)), (PoolStats::default(), rest));
+    assert_eq!(world.service().host_stats(), rest);
+    assert_eq!(world.destroy(2, 0), 1);
+    assert_eq!(of_client(&world, 2), PoolStats::default());
+    assert_eq!(world.service().host_stats(), PoolStats { removed: 80, pages: 0, ..all });
+}
