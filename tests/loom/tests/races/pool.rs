@@ -56,6 +56,12 @@ fn r7_r22_p2_pool_destroyed_and_made_anew_against_get_and_put() {
                 cpu(guest, |guest| vec![guest.put(0, PAGE, 8)]),
             ]
         });
+        meet("destroy and renew, flush", 2, setting, move |guest| {
+            vec![
+                cpu(guest, move |guest| renew(&guest, new)),
+                cpu(guest, |guest| vec![guest.flush(0, PAGE)]),
+            ]
+        });
         meet("destroy and renew, get, put", 1, setting, move |guest| {
             vec![
                 cpu(guest, move |guest| renew(&guest, new)),

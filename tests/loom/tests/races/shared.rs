@@ -72,7 +72,7 @@ fn r36_owner_reads_and_leaves_while_the_other_reads() {
 
 #[test]
 fn r37_r38_owner_leaves_while_the_other_leaves_and_makes_another_pool() {
-    meet("both leave, a new pool", 2, |owner, other| {
+    meet("both leave, a new pool", 3, |owner, other| {
         vec![
             cpu(owner, |owner| vec![owner.destroy(0)]),
             cpu(other, |other| {
@@ -87,7 +87,7 @@ fn r37_r38_owner_leaves_while_the_other_leaves_and_makes_another_pool() {
 
 #[test]
 fn r35_p8_one_domain_leaves_by_both_its_ids_while_the_other_reads() {
-    explore("left by two ids, get", 2, || {
+    explore("left by two ids, get", 3, || {
         let (engine, guests) = two_guests(4);
         let [owner, other] = &guests;
         assert_eq!(other.new_pool(SHARED).0, 0);
@@ -133,7 +133,7 @@ fn r35_p8_one_id_is_left_while_the_other_is_used() {
 
 #[test]
 fn r31_r38_one_joins_while_the_last_leaves() {
-    explore("last leaves, one joins", 3, || {
+    explore("last leaves, one joins", 4, || {
         let (engine, guests) = two_guests(4);
         let [owner, other] = &guests;
         assert_eq!(owner.new_pool(SHARED).0, 0);
@@ -153,6 +153,27 @@ fn r31_r38_one_joins_while_the_last_leaves() {
         assert_eq!(other.get(0, STRANGER).event, Event::Hit(2));
         assert_eq!(owner.new_pool(SHARED).0, 0);
         assert_eq!(owner.get(0, STRANGER).event, Event::Hit(2), "R31: the same pool");
+        clean(&engine, &guests);
+    });
+}
+
+#[test]
+fn r10_r43_eviction_against_a_get_that_leaves_the_page() {
+    explore("shared get, evict", 4, || {
+        let (engine, guests) = two_guests(2);
+        let [owner, _] = &guests;
+        assert_eq!(owner.new_pool(SHARED).0, 0);
+        assert_eq!(owner.put(0, PAGE, 1).event, Event::Put(1));
+        assert_eq!(owner.put(0, NEIGHBOUR, 2).event, Event::Put(2));
+        let mut threads = race(vec![
+            cpu(owner, |owner| vec![owner.get(0, PAGE)]),
+            cpu(owner, |owner| vec![owner.put(0, Page::new(1, 3), 3)]),
+        ]);
+        threads.extend(owner.evictions(0));
+        LoomHost::audit(&engine);
+        let after: Vec<Told> = [PAGE, NEIGHBOUR].map(|page| owner.get(0, page)).into();
+        let pages = vec![(PAGE, 1, 1), (NEIGHBOUR, 2, 1)];
+        judge(&Before { is_exclusive: false, members: vec![1], pages }, &threads, &after);
         clean(&engine, &guests);
     });
 }
