@@ -7,10 +7,10 @@ use crate::host_tests;
 use crate::paths::Paths;
 use crate::process::Program;
 use crate::progress::step;
-use crate::results::Results;
+use crate::results::{Outcome, Results};
 use anyhow::Result;
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The package with the races.
 const PACKAGE: &str = "tmem-loom";
@@ -24,13 +24,18 @@ const LONG_LIMIT: Duration = Duration::from_secs(4 * 3600);
 /// Runs the lints on what only `--cfg loom` compiles, then the races; adds an entry for each.
 ///
 /// # Errors
-/// When cargo can't be started, or with the last lints.
+/// When cargo can't be started.
 pub(crate) fn run(paths: &Paths, long: bool, results: &mut Results) -> Result<()> {
     // The engine has one shard here, and counts modulo their number.
     let lints = cargo(paths, "clippy")?
         .args(["--all-targets", "--", "-D", "warnings", "-A", "clippy::modulo_one"])
         .log(paths.log("loom-clippy")?);
-    step("lints of the races", || lints.run())?;
+    let start = Instant::now();
+    let outcome = match step("lints of the races", || lints.run()) {
+        Ok(()) => Outcome::Passed,
+        Err(error) => Outcome::Failed(format!("{error:#}")),
+    };
+    results.add("loom", "lints", outcome, start.elapsed());
     let log = paths.log("loom")?;
     let mut program =
         cargo(paths, "test")?.args(["--no-fail-fast", "--", "--show-output"]).limit(LIMIT);
