@@ -5,7 +5,7 @@
 use crate::bytes::pick;
 use crate::host::DOMAINS;
 use hypercall_abi::{Handle, ObjectId, PageIndex, Uuid};
-use tmem_model_tests::{BAD_GFN, READ_ONLY_GFN, flags};
+use tmem_model_tests::{BAD_GFN, OBJECTS, READ_ONLY_GFN, flags};
 
 /// What is done, by whom on which pool, to which object, and one byte more.
 pub(crate) struct Step {
@@ -24,18 +24,6 @@ impl From<[u8; 4]> for Step {
 
 /// Pool ids that name no pool of anybody's.
 const BAD_POOLS: [u32; 4] = [16, 17, 1 << 31, u32::MAX];
-
-/// Object ids that differ by one bit, or look special.
-const OBJECTS: [ObjectId; 8] = [
-    ObjectId([0, 0, 0]),
-    ObjectId([1, 0, 0]),
-    ObjectId([0, 1, 0]),
-    ObjectId([0, 0, 1]),
-    ObjectId([1 << 63, 0, 0]),
-    ObjectId([0, 0, 1 << 63]),
-    ObjectId([7, 8, 9]),
-    ObjectId([u64::MAX; 3]),
-];
 
 /// Indexes at which something might change.
 const INDEXES: [u32; 16] = [

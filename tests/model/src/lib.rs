@@ -16,7 +16,7 @@ mod world;
 
 pub use guest::{Guest, at, destroy_domain, run_to_end};
 pub use model::{EVICTED_PER_PUT_MAX, FREED_PER_SLICE_MAX, Model, Seen};
-pub use random::{Plan, run_random};
+pub use random::{OBJECTS, Plan, run_random};
 pub use rng::Rng;
 pub use script::{check, check_in, play_in};
 pub use world::{BAD_GFN, Block, READ_ONLY_GFN, SOURCE_GFN, TARGET_GFN, World};

@@ -12,7 +12,7 @@ use tmem_service::{DomainId, Outcome, Progress};
 
 const DOMAINS: u16 = 4;
 /// Few names, so that calls meet; some differ by one bit only (R1, P50).
-const OBJECTS: [ObjectId; 8] = [
+pub const OBJECTS: [ObjectId; 8] = [
     ObjectId([0, 0, 0]),
     ObjectId([1, 0, 0]),
     ObjectId([0, 1, 0]),

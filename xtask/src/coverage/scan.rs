@@ -70,7 +70,8 @@ fn host_tests(file: &str, text: &str) -> Result<Vec<Test>> {
     Ok(names.into_iter().map(test).collect())
 }
 
-/// Gathers the names of functions that carry `#[test]` and no `#[ignore]`.
+/// Gathers the names of functions that are tests and run: a test that is marked as ignored proves
+/// nothing.
 fn gather(stream: TokenStream, names: &mut Vec<String>) {
     let mut attributes: Vec<String> = Vec::new();
     let mut is_name_next = false;
@@ -185,19 +186,7 @@ mod tests {
 
     #[test]
     fn what_is_no_test_is_not_taken_for_one() {
-        let text = "
-            // #[test] fn r9_comment() {}
-            const TEXT: &str = \"#[test] fn r9_string() {}\";
-            fn r9_plain() {}
-            #[test]
-            #[ignore]
-            fn r9_ignored() {}
-            #[ignore = \"slow\"] #[test] fn r9_ignored_too() {}
-            #[cfg(test)]
-            fn r9_for_tests() {}
-            #[test]
-            const X: u32 = 1;
-            fn r9_behind_a_constant() {}";
+        let text = include_str!("samples/no_tests.txt");
         assert_eq!(names(text), [""; 0]);
     }
 
