@@ -68,7 +68,6 @@ impl<H: Host> Engine<H> {
             return Ok(GetOutcome::Miss);
         };
         if taking == Taking::Exclusive || taking == Taking::Refreshing {
-            self.host.prefetch_frame(pinned.frame);
             state.foresee_removal(pinned, |record| self.host.prefetch(record));
         }
         drop(state);

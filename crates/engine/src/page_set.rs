@@ -130,16 +130,6 @@ impl PageSet {
         entry.is_page().then_some(entry)
     }
 
-    /// As [`get_mut`](Self::get_mut).
-    #[inline(never)]
-    pub(crate) fn try_get_mut<'a>(
-        &'a mut self,
-        place: u8,
-        maps: &'a mut Maps,
-    ) -> Option<&'a mut Entry> {
-        self.get_mut(place, maps)
-    }
-
     /// The place of any page, if there is one.
     pub(crate) fn any(&self, maps: &Maps) -> Option<u8> {
         match &self.form {

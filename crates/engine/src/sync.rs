@@ -3,7 +3,8 @@
 //! # Lock order
 //!
 //! There is none to remember: **no two engine locks are ever held together**, and none is held
-//! across a call to the host, a copy of a page, an allocation or a free. The locks are
+//! across a call to the host, a copy of a page, an allocation or a free. (The host hears of each lock
+//! and is given hints by `Host::prefetch`: an instruction, no call.) The locks are
 //!
 //! | lock | protects | held for |
 //! |---|---|---|

@@ -108,8 +108,7 @@ impl State {
             None => {
                 let pages = self.blocks.try_get_mut(block).and_then(|block| block.pages_mut());
                 lead.map = pages.as_ref().map_or(SlotId::NONE, |pages| pages.map());
-                match pages.and_then(|pages| pages.try_get_mut(place, &mut self.maps)).filter(is_it)
-                {
+                match pages.and_then(|pages| pages.get_mut(place, &mut self.maps)).filter(is_it) {
                     Some(entry) => entry,
                     None => return self.orphans.unpin(frame),
                 }
