@@ -170,7 +170,7 @@ impl<H: Host> Engine<H> {
         let mut stats = PoolStats::new();
         for shard in pool.shards() {
             let state = shard.state.lock(&self.host);
-            stats.add(&state.stats);
+            stats.add(&state.stats, state.nr_pages());
             stats.pages += u64::from(state.nr_live());
         }
         stats

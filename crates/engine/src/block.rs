@@ -7,16 +7,19 @@
 
 use crate::hash::ObjectHash;
 use crate::page_set::PageSet;
-use crate::slab::{Slab, SlotId};
+use crate::slab::{Slab, Slot, SlotId};
+use crate::table::NUMBER_BITS;
+use core::cell::Cell;
 use static_assertions::const_assert;
 
 /// Records in a chunk.
-pub(crate) const PER_CHUNK: usize = 73;
+pub(crate) const PER_CHUNK: usize = 64;
 
 /// All blocks of a shard.
-pub(crate) type Blocks = Slab<Block, PER_CHUNK, 1>;
+pub(crate) type Blocks = Slab<Block, PER_CHUNK, 1, 1>;
 
-const_assert!(size_of::<Block>() == 56);
+// A cache line, and 64 of them a frame.
+const_assert!(size_of::<Block>() == 64);
 
 /// A domain's stay in a pool. A domain that leaves a shared pool and comes back has another one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,40 +41,47 @@ impl Links {
     pub(crate) const ALONE: Self = Self { prev: SlotId::NONE, next: SlotId::NONE };
 }
 
-/// The record. Each of its kinds takes the same room.
+/// The record. Each of its kinds takes the same room, and those with pages have them in the same
+/// place.
 ///
 /// The last user (R36), a [`Membership`], is taken apart to save eight bytes; in a private pool it
 /// is always the same.
 #[derive(Debug, Default)]
+#[repr(u8)]
 pub(crate) enum Block {
     /// The slot is free.
     #[default]
     Vacant,
     /// An object's first block; in the index.
-    First { oid: [u64; 3], pages: PageSet, last_client: u16, last_epoch: u32 },
+    First { last_client: u16, last_epoch: u32, oid: [u64; 3], pages: PageSet },
     /// A further block of the object that `head` names; in the index.
     Further {
+        last_client: u16,
+        last_epoch: u32,
         head: SlotId,
         /// Page index / 64; never 0.
         number: u32,
         /// Neighbours in the head's list.
         links: Links,
+        /// Hash of the object's id: the block's place in the index follows from it.
+        hash: ObjectHash,
         pages: PageSet,
-        last_client: u16,
-        last_epoch: u32,
     },
     /// Names an object and lists its further blocks; in the index.
     Head {
         oid: [u64; 3],
         /// First in the list, which is never empty.
         first: SlotId,
-        /// Pages in all of the list's blocks.
-        nr_pages: u32,
+        /// Pages in all of the list's blocks. Of the head that was met last the shard counts them
+        /// itself, and here stands what it counted before.
+        nr_pages: Cell<u32>,
     },
     /// A block that was flushed: out of the index, its pages unreachable and waiting to be freed.
     Dead {
         /// Neighbours in the shard's list of dead ones.
         links: Links,
+        /// Leaves the pages where they are in the other kinds.
+        gap: [u64; 2],
         pages: PageSet,
     },
     /// A head that was flushed: out of the index. Its blocks are still in the index, but they
@@ -80,9 +90,12 @@ pub(crate) enum Block {
         /// Neighbours in the shard's list of dead ones.
         links: Links,
         first: SlotId,
-        /// Hash of the former id: the blocks' place in the index follows from it.
-        hash: ObjectHash,
     },
+}
+
+impl Slot for Block {
+    // The index keeps their numbers.
+    const CHUNKS_MAX: u32 = (1 << NUMBER_BITS) / PER_CHUNK as u32;
 }
 
 impl Block {

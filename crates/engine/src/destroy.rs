@@ -296,7 +296,7 @@ impl<H: Host> Engine<H> {
             drop(state);
             garbage.free(&self.host, payer);
             if is_bare {
-                self.registry.lock(&self.host).retired.add(&stats);
+                self.registry.lock(&self.host).retired.add(&stats, 0);
                 return true;
             }
         }

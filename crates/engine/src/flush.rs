@@ -98,10 +98,11 @@ impl<H: Host> Engine<H> {
             return None;
         }
         state.stats.flushes += u64::from(cause == Cause::Flush);
-        let Some(lead) = state.find_page(name, self.members(access).as_ref()) else {
+        let Some(removed) =
+            state.remove_named(&self.key, name, self.members(access).as_ref(), access.aging())
+        else {
             return Some(false);
         };
-        let removed = state.remove(&self.key, lead, name.place, access.aging());
         self.release(shard, state, || access.payer());
         if let Some(frame) = removed.frame() {
             self.free_frame(frame, access.charged());

@@ -1,12 +1,17 @@
 //! What a hold of a shard's lock leaves to be freed once the lock is released.
 
+use crate::age_record::{self, Aged};
+use crate::block::{self, Block};
 use crate::broken;
+use crate::chunk_info::ChunkInfo;
 use crate::frame::Frame;
 use crate::host::{DomainId, Host};
-use crate::index::{Directory, Table, TableCell};
+use crate::index::{CELLS_PER_LEAF, Directory, TableCell};
 use crate::meta::{Payer, refund};
+use crate::page_set::{MAPS_PER_CHUNK, PageMap};
 use crate::paged::{Leaf, Root};
-use crate::slab::{AgedCell, AgedChunk, BlockCell, BlockChunk, MapCell, MapChunk};
+use crate::slab::{CHUNKS_PER_LEAF, Chunk, INFOS_PER_LEAF};
+use crate::table::Table;
 
 /// Boxes, and tables, that one hold of a lock may leave. Small, for they lie on the stack; a slice
 /// that fills them ends early.
@@ -18,37 +23,21 @@ const BOXES_PER_REMOVAL: usize = 4;
 /// Tables that the removal of one page may leave: its block's and its head's.
 const TABLES_PER_REMOVAL: usize = 2;
 
-/// A boxed block of metadata on its way back to the allocator.
-#[derive(Debug)]
-pub(crate) enum Boxed {
-    #[expect(dead_code, reason = "held only to be dropped outside the lock")]
-    Aged(AgedChunk),
-    #[expect(dead_code, reason = "held only to be dropped outside the lock")]
-    Blocks(BlockChunk),
-    #[expect(dead_code, reason = "held only to be dropped outside the lock")]
-    Maps(MapChunk),
-    #[expect(dead_code, reason = "held only to be dropped outside the lock")]
-    Directory(Directory),
-    #[expect(dead_code, reason = "held only to be dropped outside the lock")]
-    AgedLeaf(Leaf<AgedCell>),
-    #[expect(dead_code, reason = "held only to be dropped outside the lock")]
-    AgedRoot(Root<AgedCell>),
-    #[expect(dead_code, reason = "held only to be dropped outside the lock")]
-    BlockLeaf(Leaf<BlockCell>),
-    #[expect(dead_code, reason = "held only to be dropped outside the lock")]
-    BlockRoot(Root<BlockCell>),
-    #[expect(dead_code, reason = "held only to be dropped outside the lock")]
-    MapLeaf(Leaf<MapCell>),
-    #[expect(dead_code, reason = "held only to be dropped outside the lock")]
-    MapRoot(Root<MapCell>),
-    #[expect(dead_code, reason = "held only to be dropped outside the lock")]
-    TableLeaf(Leaf<TableCell>),
-    #[expect(dead_code, reason = "held only to be dropped outside the lock")]
-    TableRoot(Root<TableCell>),
-}
+/// A frame of slots of each kind.
+type AgedChunk = Chunk<Aged, { age_record::PER_CHUNK }>;
+type BlockChunk = Chunk<Block, { block::PER_CHUNK }>;
+type MapChunk = Chunk<PageMap, MAPS_PER_CHUNK>;
 
-macro_rules! block_from {
-    ($($from:ty => $variant:ident),* $(,)?) => {
+/// Makes [`Boxed`], with a way from each type of block to it.
+macro_rules! boxed_kinds {
+    ($($variant:ident($from:ty)),* $(,)?) => {
+        /// A boxed block of metadata on its way back to the allocator.
+        #[derive(Debug)]
+        #[expect(dead_code, reason = "held only to be dropped outside the lock")]
+        pub(crate) enum Boxed {
+            $($variant($from)),*
+        }
+
         $(impl From<$from> for Boxed {
             fn from(block: $from) -> Self {
                 Self::$variant(block)
@@ -56,19 +45,23 @@ macro_rules! block_from {
         })*
     };
 }
-block_from! {
-    AgedChunk => Aged,
-    BlockChunk => Blocks,
-    MapChunk => Maps,
-    Directory => Directory,
-    Leaf<AgedCell> => AgedLeaf,
-    Root<AgedCell> => AgedRoot,
-    Leaf<BlockCell> => BlockLeaf,
-    Root<BlockCell> => BlockRoot,
-    Leaf<MapCell> => MapLeaf,
-    Root<MapCell> => MapRoot,
-    Leaf<TableCell> => TableLeaf,
-    Root<TableCell> => TableRoot,
+boxed_kinds! {
+    Aged(AgedChunk),
+    Blocks(BlockChunk),
+    Maps(MapChunk),
+    Directory(Directory),
+    AgedLeaf(Leaf<Option<AgedChunk>, CHUNKS_PER_LEAF>),
+    AgedRoot(Root<Option<AgedChunk>, CHUNKS_PER_LEAF>),
+    BlockLeaf(Leaf<Option<BlockChunk>, CHUNKS_PER_LEAF>),
+    BlockRoot(Root<Option<BlockChunk>, CHUNKS_PER_LEAF>),
+    MapLeaf(Leaf<Option<MapChunk>, CHUNKS_PER_LEAF>),
+    MapRoot(Root<Option<MapChunk>, CHUNKS_PER_LEAF>),
+    InfoLeaf(Leaf<ChunkInfo<1>, INFOS_PER_LEAF>),
+    InfoRoot(Root<ChunkInfo<1>, INFOS_PER_LEAF>),
+    AgedInfoLeaf(Leaf<ChunkInfo<{ age_record::WORDS }>, INFOS_PER_LEAF>),
+    AgedInfoRoot(Root<ChunkInfo<{ age_record::WORDS }>, INFOS_PER_LEAF>),
+    TableLeaf(Leaf<TableCell, CELLS_PER_LEAF>),
+    TableRoot(Root<TableCell, CELLS_PER_LEAF>),
 }
 
 /// Frames, up to `FRAMES`, and metadata.

@@ -1,4 +1,4 @@
-//! A shard's index: from hashes to slot numbers, in small hashbrown tables that each fit a frame.
+//! A shard's index: from hashes to blocks and heads, in small tables that each are a frame.
 //!
 //! Growing splits one full table in two; nothing ever rehashes as a whole. A directory of 2^11
 //! entries, one frame, says which table serves which hash prefix (extendible hashing). An entry
@@ -11,81 +11,34 @@ use crate::garbage::Garbage;
 use crate::paged::Paged;
 use crate::slab::SlotId;
 use crate::stock::{Need, Stock};
+use crate::table::{self, Entry, SPLIT_LEN, Table, Tag};
 use alloc::boxed::Box;
-use hashbrown::HashTable;
 
-/// A table; never grown beyond [`TABLE_CAPACITY`].
-pub(crate) type Table = HashTable<Packed>;
+pub(crate) use crate::table::Lead;
+
 /// Which table serves which prefix.
 pub(crate) type Directory = Box<[u16; DIRECTORY_LEN]>;
 
 /// log2 of the directory's entries.
 const DIRECTORY_BITS: u32 = 11;
 const DIRECTORY_LEN: usize = 1 << DIRECTORY_BITS;
-/// Entries of a table with 512 buckets of 6 bytes and a control byte each: 3.6 KB, one frame.
-const TABLE_CAPACITY: usize = 448;
-/// Entries at which a table is split: full enough for memory, empty enough for short probes.
-const SPLIT_LEN: usize = 416;
+/// Tables' cells in a frame.
+pub(crate) const CELLS_PER_LEAF: usize = 256;
 
-/// What an entry leads to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Lead {
-    /// The block or the head.
-    pub(crate) block: SlotId,
-    /// The block's map, if it has one.
-    pub(crate) map: SlotId,
-}
-
-impl Lead {
-    /// To a head, or to a block without a map.
-    pub(crate) const fn to(block: SlotId) -> Self {
-        Self { block, map: SlotId::NONE }
-    }
-}
-
-/// A [`Lead`] in six bytes: slot numbers have 23 bits, and all-ones is no slot.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Packed([u16; 3]);
-
-const NUMBER_MASK: u64 = 0x00ff_ffff;
-
-impl Packed {
-    #[expect(clippy::cast_possible_truncation, reason = "takes the number apart")]
-    const fn new(lead: Lead) -> Self {
-        let (block, map) = (lead.block.0 as u64, lead.map.0 as u64);
-        let bits = block & NUMBER_MASK | (map & NUMBER_MASK) << 24;
-        Self([bits as u16, (bits >> 16) as u16, (bits >> 32) as u16])
-    }
-
-    #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "numbers have 24 bits")]
-    const fn lead(self) -> Lead {
-        let [low, middle, high] = self.0;
-        let bits = low as u64 | (middle as u64) << 16 | (high as u64) << 32;
-        let map = (bits >> 24) as u32;
-        let map = if map == NUMBER_MASK as u32 { SlotId::NONE } else { SlotId(map) };
-        Lead { block: SlotId((bits & NUMBER_MASK) as u32), map }
-    }
-
-    #[inline]
-    fn block(self) -> SlotId {
-        self.lead().block
-    }
-}
-
-/// A table with the number of prefix bits that its entries agree in.
+/// A table with the number of its entries, and of the prefix bits that they agree in.
 #[derive(Debug, Default)]
 pub(crate) struct TableCell {
-    table: Table,
-    depth: u32,
+    table: Option<Table>,
+    len: u16,
+    depth: u16,
 }
 
 /// The index.
 #[derive(Debug)]
 pub(crate) struct Index {
-    tables: Paged<TableCell, 1>,
-    nr_tables: u16,
+    tables: Paged<TableCell, 1, CELLS_PER_LEAF>,
     directory: Option<Directory>,
+    nr_tables: u16,
     /// The bits of a prefix in which any two tables differ. All entries of the directory are kept
     /// right, but only those that these bits reach are read: a few bytes in a small pool.
     prefix_mask: u16,
@@ -93,39 +46,27 @@ pub(crate) struct Index {
     emptied: [u16; 2],
 }
 
-/// An empty table with room for [`TABLE_CAPACITY`] entries, or `None` when there is no memory.
-pub(crate) fn new_table() -> Option<Table> {
-    let mut table = Table::new();
-    // No entry is rehashed in an empty table.
-    table.try_reserve(TABLE_CAPACITY, |_| 0).ok()?;
-    Some(table)
-}
-
 /// The mask of prefix bit `depth` and those below it.
-const fn bit_mask(depth: u32) -> u16 {
+const fn bit_mask(depth: u16) -> u16 {
     (2_u16 << depth) - 1
-}
-
-/// The directory entry that serves `hash`. hashbrown uses the low bits and the top seven.
-const fn prefix(hash: u64) -> usize {
-    (hash >> 40) as usize % DIRECTORY_LEN
 }
 
 impl Index {
     pub(crate) fn new() -> Self {
         Self {
             tables: Paged::new(),
-            nr_tables: 1,
             directory: None,
+            nr_tables: 1,
             prefix_mask: 0,
             emptied: [0; 2],
         }
     }
 
-    fn table_of(&self, hash: u64) -> usize {
+    #[inline(always)]
+    fn table_of(&self, tag: Tag) -> usize {
         match &self.directory {
             Some(directory) => {
-                directory[(prefix(hash) & usize::from(self.prefix_mask)) % DIRECTORY_LEN] as usize
+                directory[(tag.prefix() & usize::from(self.prefix_mask)) % DIRECTORY_LEN] as usize
             }
             None => 0,
         }
@@ -139,60 +80,43 @@ impl Index {
     }
 
     /// The entry under `hash` whose block `matches`.
-    #[inline]
-    pub(crate) fn find(&self, hash: u64, mut matches: impl FnMut(SlotId) -> bool) -> Option<Lead> {
-        let cell = self.tables.get(self.table_of(hash))?;
-        // Not `find`, which calls its closure through a pointer.
-        let entry = cell.table.iter_hash(hash).find(|entry| matches(entry.block()))?;
-        Some(entry.lead())
+    #[inline(always)]
+    pub(crate) fn find(&self, hash: u64, matches: impl FnMut(SlotId) -> bool) -> Option<Lead> {
+        let tag = Tag::of(hash);
+        let cell = self.tables.get(self.table_of(tag))?;
+        table::find(cell.table.as_ref()?, tag, matches)
     }
 
     /// Sees to it that `entries` insertions under `hash` find room.
-    ///
-    /// `hash_of` tells the hash of an entry that is already there.
     ///
     /// # Errors
     /// The block that `stock` lacks.
     pub(crate) fn prepare(
         &mut self,
         hash: u64,
-        entries: usize,
+        entries: u16,
         stock: &mut Stock,
-        hash_of: impl Fn(SlotId) -> u64,
     ) -> Result<(), Need> {
+        let tag = Tag::of(hash);
         // Each round halves the table; prefixes are finite, so the rounds are.
         for _ in 0..=DIRECTORY_BITS {
-            let at = self.table_of(hash);
+            let at = self.table_of(tag);
             let cell = self.cell_mut(at);
-            let len = cell.table.len();
-            if len + entries <= cell.table.capacity().min(SPLIT_LEN) {
+            if cell.table.is_none() {
+                cell.table = Some(stock.table.take().ok_or(Need::Table)?);
+            }
+            if usize::from(cell.len + entries) <= SPLIT_LEN {
                 return Ok(());
             }
-            if len + entries <= SPLIT_LEN {
-                // Not allocated yet, or worn by removals: move to a fresh table.
-                let fresh = stock.table.take().ok_or(Need::Table)?;
-                let worn = core::mem::replace(&mut cell.table, fresh);
-                for &entry in &worn {
-                    cell.table.insert_unique(hash_of(entry.block()), entry, |_| 0);
-                }
-                // The worn table serves as the stock's next one, emptied.
-                stock.table = recycle(worn);
-                continue;
-            }
-            self.split(at, stock, &hash_of)?;
+            self.split(at, stock)?;
         }
         Err(Need::Full)
     }
 
     /// Splits table `at` by one more prefix bit.
-    fn split(
-        &mut self,
-        at: usize,
-        stock: &mut Stock,
-        hash_of: &impl Fn(SlotId) -> u64,
-    ) -> Result<(), Need> {
+    fn split(&mut self, at: usize, stock: &mut Stock) -> Result<(), Need> {
         let depth = self.cell_mut(at).depth;
-        if depth >= DIRECTORY_BITS {
+        if u32::from(depth) >= DIRECTORY_BITS {
             return Err(Need::Full);
         }
         let new = self.nr_tables;
@@ -200,18 +124,19 @@ impl Index {
             self.directory = Some(stock.directory.take().ok_or(Need::Directory)?);
         }
         self.tables.ensure(new as usize, &mut stock.tables).map_err(Need::Tables)?;
-        let fresh = stock.table.take().ok_or(Need::Table)?;
+        let mut upper = stock.table.take().ok_or(Need::Table)?;
 
         let bit = 1 << depth;
         let old = self.cell_mut(at);
         old.depth = depth + 1;
-        let mut upper = fresh;
-        let is_upper = |entry: &mut Packed| prefix(hash_of(entry.block())) & bit != 0;
-        for entry in old.table.extract_if(is_upper) {
-            // With room the table is not rehashed, so the hasher is not called.
-            upper.insert_unique(hash_of(entry.block()), entry, |_| 0);
-        }
-        *self.cell_mut(new as usize) = TableCell { table: upper, depth: depth + 1 };
+        let len = old
+            .table
+            .as_mut()
+            .map_or(0, |table| table::move_some(table, &mut upper, |tag| tag.prefix() & bit != 0));
+        #[expect(clippy::cast_possible_truncation, reason = "a table has 512 entries")]
+        let len = len as u16;
+        old.len -= len;
+        *self.cell_mut(new as usize) = TableCell { table: Some(upper), len, depth: depth + 1 };
         self.nr_tables += 1;
         self.prefix_mask |= bit_mask(depth);
         if let Some(directory) = &mut self.directory {
@@ -226,34 +151,40 @@ impl Index {
 
     /// Enters `block` under `hash`. [`prepare`](Self::prepare) went before, under the same lock.
     pub(crate) fn insert(&mut self, hash: u64, block: SlotId) {
-        let at = self.table_of(hash);
-        let table = &mut self.cell_mut(at).table;
-        if table.len() >= table.capacity() {
-            broken::unprepared_table();
+        let tag = Tag::of(hash);
+        let at = self.table_of(tag);
+        let cell = self.cell_mut(at);
+        match &mut cell.table {
+            Some(table) if usize::from(cell.len) < SPLIT_LEN => {
+                cell.len += 1;
+                table::insert(table, Entry::new(tag, Lead::to(block)));
+            }
+            _ => broken::unprepared_table(),
         }
-        table.insert_unique(hash, Packed::new(Lead::to(block)), |_| 0);
     }
 
     /// Notes what map `block`, which is under `hash`, has now.
     #[inline(never)]
     pub(crate) fn set_map(&mut self, hash: u64, block: SlotId, map: SlotId) {
-        let at = self.table_of(hash);
-        match self.cell_mut(at).table.find_mut(hash, |entry| entry.block() == block) {
-            Some(entry) => *entry = Packed::new(Lead { block, map }),
-            None => broken::not_indexed(),
+        let tag = Tag::of(hash);
+        let at = self.table_of(tag);
+        let table = self.cell_mut(at).table.as_mut();
+        if !table.is_some_and(|table| table::update(table, tag, Lead { block, map })) {
+            broken::not_indexed();
         }
     }
 
     /// Removes `block`, which is under `hash`. Whether that leaves a table to
     /// [`collect`](Self::collect).
     pub(crate) fn remove(&mut self, hash: u64, block: SlotId) -> bool {
-        let at = self.table_of(hash);
+        let tag = Tag::of(hash);
+        let at = self.table_of(tag);
         let cell = self.cell_mut(at);
-        match cell.table.find_entry(hash, |entry| entry.block() == block) {
-            Ok(found) => drop(found.remove()),
-            Err(_) => broken::not_indexed(),
+        if !cell.table.as_mut().is_some_and(|table| table::remove(table, tag, block)) {
+            broken::not_indexed();
         }
-        let is_emptied = at != 0 && cell.table.is_empty();
+        cell.len -= 1;
+        let is_emptied = at != 0 && cell.len == 0;
         if is_emptied && let Some(place) = self.emptied.iter_mut().find(|place| **place == 0) {
             #[expect(clippy::cast_possible_truncation, reason = "the directory names tables so")]
             let at = at as u16;
@@ -266,22 +197,27 @@ impl Index {
     /// same lock.
     pub(crate) fn collect<const F: usize>(&mut self, garbage: &mut Garbage<F>) {
         for at in core::mem::take(&mut self.emptied) {
-            if at != 0 {
-                garbage.push_table(core::mem::take(&mut self.cell_mut(at.into()).table));
+            if at != 0
+                && let Some(table) = self.cell_mut(at.into()).table.take()
+            {
+                garbage.push_table(table);
             }
         }
     }
 
-    /// Entries in all tables, for the audit; and blocks of metadata.
-    pub(crate) fn recount(&self) -> (usize, u32) {
+    /// Entries in all tables, for the audit; and blocks of metadata. `None`: a table does not have
+    /// as many as it says.
+    pub(crate) fn recount(&self) -> Option<(usize, u32)> {
         let mut counts = (0, u32::from(self.directory.is_some()) + self.tables.nr_blocks());
-        for at in 0..self.nr_tables {
-            if let Some(cell) = self.tables.get(at as usize) {
-                counts.0 += cell.table.len();
-                counts.1 += u32::from(cell.table.capacity() > 0);
+        for cell in (0..self.nr_tables).filter_map(|at| self.tables.get(at as usize)) {
+            let len = cell.table.as_ref().map_or(0, |table| table::recount(table));
+            if len != usize::from(cell.len) {
+                return None;
             }
+            counts.0 += len;
+            counts.1 += u32::from(cell.table.is_some());
         }
-        counts
+        Some(counts)
     }
 
     /// Hands one block of an empty index to the garbage. `true` when none is left.
@@ -291,8 +227,8 @@ impl Index {
         while let Some(last) = self.nr_tables.checked_sub(1) {
             let cell = core::mem::take(self.cell_mut(last.into()));
             self.nr_tables = last.max(1);
-            if cell.table.capacity() > 0 {
-                garbage.push_table(cell.table);
+            if let Some(table) = cell.table {
+                garbage.push_table(table);
                 return false;
             }
             if last == 0 {
@@ -314,27 +250,5 @@ impl Index {
     }
 }
 
-/// `table` emptied, if it has the memory of a full-sized one.
-fn recycle(mut table: Table) -> Option<Table> {
-    table.clear();
-    (table.capacity() >= TABLE_CAPACITY).then_some(table)
-}
-
 #[cfg(test)]
 mod probes;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_lead_survives_its_packing() {
-        let numbers = [0, 1, 0xffff, 0x1_0000, (1 << 23) - 1];
-        for block in numbers.map(SlotId) {
-            for map in numbers.map(SlotId).into_iter().chain([SlotId::NONE]) {
-                let lead = Lead { block, map };
-                assert_eq!(Packed::new(lead).lead(), lead);
-            }
-        }
-    }
-}

@@ -11,8 +11,9 @@
 //! Where things are, from the outside in: [`Engine`] (`engine.rs`) with a file for each call
 //! (`put.rs`, `get.rs`, `flush.rs`, `destroy.rs`, `evict.rs`, `registry.rs`), who may have how much
 //! (`policy.rs`, `share.rs`), the records (`client.rs`, `pool.rs`), one lock's worth of a pool
-//! (`shard/`) with its parts (`index.rs`, `block.rs`, `page_set.rs`, `page.rs`), and memory
-//! (`slab.rs`, `paged.rs`, `meta.rs`, `stock.rs`, `garbage.rs`, `directory.rs`).
+//! (`shard/`) with its parts (`index.rs`, `table.rs`, `block.rs`, `page_set.rs`, `page.rs`,
+//! `age_record.rs`), and memory (`slab.rs`, `chunk_info.rs`, `paged.rs`, `meta.rs`, `stock.rs`,
+//! `garbage.rs`, `directory.rs`).
 //! The locks and their rule are in `sync.rs`.
 //!
 //! A hypervisor's stack is small: calls that are not on the data path are kept out of line, so that
@@ -24,9 +25,11 @@ extern crate alloc;
 #[cfg(loom)]
 extern crate std;
 
+mod age_record;
 mod audit;
 mod block;
 mod broken;
+mod chunk_info;
 mod client;
 mod destroy;
 mod directory;
@@ -56,6 +59,7 @@ mod slab;
 mod stats;
 mod stock;
 mod sync;
+mod table;
 
 pub use audit::AuditError;
 pub use client::{AUTHS_PER_CLIENT, ClientId, POOLS_PER_CLIENT};

@@ -1,21 +1,14 @@
-//! A page: its entry in its block, and its record of age.
+//! A page: its entry in its block.
 //!
 //! The entry is all that a get needs: eight bytes, so that a get touches one line that grows with
-//! the pool. The record is for eviction and exists in ephemeral pools only.
+//! the pool. What eviction needs is in the record of age (`age_record.rs`), in ephemeral pools only.
 
 use crate::frame::{Frame, FrameId};
 use crate::shard::Aging;
-use crate::slab::{Slab, SlotId};
+use crate::slab::{SLOT_BITS, SlotId};
 use static_assertions::const_assert;
 
-/// Records in a chunk.
-pub(crate) const PER_CHUNK: usize = 170;
-
-/// All records of age of a shard.
-pub(crate) type Ages = Slab<Aged, PER_CHUNK, 2>;
-
 const_assert!(size_of::<Entry>() == 8);
-const_assert!(size_of::<Aged>() == 24);
 
 /// What may be done with a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +22,7 @@ pub(crate) enum Standing {
 }
 
 /// Bits of [`Entry::mark`]: the record's slot, the standing, the pins.
-const RECORD_BITS: u32 = 23;
+const RECORD_BITS: u32 = SLOT_BITS;
 const RECORD_MASK: u32 = (1 << RECORD_BITS) - 1;
 const STANDING_SHIFT: u32 = RECORD_BITS;
 const STANDING_MASK: u32 = 3 << STANDING_SHIFT;
@@ -149,25 +142,6 @@ impl Entry {
             Aging::Aged => self.mark & RECORD_MASK,
             Aging::Ageless => 0,
         };
-    }
-}
-
-/// The record of age of a page in an ephemeral pool.
-#[derive(Debug)]
-pub(crate) struct Aged {
-    /// The host's count of creations when this page was created or last refreshed.
-    pub(crate) stamp: u64,
-    /// The block that it is in, and its place there.
-    pub(crate) block: SlotId,
-    pub(crate) place: u8,
-    /// Neighbours in the age list.
-    pub(crate) younger: SlotId,
-    pub(crate) older: SlotId,
-}
-
-impl Default for Aged {
-    fn default() -> Self {
-        Self { stamp: 0, block: SlotId::NONE, place: 0, younger: SlotId::NONE, older: SlotId::NONE }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The pages of a block, by their places: up to two in the block's own record, more in a map.
+//! The pages of a block, by their places: up to three in the block's own record, more in a map.
 //!
 //! Most blocks are full (large files, swap) or hold very few pages (small files, scattered
 //! indexes). Two forms serve both: a full block costs eight bytes a page, a lone page nothing
@@ -6,7 +6,8 @@
 
 use crate::broken;
 use crate::page::Entry;
-use crate::slab::{Slab, SlabNeed, SlabSupply, SlotId};
+use crate::slab::{Slab, SlabNeed, SlabSupply, Slot, SlotId};
+use crate::table::NUMBER_BITS;
 
 /// log2 of the places in a block.
 pub(crate) const PLACE_BITS: u32 = 6;
@@ -15,10 +16,11 @@ pub(crate) const PLACES: usize = 1 << PLACE_BITS;
 /// Maps in a chunk.
 pub(crate) const MAPS_PER_CHUNK: usize = 8;
 /// All maps of a shard.
-pub(crate) type Maps = Slab<PageMap, MAPS_PER_CHUNK, 1>;
+pub(crate) type Maps = Slab<PageMap, MAPS_PER_CHUNK, 1, 2>;
 
-/// Pages that need no map, and pages at which a map is given up.
-const INLINE_LEN: usize = 2;
+/// Pages that need no map, and pages at which a map is given up: what makes a block's record a
+/// cache line.
+const INLINE_LEN: usize = 3;
 
 /// The place of page `index` in its block.
 #[expect(clippy::cast_possible_truncation, reason = "takes the low bits")]
@@ -30,6 +32,11 @@ pub(crate) const fn place_of(index: u32) -> u8 {
 #[derive(Debug)]
 pub(crate) struct PageMap([Entry; PLACES]);
 
+impl Slot for PageMap {
+    // The index keeps their numbers, and the greatest stands for none.
+    const CHUNKS_MAX: u32 = (1 << NUMBER_BITS) / MAPS_PER_CHUNK as u32 - 1;
+}
+
 impl Default for PageMap {
     fn default() -> Self {
         Self([const { Entry::none() }; PLACES])
@@ -38,8 +45,15 @@ impl Default for PageMap {
 
 impl PageMap {
     /// The page at `place`, to be changed; it stays a page.
+    #[inline(always)]
     pub(crate) fn page_mut(&mut self, place: u8) -> Option<&mut Entry> {
         Some(self.at_mut(place)).filter(|entry| entry.is_page())
+    }
+
+    /// Puts a page at a place that has none.
+    #[inline(always)]
+    pub(crate) fn set(&mut self, place: u8, page: Entry) {
+        *self.at_mut(place) = page;
     }
 
     const fn at(&self, place: u8) -> &Entry {
@@ -103,11 +117,10 @@ impl PageSet {
     pub(crate) fn get<'a>(&'a self, place: u8, maps: &'a Maps) -> Option<&'a Entry> {
         let entry = match &self.form {
             Form::Map(map) => maps.get(*map).at(place),
-            Form::Inline([first, second]) => match self.places {
-                [at, _] if at == place && first.is_page() => first,
-                [_, at] if at == place => second,
-                _ => return None,
-            },
+            Form::Inline(entries) => {
+                let is_it = |nth: usize| self.places[nth] == place && entries[nth].is_page();
+                &entries[(0..INLINE_LEN).find(|&nth| is_it(nth))?]
+            }
         };
         entry.is_page().then_some(entry)
     }
@@ -121,11 +134,10 @@ impl PageSet {
     ) -> Option<&'a mut Entry> {
         let entry = match &mut self.form {
             Form::Map(map) => maps.get_mut(*map).at_mut(place),
-            Form::Inline([first, second]) => match self.places {
-                [at, _] if at == place && first.is_page() => first,
-                [_, at] if at == place => second,
-                _ => return None,
-            },
+            Form::Inline(entries) => {
+                let is_it = |nth: usize| self.places[nth] == place && entries[nth].is_page();
+                &mut entries[(0..INLINE_LEN).find(|&nth| is_it(nth))?]
+            }
         };
         entry.is_page().then_some(entry)
     }
@@ -158,7 +170,7 @@ impl PageSet {
     pub(crate) fn prepare(
         &self,
         maps: &mut Maps,
-        supply: &mut SlabSupply<PageMap, MAPS_PER_CHUNK>,
+        supply: &mut SlabSupply<PageMap, MAPS_PER_CHUNK, 1>,
     ) -> Result<(), SlabNeed> {
         match self.form {
             Form::Inline(_) if usize::from(self.len) == INLINE_LEN => maps.prepare(supply),
@@ -166,8 +178,14 @@ impl PageSet {
         }
     }
 
+    /// Notes that a page was put into its map.
+    #[inline(always)]
+    pub(crate) const fn added(&mut self) {
+        self.len += 1;
+    }
+
     /// Adds a page at a place that has none. [`prepare`](Self::prepare) went before.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn insert(&mut self, place: u8, page: Entry, maps: &mut Maps) {
         if let Form::Inline(entries) = &mut self.form
             && usize::from(self.len) == INLINE_LEN
@@ -191,22 +209,19 @@ impl PageSet {
         self.len += 1;
     }
 
-    /// Notes that a page was taken out of its entry. Whether a map is given up by that; its chunk
-    /// may then have to be collected.
-    #[inline]
-    pub(crate) fn taken(&mut self, maps: &mut Maps) -> bool {
+    /// Notes that a page was taken out of its entry. Whether few are left, so that block or map may
+    /// have to go.
+    #[inline(always)]
+    pub(crate) const fn taken(&mut self) -> bool {
         self.len -= 1;
-        let has_shrunk = matches!(self.form, Form::Map(_)) && usize::from(self.len) <= INLINE_LEN;
-        if has_shrunk {
-            self.shrink(maps);
-        }
-        has_shrunk
+        self.len as usize <= INLINE_LEN
     }
 
-    /// Brings the last few pages of a map home.
+    /// Brings the last few pages of a map home. Whether there was a map; its chunk may then have to
+    /// be collected.
     #[inline(never)]
-    fn shrink(&mut self, maps: &mut Maps) {
-        let Form::Map(map) = self.form else { return };
+    pub(crate) fn shrink(&mut self, maps: &mut Maps) -> bool {
+        let Form::Map(map) = self.form else { return false };
         let mut entries = [const { Entry::none() }; INLINE_LEN];
         let pages = (0..).zip(&mut maps.get_mut(map).0).filter(|(_, entry)| entry.is_page());
         for ((entry, at), (place, page)) in entries.iter_mut().zip(&mut self.places).zip(pages) {
@@ -214,6 +229,7 @@ impl PageSet {
         }
         self.form = Form::Inline(entries);
         maps.remove_empty(map);
+        true
     }
 }
 
@@ -232,8 +248,8 @@ mod tests {
 
     fn take(set: &mut PageSet, place: u8, maps: &mut Maps) -> bool {
         let is_there = set.get_mut(place, maps).map(core::mem::take).is_some();
-        if is_there {
-            set.taken(maps);
+        if is_there && set.taken() {
+            set.shrink(maps);
         }
         is_there
     }
@@ -241,7 +257,8 @@ mod tests {
     #[test]
     fn pages_are_found_whatever_the_form() {
         let (mut set, mut maps) = (PageSet::default(), Maps::new());
-        let mut supply = SlabSupply { chunk: crate::meta::boxed(), ..SlabSupply::default() };
+        let mut supply = SlabSupply::default();
+        assert!(supply.fetch(SlabNeed::Chunk));
         let places: [u8; 7] = [63, 0, 5, 17, 1, 62, 30];
         for (nr, &place) in (1..).zip(&places) {
             assert_eq!(frame(&set, place, &maps), None);

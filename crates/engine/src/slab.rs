@@ -1,151 +1,78 @@
 //! Slabs of typed slots in frame-sized chunks.
 //!
-//! A slot's number is chunk and place; it stays the slot's name while the slot is used. Freed
-//! chunks go back, but for one empty one that is kept so that a lone page that comes and goes does
-//! not allocate each time.
+//! A slot's number is chunk and place; it stays the slot's name while the slot is used. The chunks'
+//! addresses lie in an array of their own, which is all that a look-up reads; what else is known of
+//! a chunk is in `chunk_info.rs`.
+//!
+//! Up to 64 free places of one chunk lie ready on the *desk*: an insertion takes the next one and
+//! looks nowhere else. They count as used in their chunk, so a chunk with places on the desk is
+//! kept, and a lone page that comes and goes does not allocate each time. A chunk without a used
+//! place goes back at once.
 
-use crate::block::{self, Block};
 use crate::broken;
+use crate::chunk_info::{ChunkInfo, NO_CHUNK};
 use crate::garbage::{Boxed, Garbage};
 use crate::meta::boxed;
-use crate::page::{self, Aged};
-use crate::page_set::{MAPS_PER_CHUNK, PageMap};
-use crate::paged::{PAGED_MAX, Paged, PagedNeed, PagedSupply};
+use crate::paged::{Leaf, Paged, PagedNeed, PagedSupply, Root};
 use alloc::boxed::Box;
 
 /// A frame of slots.
 pub(crate) type Chunk<T, const N: usize> = Box<[T; N]>;
-/// A frame of records of age.
-pub(crate) type AgedChunk = Chunk<Aged, { page::PER_CHUNK }>;
-/// A frame of blocks.
-pub(crate) type BlockChunk = Chunk<Block, { block::PER_CHUNK }>;
-/// A frame of maps.
-pub(crate) type MapChunk = Chunk<PageMap, MAPS_PER_CHUNK>;
-/// A chunk of each kind with what is known of it.
-pub(crate) type AgedCell = Cell<Aged, { page::PER_CHUNK }>;
-pub(crate) type BlockCell = Cell<Block, { block::PER_CHUNK }>;
-pub(crate) type MapCell = Cell<PageMap, MAPS_PER_CHUNK>;
+/// Chunks' addresses in a frame.
+pub(crate) const CHUNKS_PER_LEAF: usize = 512;
+/// What is known of chunks, in a frame.
+pub(crate) const INFOS_PER_LEAF: usize = 64;
 
-/// A slot's number: `chunk << PLACE_BITS | place`.
+/// A slot's number: chunk and place. The widest field that keeps one has 23 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SlotId(pub(crate) u32);
 
+/// Bits of a slot number.
+pub(crate) const SLOT_BITS: u32 = 23;
+
 impl SlotId {
     /// No slot.
-    pub(crate) const NONE: Self = Self(u32::MAX);
+    pub(crate) const NONE: Self = Self((1 << SLOT_BITS) - 1);
 
     /// This slot, or `None` for [`NONE`](Self::NONE).
+    #[inline(always)]
     pub(crate) fn some(self) -> Option<Self> {
         (self != Self::NONE).then_some(self)
     }
 }
 
-/// Bits of a slot number that tell the place in the chunk.
-const PLACE_BITS: u32 = 8;
-const PLACE_MASK: u32 = (1 << PLACE_BITS) - 1;
-/// Words of a chunk's bitmap.
-const USED_WORDS: usize = 3;
-/// Places that a chunk may have.
-const PLACES_MAX: usize = USED_WORDS * 64;
-/// End of a list of chunks.
-const NO_CELL: u16 = u16::MAX;
-
-/// The number of a slot's chunk.
-#[expect(clippy::cast_possible_truncation, reason = "slot numbers have 23 bits")]
-const fn chunk_of(id: SlotId) -> u16 {
-    (id.0 >> PLACE_BITS) as u16
-}
-
-/// The number of the slot at `place` of chunk `at`.
-const fn slot_at(at: u16, place: u32) -> SlotId {
-    SlotId((at as u32) << PLACE_BITS | place)
-}
-
-/// A chunk with what is known of it.
-#[derive(Debug)]
-pub(crate) struct Cell<T, const N: usize> {
-    slots: Option<Chunk<T, N>>,
-    /// A bit for each place that is used.
-    used: [u64; USED_WORDS],
-    /// Neighbours in the list of chunks with a free place; `next` also links cells without chunk.
-    prev: u16,
-    next: u16,
-    /// How many places are used.
-    nr_used: u8,
-}
-
-impl<T, const N: usize> Default for Cell<T, N> {
-    fn default() -> Self {
-        Self { slots: None, used: [0; USED_WORDS], prev: NO_CELL, next: NO_CELL, nr_used: 0 }
-    }
-}
-
-impl<T, const N: usize> Cell<T, N> {
-    /// Used places, counted anew for the audit.
-    fn recount(&self) -> u32 {
-        self.used.iter().map(|word| word.count_ones()).sum()
-    }
-
-    const fn is_empty(&self) -> bool {
-        self.nr_used == 0
-    }
-
-    const fn is_full(&self) -> bool {
-        self.nr_used as usize >= N
-    }
-
-    /// The first place that is free (`N` when none is).
-    fn first_free(&self) -> u32 {
-        let [first, second, third] = self.used;
-        match (first, second) {
-            (u64::MAX, u64::MAX) => 128 + third.trailing_ones(),
-            (u64::MAX, _) => 64 + second.trailing_ones(),
-            _ => first.trailing_ones(),
-        }
-    }
-
-    /// The first place at or after `from` that is used.
-    fn first_used(&self, from: u32) -> Option<u32> {
-        (0..).zip(self.used).find_map(|(nth, word): (u32, u64)| {
-            // Places before `from` don't count; a shift by a whole word leaves none.
-            let skipped = from.saturating_sub(nth * 64);
-            let rest = word.checked_shr(skipped).unwrap_or(0);
-            (rest != 0).then(|| nth * 64 + skipped + rest.trailing_zeros())
-        })
-    }
-
-    /// Marks a place that is free as used, or one that is used as free.
-    fn mark(&mut self, place: u32, used: bool) {
-        if let Some(word) = self.used.get_mut(place as usize / 64) {
-            *word ^= 1 << (place % 64);
-            self.nr_used = if used { self.nr_used + 1 } else { self.nr_used - 1 };
-        }
-    }
+/// What lies in slots.
+pub(crate) trait Slot: Default {
+    /// Chunks of such slots that a slab can have: as many as the fields that keep their numbers can
+    /// name.
+    const CHUNKS_MAX: u32;
 }
 
 /// The block that a new slot wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SlabNeed {
     Chunk,
-    Cells(PagedNeed),
+    Chunks(PagedNeed),
+    Infos(PagedNeed),
     /// No more slot numbers.
     Full,
 }
 
 /// Blocks for new slots, allocated beforehand.
 #[derive(Debug)]
-pub(crate) struct SlabSupply<T, const N: usize> {
-    pub(crate) chunk: Option<Chunk<T, N>>,
-    pub(crate) cells: PagedSupply<Cell<T, N>>,
+pub(crate) struct SlabSupply<T, const N: usize, const W: usize> {
+    chunk: Option<Chunk<T, N>>,
+    chunks: PagedSupply<Option<Chunk<T, N>>, CHUNKS_PER_LEAF>,
+    infos: PagedSupply<ChunkInfo<W>, INFOS_PER_LEAF>,
 }
 
-impl<T, const N: usize> Default for SlabSupply<T, N> {
+impl<T, const N: usize, const W: usize> Default for SlabSupply<T, N, W> {
     fn default() -> Self {
-        Self { chunk: None, cells: PagedSupply::default() }
+        Self { chunk: None, chunks: PagedSupply::default(), infos: PagedSupply::default() }
     }
 }
 
-impl<T: Default, const N: usize> SlabSupply<T, N> {
+impl<T: Slot, const N: usize, const W: usize> SlabSupply<T, N, W> {
     /// Allocates what `need` names. `false`: not to be had.
     pub(crate) fn fetch(&mut self, need: SlabNeed) -> bool {
         match need {
@@ -153,44 +80,66 @@ impl<T: Default, const N: usize> SlabSupply<T, N> {
                 self.chunk = boxed();
                 self.chunk.is_some()
             }
-            SlabNeed::Cells(need) => self.cells.fetch(need),
+            SlabNeed::Chunks(need) => self.chunks.fetch(need),
+            SlabNeed::Infos(need) => self.infos.fetch(need),
             SlabNeed::Full => false,
         }
     }
+
+    /// Blocks that are here.
+    pub(crate) fn nr_blocks(&self) -> u32 {
+        u32::from(self.chunk.is_some()) + self.chunks.nr_blocks() + self.infos.nr_blocks()
+    }
 }
 
-/// A slab; the first `INLINE` chunks cost no other frame.
+/// A slab of chunks with `N` slots each, a power of two, and `W` words of marks for them; the first
+/// `INLINE` chunks cost no other frame.
 ///
 /// # Invariants
-/// The list from `open` holds each cell whose chunk has a free place; the list from `bare` each
-/// cell below `nr_cells` without a chunk. `nr_empty` counts chunks without a used place: 0 or 1.
+/// The list from `open` holds each chunk with a place that is neither used nor on the desk; the list
+/// from `bare` each number below `nr_chunks` without a chunk.
 #[derive(Debug)]
-pub(crate) struct Slab<T, const N: usize, const INLINE: usize> {
-    cells: Paged<Cell<T, N>, INLINE>,
-    nr_cells: u16,
+pub(crate) struct Slab<T, const N: usize, const W: usize, const INLINE: usize> {
+    chunks: Paged<Option<Chunk<T, N>>, INLINE, CHUNKS_PER_LEAF>,
+    infos: Paged<ChunkInfo<W>, INLINE, INFOS_PER_LEAF>,
+    /// A bit for each place on the desk, and the slot number that the lowest bit stands for.
+    desk: u64,
+    desk_base: u32,
+    nr_used: u32,
+    nr_chunks: u16,
     open: u16,
     bare: u16,
-    nr_empty: u32,
-    nr_used: u32,
     /// No chunk below this one has a used place.
     scan_from: u16,
-    /// Empty chunks beside the one that is kept, for [`collect`](Self::collect). One page's removal
-    /// leaves up to two, its block's and its head's.
+    /// Empty chunks, for [`collect`](Self::collect). One page's removal leaves up to two, its
+    /// block's and its head's.
     excess: [u16; 2],
 }
 
-impl<T: Default, const N: usize, const INLINE: usize> Slab<T, N, INLINE> {
+impl<T: Slot, const N: usize, const W: usize, const INLINE: usize> Slab<T, N, W, INLINE> {
+    const PLACE_BITS: u32 = N.trailing_zeros();
+    const CHUNKS_MAX: usize = {
+        let named = T::CHUNKS_MAX as usize;
+        let kept = Paged::<ChunkInfo<W>, INLINE, INFOS_PER_LEAF>::LEN_MAX;
+        if named < kept { named } else { kept }
+    };
+
     pub(crate) fn new() -> Self {
-        const { assert!(N <= PLACES_MAX) };
+        const {
+            assert!(N.is_power_of_two() && N.div_ceil(64) == W);
+            assert!(Self::CHUNKS_MAX <= NO_CHUNK as usize);
+        };
         Self {
-            cells: Paged::new(),
-            nr_cells: 0,
-            open: NO_CELL,
-            bare: NO_CELL,
-            nr_empty: 0,
+            chunks: Paged::new(),
+            infos: Paged::new(),
+            desk: 0,
+            desk_base: 0,
             nr_used: 0,
+            nr_chunks: 0,
+            open: NO_CHUNK,
+            bare: NO_CHUNK,
             scan_from: 0,
-            excess: [NO_CELL; 2],
+            excess: [NO_CHUNK; 2],
         }
     }
 
@@ -199,89 +148,145 @@ impl<T: Default, const N: usize, const INLINE: usize> Slab<T, N, INLINE> {
         self.nr_used
     }
 
-    fn cell(&mut self, at: u16) -> &mut Cell<T, N> {
-        match self.cells.get_mut(at.into()) {
-            Some(cell) => cell,
+    /// The number of a slot's chunk.
+    const fn chunk_of(id: SlotId) -> usize {
+        (id.0 >> Self::PLACE_BITS) as usize
+    }
+
+    /// The number of the slot at `place` of chunk `at`.
+    const fn slot_at(at: u16, place: u32) -> SlotId {
+        SlotId((at as u32) << Self::PLACE_BITS | place)
+    }
+
+    fn info(&mut self, at: u16) -> &mut ChunkInfo<W> {
+        match self.infos.get_mut(at.into()) {
+            Some(info) => info,
             None => broken::no_such_chunk(),
         }
     }
 
     /// The slot `id`, which is in use.
+    #[inline(always)]
     pub(crate) fn get(&self, id: SlotId) -> &T {
-        let cell = self.cells.get(chunk_of(id).into());
-        let place = (id.0 & PLACE_MASK) as usize;
-        match cell.and_then(|cell| cell.slots.as_ref()).and_then(|slots| slots.get(place)) {
-            Some(slot) => slot,
-            None => broken::no_such_slot(),
+        match self.chunks.get(Self::chunk_of(id)) {
+            Some(Some(chunk)) => &chunk[id.0 as usize % N],
+            _ => broken::no_such_slot(),
         }
     }
 
     /// The slot `id`, which is in use.
+    #[inline(always)]
     pub(crate) fn get_mut(&mut self, id: SlotId) -> &mut T {
-        let cell = self.cells.get_mut(chunk_of(id).into());
-        let place = (id.0 & PLACE_MASK) as usize;
-        match cell.and_then(|cell| cell.slots.as_mut()).and_then(|slots| slots.get_mut(place)) {
-            Some(slot) => slot,
-            None => broken::no_such_slot(),
+        match self.chunks.get_mut(Self::chunk_of(id)) {
+            Some(Some(chunk)) => &mut chunk[id.0 as usize % N],
+            _ => broken::no_such_slot(),
         }
     }
 
     /// The slot `id`, if its chunk is still there; whatever it holds now.
+    #[inline(always)]
     pub(crate) fn try_get_mut(&mut self, id: SlotId) -> Option<&mut T> {
-        let cell = self.cells.get_mut(chunk_of(id).into())?;
-        cell.slots.as_mut()?.get_mut((id.0 & PLACE_MASK) as usize)
+        let chunk = self.chunks.get_mut(Self::chunk_of(id))?.as_mut()?;
+        Some(&mut chunk[id.0 as usize % N])
+    }
+
+    /// Whether the next [`insert`](Self::insert) finds a slot.
+    #[inline(always)]
+    pub(crate) const fn is_ready(&self) -> bool {
+        self.desk != 0 || self.open != NO_CHUNK
     }
 
     /// Sees to it that the next [`insert`](Self::insert) finds a slot.
     ///
     /// # Errors
     /// The block that `supply` lacks.
-    #[inline]
-    pub(crate) fn prepare(&mut self, supply: &mut SlabSupply<T, N>) -> Result<(), SlabNeed> {
-        if self.open == NO_CELL { self.open_chunk(supply) } else { Ok(()) }
+    pub(crate) fn prepare(&mut self, supply: &mut SlabSupply<T, N, W>) -> Result<(), SlabNeed> {
+        if self.is_ready() { Ok(()) } else { self.open_chunk(supply) }
     }
 
     /// The same for two slots.
     ///
     /// # Errors
     /// As [`prepare`](Self::prepare).
-    pub(crate) fn prepare_two(&mut self, supply: &mut SlabSupply<T, N>) -> Result<(), SlabNeed> {
+    pub(crate) fn prepare_two(&mut self, supply: &mut SlabSupply<T, N, W>) -> Result<(), SlabNeed> {
         self.prepare(supply)?;
-        let open = self.open;
-        let cell = self.cell(open);
-        let has_two = cell.next != NO_CELL || usize::from(cell.nr_used) + 2 <= N;
-        if has_two { Ok(()) } else { self.open_chunk(supply) }
+        let mut nr_ready = self.desk.count_ones();
+        if self.open != NO_CHUNK {
+            let open = self.open;
+            let info = self.info(open);
+            nr_ready += if info.next == NO_CHUNK { info.nr_free::<N>() } else { 2 };
+        }
+        if nr_ready >= 2 { Ok(()) } else { self.open_chunk(supply) }
     }
 
     /// Puts a fresh chunk at the head of the open ones.
     #[inline(never)]
-    fn open_chunk(&mut self, supply: &mut SlabSupply<T, N>) -> Result<(), SlabNeed> {
-        let fresh = self.bare == NO_CELL;
-        let at = if fresh { self.nr_cells } else { self.bare };
-        if usize::from(at) >= PAGED_MAX {
+    fn open_chunk(&mut self, supply: &mut SlabSupply<T, N, W>) -> Result<(), SlabNeed> {
+        let fresh = self.bare == NO_CHUNK;
+        let at = if fresh { self.nr_chunks } else { self.bare };
+        if usize::from(at) >= Self::CHUNKS_MAX {
             return Err(SlabNeed::Full);
         }
-        self.cells.ensure(at.into(), &mut supply.cells).map_err(SlabNeed::Cells)?;
+        self.infos.ensure(at.into(), &mut supply.infos).map_err(SlabNeed::Infos)?;
+        self.chunks.ensure(at.into(), &mut supply.chunks).map_err(SlabNeed::Chunks)?;
         let chunk = supply.chunk.take().ok_or(SlabNeed::Chunk)?;
-        let open = self.open;
-        let cell = self.cell(at);
-        let next_bare = cell.next;
-        *cell = Cell { slots: Some(chunk), next: open, ..Cell::default() };
-        if open != NO_CELL {
-            self.cell(open).prev = at;
+        match self.chunks.get_mut(at.into()) {
+            Some(place) => *place = Some(chunk),
+            None => broken::no_such_chunk(),
         }
         if fresh {
-            self.nr_cells += 1;
+            self.nr_chunks += 1;
         } else {
-            self.bare = next_bare;
+            self.bare = self.info(at).next;
         }
-        self.nr_empty += 1;
-        self.open = at;
+        *self.info(at) = ChunkInfo::default();
+        self.link_open(at);
         Ok(())
     }
 
+    /// Puts a chunk at the head of the open ones.
+    fn link_open(&mut self, at: u16) {
+        let next = core::mem::replace(&mut self.open, at);
+        let info = self.info(at);
+        (info.prev, info.next) = (NO_CHUNK, next);
+        if next != NO_CHUNK {
+            self.info(next).prev = at;
+        }
+    }
+
+    /// Takes a chunk out of the open ones.
+    fn unlink_open(&mut self, at: u16) {
+        let info = self.info(at);
+        let (prev, next) = (info.prev, info.next);
+        match prev {
+            NO_CHUNK => self.open = next,
+            prev => self.info(prev).next = next,
+        }
+        if next != NO_CHUNK {
+            self.info(next).prev = prev;
+        }
+    }
+
+    /// Puts places of the first open chunk on the empty desk.
+    #[cold]
+    #[inline(never)]
+    fn lay_out(&mut self) {
+        let at = self.open;
+        if at == NO_CHUNK {
+            broken::unprepared_slot();
+        }
+        let info = self.info(at);
+        let (first, desk) = info.take_word::<N>();
+        if info.nr_free::<N>() == 0 {
+            self.unlink_open(at);
+        }
+        self.desk = desk;
+        self.desk_base = Self::slot_at(at, first).0;
+        self.scan_from = self.scan_from.min(at);
+    }
+
     /// Puts `value` into a slot. [`prepare`](Self::prepare) went before, under the same lock.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn insert(&mut self, value: T) -> SlotId {
         let id = self.insert_empty();
         *self.get_mut(id) = value;
@@ -289,83 +294,74 @@ impl<T: Default, const N: usize, const INLINE: usize> Slab<T, N, INLINE> {
     }
 
     /// Takes a slot into use that holds `T::default()`; as [`insert`](Self::insert).
+    #[inline(always)]
     pub(crate) fn insert_empty(&mut self) -> SlotId {
-        let at = self.open;
-        if at == NO_CELL {
-            broken::unprepared_slot();
+        if self.desk == 0 {
+            self.lay_out();
         }
-        let cell = self.cell(at);
-        let place = cell.first_free();
-        let was_empty = cell.is_empty();
-        cell.mark(place, true);
-        if cell.is_full() {
-            let next = cell.next;
-            cell.next = NO_CELL;
-            self.open = next;
-            if next != NO_CELL {
-                self.cell(next).prev = NO_CELL;
-            }
-        }
-        self.nr_empty -= u32::from(was_empty);
+        let id = SlotId(self.desk_base + self.desk.trailing_zeros());
+        self.desk &= self.desk - 1;
         self.nr_used += 1;
-        self.scan_from = self.scan_from.min(at);
-        slot_at(at, place)
+        id
     }
 
     /// Takes the value out of slot `id`, which is in use. Whether that leaves a chunk to
     /// [`collect`](Self::collect).
-    #[inline]
+    #[inline(always)]
     pub(crate) fn remove(&mut self, id: SlotId) -> (T, bool) {
         let value = core::mem::take(self.get_mut(id));
         (value, self.remove_empty(id))
     }
 
     /// Gives up slot `id`, which holds what `T::default()` does; as [`remove`](Self::remove).
+    #[inline(always)]
     pub(crate) fn remove_empty(&mut self, id: SlotId) -> bool {
-        let at = chunk_of(id);
-        let open = self.open;
-        let cell = self.cell(at);
-        let was_full = cell.is_full();
-        cell.mark(id.0 & PLACE_MASK, false);
-        let is_empty = cell.is_empty();
-        if was_full {
-            (cell.prev, cell.next) = (NO_CELL, open);
-            self.open = at;
-            if open != NO_CELL {
-                self.cell(open).prev = at;
-            }
-        }
         self.nr_used -= 1;
-        if !is_empty {
+        self.mark_free(id, 1)
+    }
+
+    /// Marks the places of `bits`, the lowest of which is `id`'s, as free. Whether that leaves the
+    /// chunk empty, which is then noted.
+    #[inline(always)]
+    fn mark_free(&mut self, id: SlotId, bits: u64) -> bool {
+        #[expect(clippy::cast_possible_truncation, reason = "chunk numbers have 16 bits")]
+        let at = Self::chunk_of(id) as u16;
+        let info = self.info(at);
+        let nr_free = info.nr_free::<N>();
+        info.mark_free(id.0 % N as u32, bits);
+        if nr_free > 0 && !info.is_empty() {
             return false;
         }
-        if self.nr_empty == 0 {
-            self.nr_empty = 1;
+        self.note(at, nr_free == 0)
+    }
+
+    /// Notes that a chunk `was_full`, or is empty now.
+    #[inline(never)]
+    fn note(&mut self, at: u16, was_full: bool) -> bool {
+        if was_full {
+            self.link_open(at);
+        }
+        if !self.info(at).is_empty() {
             return false;
         }
-        match self.excess.iter_mut().find(|place| **place == NO_CELL) {
+        match self.excess.iter_mut().find(|place| **place == NO_CHUNK) {
             Some(place) => *place = at,
             None => broken::too_much_garbage(),
         }
         true
     }
 
-    /// Hands the chunks that the last removal left empty to the garbage, but for one. To be called
-    /// under the same lock.
+    /// Hands the chunks that the last removal left empty to the garbage. To be called under the same
+    /// lock.
     pub(crate) fn collect<const F: usize>(&mut self, garbage: &mut Garbage<F>)
     where
         Boxed: From<Chunk<T, N>>,
     {
-        for at in core::mem::replace(&mut self.excess, [NO_CELL; 2]) {
-            if at != NO_CELL {
+        for at in core::mem::replace(&mut self.excess, [NO_CHUNK; 2]) {
+            if at != NO_CHUNK {
                 self.drop_chunk(at, garbage);
             }
         }
-    }
-
-    /// Whether the next [`insert`](Self::insert) finds a slot.
-    pub(crate) const fn is_ready(&self) -> bool {
-        self.open != NO_CELL
     }
 
     /// Takes the empty chunk `at` out of the open list and hands it to the garbage.
@@ -373,20 +369,10 @@ impl<T: Default, const N: usize, const INLINE: usize> Slab<T, N, INLINE> {
     where
         Boxed: From<Chunk<T, N>>,
     {
-        let bare = self.bare;
-        let cell = self.cell(at);
-        let (prev, next) = (cell.prev, cell.next);
-        (cell.prev, cell.next) = (NO_CELL, bare);
-        let chunk = cell.slots.take();
-        self.bare = at;
-        match prev {
-            NO_CELL => self.open = next,
-            prev => self.cell(prev).next = next,
-        }
-        if next != NO_CELL {
-            self.cell(next).prev = prev;
-        }
-        if let Some(chunk) = chunk {
+        self.unlink_open(at);
+        let bare = core::mem::replace(&mut self.bare, at);
+        self.info(at).next = bare;
+        if let Some(chunk) = self.chunks.get_mut(at.into()).and_then(Option::take) {
             garbage.push_box(chunk);
         }
     }
@@ -397,17 +383,27 @@ impl<T: Default, const N: usize, const INLINE: usize> Slab<T, N, INLINE> {
         if self.nr_used == 0 {
             return None;
         }
-        let (mut at, mut place) = (chunk_of(from), from.0 & PLACE_MASK);
+        let (mut at, mut place) = (Self::chunk_of(from), from.0 % N as u32);
         let from_start = from.0 == 0;
         if from_start {
-            (at, place) = (self.scan_from, 0);
+            (at, place) = (self.scan_from.into(), 0);
         }
-        while at < self.nr_cells {
-            if let Some(place) = self.cell(at).first_used(place) {
-                if from_start {
-                    self.scan_from = at;
+        while at < usize::from(self.nr_chunks) {
+            #[expect(clippy::cast_possible_truncation, reason = "chunk numbers have 16 bits")]
+            let chunk = at as u16;
+            let (desk, base) = (self.desk, self.desk_base);
+            let in_desk = |place: u32| {
+                let bit = Self::slot_at(chunk, place).0.wrapping_sub(base);
+                bit < 64 && desk >> bit & 1 == 1
+            };
+            while let Some(used) = self.info(chunk).first_used(place) {
+                if !in_desk(used) {
+                    if from_start {
+                        self.scan_from = chunk;
+                    }
+                    return Some(Self::slot_at(chunk, used));
                 }
-                return Some(slot_at(at, place));
+                place = used + 1;
             }
             (at, place) = (at + 1, 0);
         }
@@ -418,17 +414,24 @@ impl<T: Default, const N: usize, const INLINE: usize> Slab<T, N, INLINE> {
     pub(crate) fn dismantle<const F: usize>(&mut self, garbage: &mut Garbage<F>) -> bool
     where
         Boxed: From<Chunk<T, N>>
-            + From<crate::paged::Leaf<Cell<T, N>>>
-            + From<crate::paged::Root<Cell<T, N>>>,
+            + From<Leaf<Option<Chunk<T, N>>, CHUNKS_PER_LEAF>>
+            + From<Root<Option<Chunk<T, N>>, CHUNKS_PER_LEAF>>
+            + From<Leaf<ChunkInfo<W>, INFOS_PER_LEAF>>
+            + From<Root<ChunkInfo<W>, INFOS_PER_LEAF>>,
     {
-        if self.nr_empty > 0 {
+        let desk = core::mem::take(&mut self.desk);
+        if desk != 0 {
+            // The last chunk there is.
+            self.mark_free(SlotId(self.desk_base), desk);
+        }
+        if self.open != NO_CHUNK {
+            self.excess = [NO_CHUNK; 2];
             let at = self.open;
-            self.nr_empty = 0;
             self.drop_chunk(at, garbage);
             return false;
         }
-        (self.nr_cells, self.bare, self.scan_from) = (0, NO_CELL, 0);
-        match self.cells.dismantle() {
+        (self.nr_chunks, self.bare, self.scan_from) = (0, NO_CHUNK, 0);
+        match self.chunks.dismantle().or_else(|| self.infos.dismantle()) {
             Some(block) => {
                 garbage.push_box(block);
                 false
@@ -439,34 +442,14 @@ impl<T: Default, const N: usize, const INLINE: usize> Slab<T, N, INLINE> {
 
     /// Counts used slots and blocks anew, for the audit.
     pub(crate) fn recount(&self) -> (u32, u32) {
-        let mut counts = (0, self.cells.nr_blocks());
-        for at in 0..self.nr_cells {
-            if let Some(cell) = self.cells.get(at.into()) {
-                counts.0 += cell.recount();
-                counts.1 += u32::from(cell.slots.is_some());
+        let mut counts = (0, self.chunks.nr_blocks() + self.infos.nr_blocks());
+        for at in 0..usize::from(self.nr_chunks) {
+            if let (Some(Some(_)), Some(info)) = (self.chunks.get(at), self.infos.get(at)) {
+                counts.0 += info.recount();
+                counts.1 += 1;
             }
         }
+        counts.0 -= self.desk.count_ones();
         counts
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_first_used_place_is_found_from_any_place_on() {
-        let mut cell = Cell::<u8, 102>::default();
-        for place in [0, 5, 63, 64, 101] {
-            cell.mark(place, true);
-        }
-        let next = [(0, 0), (1, 5), (5, 5), (6, 63), (64, 64), (65, 101), (101, 101)];
-        for (from, place) in next {
-            assert_eq!(cell.first_used(from), Some(place), "from {from}");
-        }
-        assert_eq!(cell.first_used(102), None);
-        assert_eq!(cell.first_used(128), None);
-        cell.mark(64, false);
-        assert_eq!(cell.first_used(64), Some(101));
     }
 }

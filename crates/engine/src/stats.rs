@@ -9,7 +9,6 @@ pub(crate) struct ShardStats {
     pub(crate) misses: u64,
     pub(crate) flushes: u64,
     pub(crate) evicted: u64,
-    pub(crate) removed: u64,
 }
 
 /// Events in a pool since it was created, in a client's pools, or on the whole host, and what is
@@ -53,22 +52,28 @@ impl PoolStats {
         }
     }
 
-    pub(crate) fn add(&mut self, shard: &ShardStats) {
+    /// Adds a shard's, which holds `pages` pages, unreachable ones too.
+    pub(crate) fn add(&mut self, shard: &ShardStats, pages: u32) {
         self.puts_stored += shard.puts_stored;
         self.puts_replaced += shard.puts_replaced;
         self.hits += shard.hits;
         self.misses += shard.misses;
         self.flushes += shard.flushes;
         self.evicted += shard.evicted;
-        self.removed += shard.removed;
+        // What was stored and is not there was removed.
+        self.removed += shard.puts_stored - u64::from(pages);
     }
 
     pub(crate) fn add_all(&mut self, other: &Self) {
         let Self { puts_stored, puts_replaced, hits, misses, flushes, evicted, removed, pages } =
             *other;
-        let shard =
-            ShardStats { puts_stored, puts_replaced, hits, misses, flushes, evicted, removed };
-        self.add(&shard);
+        self.puts_stored += puts_stored;
+        self.puts_replaced += puts_replaced;
+        self.hits += hits;
+        self.misses += misses;
+        self.flushes += flushes;
+        self.evicted += evicted;
+        self.removed += removed;
         self.pages += pages;
     }
 }

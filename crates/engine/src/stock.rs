@@ -1,14 +1,15 @@
 //! The blocks of metadata that a call brings along when it takes a shard's lock, and how an insertion
 //! says which one it is short of.
 
+use crate::age_record::{self, Aged};
 use crate::block::{self, Block};
 use crate::host::Host;
-use crate::index::{Directory, Table, TableCell, new_table};
+use crate::index::{CELLS_PER_LEAF, Directory, TableCell};
 use crate::meta::{Payer, Unpaid, boxed, pay, refund};
-use crate::page::{self, Aged};
 use crate::page_set::{MAPS_PER_CHUNK, PageMap};
 use crate::paged::{PagedNeed, PagedSupply};
 use crate::slab::{SlabNeed, SlabSupply};
+use crate::table::Table;
 
 /// The block that an insertion is short of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,12 +27,12 @@ pub(crate) enum Need {
 /// Blocks that a call brings along when it takes a shard's lock.
 #[derive(Debug, Default)]
 pub(crate) struct Stock {
-    pub(crate) ages: SlabSupply<Aged, { page::PER_CHUNK }>,
-    pub(crate) blocks: SlabSupply<Block, { block::PER_CHUNK }>,
-    pub(crate) maps: SlabSupply<PageMap, MAPS_PER_CHUNK>,
+    pub(crate) ages: SlabSupply<Aged, { age_record::PER_CHUNK }, { age_record::WORDS }>,
+    pub(crate) blocks: SlabSupply<Block, { block::PER_CHUNK }, 1>,
+    pub(crate) maps: SlabSupply<PageMap, MAPS_PER_CHUNK, 1>,
     pub(crate) table: Option<Table>,
     pub(crate) directory: Option<Directory>,
-    pub(crate) tables: PagedSupply<TableCell>,
+    pub(crate) tables: PagedSupply<TableCell, CELLS_PER_LEAF>,
 }
 
 impl Stock {
@@ -48,7 +49,7 @@ impl Stock {
             Need::Blocks(need) => self.blocks.fetch(need),
             Need::Maps(need) => self.maps.fetch(need),
             Need::Table => {
-                self.table = new_table();
+                self.table = boxed();
                 self.table.is_some()
             }
             Need::Directory => {
@@ -68,21 +69,12 @@ impl Stock {
     /// Frees what was fetched and not used.
     pub(crate) fn discard<H: Host>(self, host: &H, payer: Payer<'_>) {
         let Self { ages, blocks, maps, table, directory, tables } = self;
-        let mut unused = 0;
-        let mut count = |is_there: bool| unused += u32::from(is_there);
-        count(ages.chunk.is_some());
-        count(ages.cells.leaf.is_some());
-        count(ages.cells.root.is_some());
-        count(blocks.chunk.is_some());
-        count(maps.chunk.is_some());
-        count(blocks.cells.leaf.is_some());
-        count(maps.cells.leaf.is_some());
-        count(blocks.cells.root.is_some());
-        count(maps.cells.root.is_some());
-        count(table.is_some());
-        count(directory.is_some());
-        count(tables.leaf.is_some());
-        count(tables.root.is_some());
+        let unused = ages.nr_blocks()
+            + blocks.nr_blocks()
+            + maps.nr_blocks()
+            + u32::from(table.is_some())
+            + u32::from(directory.is_some())
+            + tables.nr_blocks();
         drop((ages, blocks, maps, table, directory, tables));
         refund(host, payer, unused);
     }

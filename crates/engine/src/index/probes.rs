@@ -5,6 +5,7 @@
 use super::*;
 use crate::hash::HashKey;
 use crate::meta::{BLOCK_BYTES_MAX, boxed};
+use crate::table::Entries;
 use alloc::vec::Vec;
 
 /// An object id by number; two numbers never give the same one.
@@ -27,6 +28,8 @@ const PATTERNS: [(&str, Pattern); 12] = [
     ("the step of the blocks' hash", |n| [n.wrapping_mul(0x6a09_e667_f3bc_c909), 0, 0]),
 ];
 
+const _: () = assert!(size_of::<Entries>() <= BLOCK_BYTES_MAX);
+
 /// An index of the first blocks of `nr` objects, each under its number.
 struct Filled {
     index: Index,
@@ -47,10 +50,9 @@ impl Filled {
         let Self { index, hashes } = self;
         let hash = hashes[block.0 as usize];
         let mut stock = Stock::default();
-        let hash_of = |block: SlotId| hashes[block.0 as usize];
-        while let Err(need) = index.prepare(hash, 1, &mut stock, hash_of) {
+        while let Err(need) = index.prepare(hash, 1, &mut stock) {
             match need {
-                Need::Table => stock.table = new_table(),
+                Need::Table => stock.table = boxed(),
                 Need::Directory => stock.directory = boxed(),
                 Need::Tables(need) => assert!(stock.tables.fetch(need)),
                 _ => unreachable!("the index needs nothing else: {need:?}"),
@@ -91,17 +93,22 @@ impl Filled {
         Self::weigh(what, &misses);
     }
 
-    /// That no table is larger than a frame or has been rehashed as a whole.
+    /// That no table is overfull, and that its entries are near the places that they would like.
     fn assert_small_tables(&self, what: &str) {
         let mut nr_entries = 0;
+        let (mut nr_steps, mut most_steps) = (0, 0);
         for at in 0..usize::from(self.index.nr_tables) {
-            let table = &self.index.tables.get(at).expect("the table is there").table;
-            nr_entries += table.len();
-            assert!(table.len() <= SPLIT_LEN, "{what}: {} entries", table.len());
-            // A rehash would have put all entries under hash 0, where no look-up finds them.
-            assert!(table.capacity() <= TABLE_CAPACITY, "{what}: a table has grown");
-            assert!(table.allocation_size() <= BLOCK_BYTES_MAX, "{what}: more than a frame");
+            let cell = self.index.tables.get(at).expect("the cell is there");
+            let table = cell.table.as_ref().expect("the table is there");
+            let len = usize::from(cell.len);
+            nr_entries += len;
+            assert!(len <= SPLIT_LEN, "{what}: {len} entries");
+            let (steps, most) = table::probe_steps(table);
+            nr_steps += steps;
+            most_steps = most_steps.max(most);
         }
+        assert!(nr_steps < 2 * nr_entries, "{what}: {nr_steps} steps to {nr_entries} entries");
+        assert!(most_steps <= 96, "{what}: {most_steps} steps to one entry");
         assert_eq!(nr_entries, self.hashes.len());
     }
 }

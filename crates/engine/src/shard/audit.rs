@@ -28,15 +28,15 @@ impl State {
         while let Some(id) = self.ages.next_used(at) {
             at = SlotId(id.0 + 1);
             let aged = self.ages.get(id);
-            let pages = self.blocks.get(aged.block).pages();
-            let entry = pages.and_then(|pages| pages.get(aged.place, &self.maps));
+            let pages = self.blocks.get(aged.block()).pages();
+            let entry = pages.and_then(|pages| pages.get(aged.place(), &self.maps));
             if entry.is_none_or(|entry| entry.record() != id) {
                 return Err(AuditError::PageNotInBlock);
             }
         }
         let blocks = self.audit_blocks(key, &mut found)?;
         self.audit_ages()?;
-        let (entries, index_blocks) = self.index.recount();
+        let (entries, index_blocks) = self.index.recount().ok_or(AuditError::Counters)?;
         let (ages, age_blocks) = self.ages.recount();
         let (_, block_blocks) = self.blocks.recount();
         let (maps, map_blocks) = self.maps.recount();
@@ -47,7 +47,7 @@ impl State {
         found.frames = pages + u64::from(self.nr_orphans());
         let sums = [
             (u64::from(self.nr_live), blocks.live_pages),
-            (u64::from(self.nr_pages), pages),
+            (u64::from(self.nr_dead_pages), blocks.dead_pages),
             (u64::from(self.ages.len()), u64::from(ages)),
             (u64::from(ages), if aging == Aging::Aged { pages } else { 0 }),
             (u64::from(self.nr_heads), blocks.heads),
@@ -55,9 +55,10 @@ impl State {
             (u64::from(self.maps.len()), u64::from(maps)),
             (entries as u64, blocks.indexed),
             (blocks.headed_pages, blocks.further_pages),
-            (self.stats.puts_stored, pages + self.stats.removed),
         ];
-        if sums.iter().any(|(said, counted)| said != counted) {
+        // What was stored and is not there has been removed.
+        let has_more_than_stored = self.stats.puts_stored < pages;
+        if has_more_than_stored || sums.iter().any(|(said, counted)| said != counted) {
             return Err(AuditError::Counters);
         }
         Ok(found)
@@ -93,12 +94,13 @@ impl State {
                     found.objects += 1;
                     blocks.live_pages += nr_pages;
                 }
-                Block::Head { first, nr_pages, .. } => {
+                Block::Head { first, .. } => {
                     // One that also has its first block here counts twice, as one does that is
                     // spread over several shards.
                     found.objects += 1;
                     blocks.heads += 1;
-                    blocks.headed_pages += u64::from(nr_pages);
+                    let headed = self.headed_pages(id).map_or(0, core::cell::Cell::get);
+                    blocks.headed_pages += u64::from(headed);
                     self.audit_list(id, first)?;
                 }
                 Block::Further { head, .. } => match self.blocks.get(head) {
@@ -148,12 +150,15 @@ impl State {
         while let Some(id) = at.some() {
             let aged = self.ages.get(id);
             nr_aged += 1;
-            if aged.stamp < stamp || aged.older != before || nr_aged > self.ages.len() {
+            if aged.stamp() < stamp || aged.older() != before || nr_aged > self.ages.len() {
                 return Err(AuditError::AgeList);
             }
-            (stamp, before, at) = (aged.stamp, id, aged.younger);
+            (stamp, before, at) = (aged.stamp(), id, aged.younger());
         }
-        let is_right = nr_aged == self.ages.len() && before == self.youngest;
+        let oldest_stamp = self.oldest.some().map_or(u64::MAX, |id| self.ages.get(id).stamp());
+        let is_right = nr_aged == self.ages.len()
+            && before == self.youngest
+            && oldest_stamp == self.oldest_stamp;
         if is_right { Ok(()) } else { Err(AuditError::AgeList) }
     }
 }

@@ -3,6 +3,7 @@
 use super::remove::Removed;
 use super::{Aging, PageName, State};
 use crate::block::{Block, Links};
+use crate::broken;
 use crate::garbage::Garbage;
 use crate::hash::HashKey;
 use crate::member::Members;
@@ -18,12 +19,18 @@ impl State {
         match core::mem::take(record) {
             Block::First { pages, .. } => {
                 self.nr_live -= pages.len();
-                *record = Block::Dead { links, pages };
+                self.nr_dead_pages += pages.len();
+                *record = Block::Dead { links, gap: [0; 2], pages };
             }
             Block::Further { pages, head, links: siblings, .. } => {
                 let nr_pages = pages.len();
-                *record = Block::Dead { links, pages };
-                self.leave_head(key, head, siblings, nr_pages);
+                *record = Block::Dead { links, gap: [0; 2], pages };
+                if let Some(headed) = self.headed_pages(head) {
+                    headed.set(headed.get() - nr_pages);
+                    self.nr_live -= nr_pages;
+                    self.nr_dead_pages += nr_pages;
+                }
+                self.leave_head(key, head, siblings);
             }
             other => *record = other,
         }
@@ -31,13 +38,14 @@ impl State {
 
     /// Makes the blocks that a live head lists unreachable, in constant time.
     pub(super) fn kill_head(&mut self, key: &HashKey, head: SlotId) {
-        let Block::Head { oid, first, nr_pages } = *self.blocks.get(head) else { return };
-        let hash = key.object(oid);
-        self.forget_head(head);
-        self.has_excess |= self.index.remove(hash.head().0, head);
+        self.forget_recent_head();
+        let Block::Head { oid, first, ref nr_pages } = *self.blocks.get(head) else { return };
+        let nr_pages = nr_pages.get();
         self.nr_live -= nr_pages;
+        self.nr_dead_pages += nr_pages;
+        self.has_excess |= self.index.remove(key.object(oid).head().0, head);
         let links = self.push_dead(head);
-        *self.blocks.get_mut(head) = Block::DeadHead { links, first, hash };
+        *self.blocks.get_mut(head) = Block::DeadHead { links, first };
     }
 
     /// Puts `block` at the front of the list of dead ones and tells its links.
@@ -107,10 +115,11 @@ impl State {
             *budget -= 1;
             let (block, place) = page;
             match self.remove(key, self.lead_to(block), place, aging) {
-                Removed::Free(frame) => garbage.push_frame(frame),
-                Removed::Read => {}
+                Some(Removed::Free(frame)) => garbage.push_frame(frame),
+                Some(Removed::Read) => {}
                 // Its readers are about to be done: the next slice finds it gone, or a place free.
-                Removed::Doomed => return,
+                Some(Removed::Doomed) => return,
+                None => broken::no_such_page(),
             }
             self.collect(garbage);
         }

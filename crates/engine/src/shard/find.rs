@@ -8,6 +8,23 @@ use crate::member::Members;
 use crate::page::{Entry, Standing};
 use crate::page_set::{PLACE_BITS, PageSet, place_of};
 use crate::slab::SlotId;
+use core::cell::Cell;
+
+/// The live head that was met last: the blocks of one large object are compared, and its pages
+/// counted, again and again.
+#[derive(Debug)]
+pub(super) struct RecentHead {
+    pub(super) id: Cell<SlotId>,
+    oid: Cell<[u64; 3]>,
+    /// Pages in all of its blocks.
+    nr_pages: Cell<u32>,
+}
+
+impl RecentHead {
+    pub(super) const fn none() -> Self {
+        Self { id: Cell::new(SlotId::NONE), oid: Cell::new([0; 3]), nr_pages: Cell::new(0) }
+    }
+}
 
 /// An object's id and a page's index in it.
 pub(crate) type FullName = ([u64; 3], u32);
@@ -25,7 +42,7 @@ pub(crate) struct PageName {
 }
 
 impl PageName {
-    #[inline]
+    #[inline(always)]
     pub(crate) const fn new(key: &HashKey, oid: [u64; 3], index: u32) -> Self {
         let object_hash = key.object(oid);
         let number = index >> PLACE_BITS;
@@ -44,46 +61,64 @@ pub(super) fn hash_of(blocks: &Blocks, key: &HashKey, id: SlotId) -> Option<Bloc
     match *blocks.get(id) {
         Block::First { oid, .. } => Some(key.object(oid).block(0)),
         Block::Head { oid, .. } => Some(key.object(oid).head()),
-        Block::Further { head, number, .. } => match *blocks.get(head) {
-            Block::Head { oid, .. } => Some(key.object(oid).block(number)),
-            Block::DeadHead { hash, .. } => Some(hash.block(number)),
-            _ => None,
-        },
+        Block::Further { hash, number, .. } => Some(hash.block(number)),
         Block::Vacant | Block::Dead { .. } | Block::DeadHead { .. } => None,
     }
 }
 
 impl State {
     /// The block of this name, even if its last user has left.
-    #[inline]
+    #[inline(always)]
     pub(super) fn find_block(&self, name: &PageName) -> Option<Lead> {
         self.index.find(name.block_hash.0, |id| match self.blocks.get(id) {
-            Block::First { oid, .. } => name.number == 0 && *oid == name.oid,
+            Block::First { oid, .. } => *oid == name.oid && name.number == 0,
             Block::Further { head, number, .. } => {
-                *number == name.number && self.is_head_of(*head, name.oid)
+                *number == name.number && self.is_head_of(*head, &name.oid)
             }
             _ => false,
         })
     }
 
-    #[inline]
-    fn is_head_of(&self, head: SlotId, wanted: [u64; 3]) -> bool {
-        self.recent_head.get() == (head, wanted) || self.is_other_head_of(head, wanted)
+    #[inline(always)]
+    fn is_head_of(&self, head: SlotId, wanted: &[u64; 3]) -> bool {
+        let recent = &self.recent_head;
+        (recent.id.get() == head && recent.oid.get() == *wanted)
+            || self.is_other_head_of(head, wanted)
     }
 
     #[inline(never)]
-    fn is_other_head_of(&self, head: SlotId, wanted: [u64; 3]) -> bool {
-        let is_it = matches!(self.blocks.get(head), Block::Head { oid, .. } if *oid == wanted);
-        if is_it {
-            self.recent_head.set((head, wanted));
+    fn is_other_head_of(&self, head: SlotId, wanted: &[u64; 3]) -> bool {
+        match self.blocks.get(head) {
+            Block::Head { oid, nr_pages, .. } if oid == wanted => {
+                self.forget_recent_head();
+                self.recent_head.id.set(head);
+                self.recent_head.oid.set(*oid);
+                self.recent_head.nr_pages.set(nr_pages.get());
+                true
+            }
+            _ => false,
         }
-        is_it
     }
 
-    /// The head is no longer one.
-    pub(super) fn forget_head(&self, head: SlotId) {
-        if self.recent_head.get().0 == head {
-            self.recent_head.set((SlotId::NONE, [0; 3]));
+    /// Has the recent head count its pages itself again.
+    pub(super) fn forget_recent_head(&self) {
+        let recent = self.recent_head.id.replace(SlotId::NONE);
+        if let Some(recent) = recent.some()
+            && let Block::Head { nr_pages, .. } = self.blocks.get(recent)
+        {
+            nr_pages.set(self.recent_head.nr_pages.get());
+        }
+    }
+
+    /// The count of a live head's pages, wherever it stands.
+    #[inline(always)]
+    pub(super) fn headed_pages(&self, head: SlotId) -> Option<&Cell<u32>> {
+        if self.recent_head.id.get() == head {
+            return Some(&self.recent_head.nr_pages);
+        }
+        match self.blocks.get(head) {
+            Block::Head { nr_pages, .. } => Some(nr_pages),
+            _ => None,
         }
     }
 
@@ -92,12 +127,12 @@ impl State {
         if self.nr_heads == 0 {
             return None;
         }
-        let lead = self.index.find(name.object_hash.head().0, |id| self.is_head_of(id, name.oid));
+        let lead = self.index.find(name.object_hash.head().0, |id| self.is_head_of(id, &name.oid));
         lead.map(|lead| lead.block)
     }
 
     /// Whether the block's last user is still in the pool.
-    #[inline]
+    #[inline(always)]
     pub(super) fn is_kept(&self, block: SlotId, members: Option<&Members<'_>>) -> bool {
         members.is_none_or(|members| {
             !members.has_somebody_left()
@@ -132,7 +167,7 @@ impl State {
     }
 
     /// The page of this name in the block that `lead` leads to, to be changed; it stays a page.
-    #[inline]
+    #[inline(always)]
     pub(super) fn page_mut(&mut self, lead: Lead, place: u8) -> Option<&mut Entry> {
         match lead.map.some() {
             Some(map) => self.maps.get_mut(map).page_mut(place),

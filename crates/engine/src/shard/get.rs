@@ -1,12 +1,13 @@
 //! Get, under the shard's lock: before the copy, and after it.
 
 use super::{Aging, PageName, State};
+use crate::age_record::Aged;
 use crate::block::Membership;
 use crate::frame::{Frame, FrameId};
 use crate::hash::HashKey;
 use crate::index::Lead;
 use crate::member::Members;
-use crate::page::{Aged, Entry, Standing};
+use crate::page::{Entry, Standing};
 use crate::slab::SlotId;
 
 /// How a get takes the page.
@@ -75,7 +76,7 @@ impl State {
     /// they come while the page is copied.
     pub(crate) fn foresee_removal(&self, pinned: Pinned, prefetch: impl Fn(&Aged)) {
         let record = self.ages.get(pinned.record);
-        for neighbour in [record.older, record.younger] {
+        for neighbour in [record.older(), record.younger()] {
             if let Some(neighbour) = neighbour.some() {
                 prefetch(self.ages.get(neighbour));
             }
@@ -134,6 +135,6 @@ impl State {
                 false
             }
         };
-        if goes { self.remove(key, lead, place, aging).frame() } else { None }
+        if goes { self.remove(key, lead, place, aging)?.frame() } else { None }
     }
 }

@@ -17,16 +17,16 @@ pub(crate) use find::{FullName, PageName};
 pub(crate) use get::Taking;
 pub(crate) use put::{Put, PutStep};
 
+use self::find::RecentHead;
 use self::orphans::Orphans;
+use crate::age_record::Ages;
 use crate::block::Blocks;
 use crate::index::Index;
-use crate::page::Ages;
 use crate::page_set::Maps;
 use crate::slab::{Slab, SlotId};
 use crate::stats::ShardStats;
 use crate::sync::Lock;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
-use core::cell::Cell;
 
 /// A shard: the lock, and figures that others read without it.
 #[derive(Debug)]
@@ -76,7 +76,7 @@ impl Shard {
 
     /// Tells others what `state` has become; at the end of each hold of the lock that changed it.
     pub(crate) fn publish(&self, state: &State) {
-        self.oldest.store(state.oldest_stamp(), Relaxed);
+        self.oldest.store(state.oldest_stamp, Relaxed);
         self.nr_live.store(state.nr_live, Relaxed);
         self.nr_heads.store(state.nr_heads, Relaxed);
         self.nr_dead.store(state.nr_dead, Relaxed);
@@ -100,6 +100,8 @@ pub(crate) struct State {
     maps: Maps,
     /// Records of age, of ephemeral pages only.
     ages: Ages,
+    /// Stamp of the oldest page; `u64::MAX` when there is none.
+    oldest_stamp: u64,
     /// Ends of the age list.
     oldest: SlotId,
     youngest: SlotId,
@@ -111,13 +113,11 @@ pub(crate) struct State {
     has_excess: bool,
     /// Heads, dead ones too.
     nr_heads: u32,
-    /// The live head that was met last, and its id: the blocks of one large object are compared
-    /// again and again.
-    recent_head: Cell<(SlotId, [u64; 3])>,
+    recent_head: RecentHead,
     /// Pages of live blocks.
     nr_live: u32,
-    /// Pages, those of dead blocks too.
-    nr_pages: u32,
+    /// Pages of dead blocks.
+    nr_dead_pages: u32,
     /// Frames of pages that are gone and still read by somebody.
     orphans: Orphans,
     pub(crate) stats: ShardStats,
@@ -130,15 +130,16 @@ impl State {
             blocks: Slab::new(),
             maps: Slab::new(),
             ages: Slab::new(),
+            oldest_stamp: u64::MAX,
             oldest: SlotId::NONE,
             youngest: SlotId::NONE,
             dead: SlotId::NONE,
             nr_dead: 0,
             has_excess: false,
             nr_heads: 0,
-            recent_head: Cell::new((SlotId::NONE, [0; 3])),
+            recent_head: RecentHead::none(),
             nr_live: 0,
-            nr_pages: 0,
+            nr_dead_pages: 0,
             orphans: Orphans::default(),
             stats: ShardStats::default(),
         }
@@ -148,16 +149,17 @@ impl State {
         self.nr_live
     }
 
+    /// Pages, reachable or not.
+    pub(crate) const fn nr_pages(&self) -> u32 {
+        self.nr_live + self.nr_dead_pages
+    }
+
     /// Whether there is any page, reachable or not.
     pub(crate) const fn has_pages(&self) -> bool {
-        self.nr_pages > 0
+        self.nr_pages() > 0
     }
 
     pub(crate) const fn has_dead(&self) -> bool {
         self.nr_dead > 0
-    }
-
-    fn oldest_stamp(&self) -> u64 {
-        self.oldest.some().map_or(u64::MAX, |id| self.ages.get(id).stamp)
     }
 }

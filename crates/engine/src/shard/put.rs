@@ -1,16 +1,18 @@
 //! Put, under the shard's lock: swap a frame, or add a page.
 
-use super::find::hash_of;
 use super::{Aging, PageName, State};
+use crate::age_record::Aged;
 use crate::block::{Block, Links, Membership};
+use crate::broken;
 use crate::frame::Frame;
 use crate::hash::HashKey;
 use crate::index::Lead;
 use crate::member::Members;
-use crate::page::{Aged, Entry, Standing};
+use crate::page::{Entry, Standing};
 use crate::page_set::PageSet;
 use crate::slab::SlotId;
 use crate::stock::{Need, Stock};
+use core::cell::Cell;
 
 /// What a put under the lock came to.
 #[derive(Debug, PartialEq, Eq)]
@@ -49,7 +51,7 @@ impl State {
     ///
     /// On anything but `Stored`, `Replaced` and `ReplacedInUse` the frame stays with the caller.
     /// `stamp` gives the age of a page that is created.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn put(
         &mut self,
         put: &Put<'_>,
@@ -57,26 +59,48 @@ impl State {
         stamp: impl FnOnce() -> u64,
         stock: Option<&mut Stock>,
     ) -> PutStep {
-        let Put { key, name, members, may_add, .. } = *put;
-        let mut block = None;
-        if let Some(lead) = self.find_block(name) {
-            if self.is_kept(lead.block, members) {
-                block = Some(lead);
-                if let Some(entry) = self.page_mut(lead, name.place) {
-                    if !entry.is_idle(put.aging) || put.refreshes {
-                        return self.replace(put, lead, frame, stamp);
-                    }
-                    let Some(old) = entry.swap_frame(frame.take()) else { return PutStep::Absent };
-                    self.set_last_user(lead.block, members);
-                    self.stats.puts_replaced += 1;
-                    return PutStep::Replaced(old);
+        let Put { name, members, .. } = *put;
+        let lead = self.find_block(name);
+        if let Some(lead) = lead
+            && self.is_kept(lead.block, members)
+        {
+            if let Some(entry) = self.page_mut(lead, name.place) {
+                if !entry.is_idle(put.aging) || put.refreshes {
+                    return self.replace(put, lead, frame, stamp);
                 }
-            } else {
-                // Its last user has left: what it held stays unreachable (R36).
-                self.kill_block(key, lead.block);
+                let Some(old) = entry.swap_frame(frame.take()) else { return PutStep::Absent };
+                self.set_last_user(lead.block, members);
+                self.stats.puts_replaced += 1;
+                return PutStep::Replaced(old);
+            }
+            let is_ready = put.aging == Aging::Ageless || self.ages.is_ready();
+            if put.may_add && is_ready && lead.map.some().is_some() {
+                self.add(put, lead, frame, stamp());
+                return PutStep::Stored;
             }
         }
-        if !may_add {
+        self.put_sparse(put, lead, frame, stamp, stock)
+    }
+
+    /// Adds a page to a block that is not there, or has no map, or lacks metadata.
+    #[inline(never)]
+    fn put_sparse(
+        &mut self,
+        put: &Put<'_>,
+        lead: Option<Lead>,
+        frame: &mut Option<Frame>,
+        stamp: impl FnOnce() -> u64,
+        stock: Option<&mut Stock>,
+    ) -> PutStep {
+        let mut lead = lead;
+        if let Some(Lead { block, .. }) = lead
+            && !self.is_kept(block, put.members)
+        {
+            // Its last user has left: what it held stays unreachable (R36).
+            self.kill_block(put.key, block);
+            lead = None;
+        }
+        if !put.may_add {
             return PutStep::Absent;
         }
         let is_ready = |lead: &Lead| {
@@ -85,15 +109,15 @@ impl State {
                 && (lead.map.some().is_some()
                     || pages().is_some_and(|pages| pages.is_ready(&self.maps)))
         };
-        let block = match (block.filter(is_ready), stock) {
-            (Some(lead), _) => lead.block,
+        let lead = match (lead.filter(is_ready), stock) {
+            (Some(lead), _) => lead,
             (None, None) => return PutStep::Unprepared,
-            (None, Some(stock)) => match self.prepare(put, block.map(|lead| lead.block), stock) {
-                Ok(block) => block,
+            (None, Some(stock)) => match self.prepare(put, lead, stock) {
+                Ok(lead) => lead,
                 Err(need) => return PutStep::Need(need),
             },
         };
-        self.add(put, block, frame, stamp);
+        self.add(put, lead, frame, stamp());
         PutStep::Stored
     }
 
@@ -119,7 +143,7 @@ impl State {
         // keeps its charge until it is freed.
         if nr_pins > 0 && !(may_add && has_room) {
             // Read as it is, so no frame comes of it.
-            drop(self.remove(key, lead, name.place, aging));
+            let _ = self.remove(key, lead, name.place, aging);
             return PutStep::Removed;
         }
         let record = entry.record();
@@ -138,69 +162,70 @@ impl State {
         unread.map_or(PutStep::ReplacedInUse, PutStep::Replaced)
     }
 
-    /// Sees to it that one page can be added to `block`, or to a new one. The block.
+    /// Sees to it that one page can be added to the block, or to a new one. The way to it.
     #[cold]
     #[inline(never)]
     fn prepare(
         &mut self,
         put: &Put<'_>,
-        block: Option<SlotId>,
+        lead: Option<Lead>,
         stock: &mut Stock,
-    ) -> Result<SlotId, Need> {
+    ) -> Result<Lead, Need> {
         if put.aging == Aging::Aged {
             self.ages.prepare(&mut stock.ages).map_err(Need::Aged)?;
         }
-        let Some(block) = block else { return self.new_block(put, stock) };
-        if let Some(pages) = self.blocks.get(block).pages() {
+        let Some(lead) = lead else { return self.new_block(put, stock).map(Lead::to) };
+        if let Some(pages) = self.blocks.get(lead.block).pages() {
             pages.prepare(&mut self.maps, &mut stock.maps).map_err(Need::Maps)?;
         }
-        Ok(block)
+        Ok(lead)
     }
 
     /// Adds a page that is not there. All is prepared.
-    #[inline]
-    fn add(
-        &mut self,
-        put: &Put<'_>,
-        block: SlotId,
-        frame: &mut Option<Frame>,
-        stamp: impl FnOnce() -> u64,
-    ) {
+    #[inline(always)]
+    fn add(&mut self, put: &Put<'_>, lead: Lead, frame: &mut Option<Frame>, stamp: u64) {
         let Put { name, members, aging, .. } = *put;
-        self.set_last_user(block, members);
         let Some(frame) = frame.take() else { return };
-        let place = name.place;
+        let (block, place) = (lead.block, name.place);
         let entry = match aging {
             Aging::Ageless => Entry::ageless(frame),
             Aging::Aged => {
-                let record = self.ages.insert(Aged { block, place, ..Aged::default() });
-                self.age_append(record, stamp());
+                let record = self.ages.insert(Aged::of(block, place));
+                self.age_append(record, stamp);
                 Entry::aged(frame, record)
             }
         };
+        self.set_last_user(block, members);
         let record = self.blocks.get_mut(block);
-        if let Some(pages) = record.pages_mut() {
-            let map_before = pages.map();
-            pages.insert(place, entry, &mut self.maps);
-            let map = pages.map();
-            if map != map_before {
-                self.index.set_map(name.block_hash.0, block, map);
+        let head = match *record {
+            Block::Further { head, .. } => Some(head),
+            _ => None,
+        };
+        let Some(pages) = record.pages_mut() else { broken::no_such_page() };
+        match lead.map.some() {
+            Some(map) => {
+                pages.added();
+                self.maps.get_mut(map).set(place, entry);
+            }
+            None => {
+                pages.insert(place, entry, &mut self.maps);
+                let map = pages.map();
+                if map.some().is_some() {
+                    self.index.set_map(name.block_hash.0, block, map);
+                }
             }
         }
-        if let Block::Further { head, .. } = *record
-            && let Block::Head { nr_pages, .. } = self.blocks.get_mut(head)
-        {
-            *nr_pages += 1;
+        if let Some(headed) = head.and_then(|head| self.headed_pages(head)) {
+            headed.set(headed.get() + 1);
         }
         self.nr_live += 1;
-        self.nr_pages += 1;
         self.stats.puts_stored += 1;
     }
 
     /// Makes an empty block, and a head if it is the first of an object's further blocks here.
     #[inline(never)]
     fn new_block(&mut self, put: &Put<'_>, stock: &mut Stock) -> Result<SlotId, Need> {
-        let Put { key, name, members, .. } = *put;
+        let Put { name, members, .. } = *put;
         let head = if name.number == 0 { None } else { self.find_head(name) };
         let needs_head = name.number != 0 && head.is_none();
         if needs_head {
@@ -209,13 +234,11 @@ impl State {
             self.blocks.prepare(&mut stock.blocks).map_err(Need::Blocks)?;
         }
         let head_hash = name.object_hash.head().0;
-        let Self { index, blocks, .. } = self;
-        let entry_hash = |id| hash_of(blocks, key, id).map_or(0, |hash| hash.0);
         // Both entries may fall into one table.
-        let entries = 1 + usize::from(needs_head);
-        index.prepare(name.block_hash.0, entries, stock, entry_hash)?;
+        let entries = 1 + u16::from(needs_head);
+        self.index.prepare(name.block_hash.0, entries, stock)?;
         if needs_head {
-            index.prepare(head_hash, entries, stock, entry_hash)?;
+            self.index.prepare(head_hash, entries, stock)?;
         }
         // From here on nothing can fail.
         let (oid, number, pages) = (name.oid, name.number, PageSet::default());
@@ -226,14 +249,16 @@ impl State {
             self.blocks.insert(Block::First { oid, pages, last_client, last_epoch })
         } else {
             let head = head.unwrap_or_else(|| {
-                let record = Block::Head { oid, first: SlotId::NONE, nr_pages: 0 };
+                let record = Block::Head { oid, first: SlotId::NONE, nr_pages: Cell::new(0) };
                 let head = self.blocks.insert(record);
                 self.index.insert(head_hash, head);
                 self.nr_heads += 1;
                 head
             });
             let links = Links::ALONE;
-            let record = Block::Further { head, number, links, pages, last_client, last_epoch };
+            let hash = name.object_hash;
+            let record =
+                Block::Further { last_client, last_epoch, head, number, links, hash, pages };
             let block = self.blocks.insert(record);
             self.list_block(head, block);
             block
@@ -256,6 +281,7 @@ impl State {
         }
     }
 
+    #[inline(always)]
     fn set_last_user(&mut self, block: SlotId, members: Option<&Members<'_>>) {
         if let Some(members) = members {
             self.blocks.get_mut(block).set_last_user(members.own());

@@ -1,13 +1,14 @@
 //! Removal, under the shard's lock: of a page, with the block that it leaves empty, and of the
 //! oldest page.
 
-use super::{Aging, FullName, State};
+use super::{Aging, FullName, PageName, State};
 use crate::block::{Block, Links};
 use crate::broken;
 use crate::frame::Frame;
 use crate::garbage::Garbage;
 use crate::hash::HashKey;
 use crate::index::Lead;
+use crate::member::Members;
 use crate::page::Standing;
 use crate::slab::SlotId;
 
@@ -38,54 +39,113 @@ impl Removed {
 }
 
 impl State {
-    /// Takes out the page at `place` of the block that `lead` leads to, which there is, and hands
-    /// its frame over, or leaves the frame to the calls that are reading it.
-    #[inline]
-    pub(crate) fn remove(&mut self, key: &HashKey, lead: Lead, place: u8, aging: Aging) -> Removed {
-        let has_room = self.orphans.has_room();
-        let Some(entry) = self.page_mut(lead, place) else { broken::no_such_page() };
-        let nr_pins = entry.nr_pins(aging);
-        if nr_pins > 0 && !has_room {
-            entry.stand(Standing::Doomed);
-            return Removed::Doomed;
+    /// Takes out the reachable page of this name, a claimed or doomed one too. As
+    /// [`remove`](Self::remove).
+    #[inline(always)]
+    pub(crate) fn remove_named(
+        &mut self,
+        key: &HashKey,
+        name: &PageName,
+        members: Option<&Members<'_>>,
+        aging: Aging,
+    ) -> Option<Removed> {
+        let lead = self.find_block(name).filter(|lead| self.is_kept(lead.block, members))?;
+        self.remove(key, lead, name.place, aging)
+    }
+
+    /// Takes out the page at `place` of the block that `lead` leads to and hands its frame over, or
+    /// leaves the frame to the calls that are reading it. `None`: there is no such page.
+    #[inline(always)]
+    pub(crate) fn remove(
+        &mut self,
+        key: &HashKey,
+        lead: Lead,
+        place: u8,
+        aging: Aging,
+    ) -> Option<Removed> {
+        let entry = self.page_mut(lead, place)?;
+        if entry.nr_pins(aging) > 0 {
+            return self.remove_read(key, lead, place, aging);
         }
         let mut entry = core::mem::take(entry);
-        let block = lead.block;
-        let record = self.blocks.get_mut(block);
-        let Some(pages) = record.pages_mut() else { broken::no_such_page() };
-        let has_shrunk = pages.taken(&mut self.maps);
-        let is_empty = pages.len() == 0;
-        match *record {
-            Block::First { .. } => self.nr_live -= 1,
-            Block::Further { head, .. } => {
-                if let Block::Head { nr_pages, .. } = self.blocks.get_mut(head) {
-                    *nr_pages -= 1;
-                    self.nr_live -= 1;
-                }
-            }
-            _ => {}
+        self.taken(key, lead, entry.record(), aging);
+        entry.take_frame().map(Removed::Free)
+    }
+
+    /// The same for a page that is being read.
+    #[cold]
+    #[inline(never)]
+    fn remove_read(
+        &mut self,
+        key: &HashKey,
+        lead: Lead,
+        place: u8,
+        aging: Aging,
+    ) -> Option<Removed> {
+        let has_room = self.orphans.has_room();
+        let entry = self.page_mut(lead, place)?;
+        if !has_room {
+            entry.stand(Standing::Doomed);
+            return Some(Removed::Doomed);
         }
-        self.nr_pages -= 1;
-        self.stats.removed += 1;
+        let mut entry = core::mem::take(entry);
+        let nr_pins = entry.nr_pins(aging);
+        self.taken(key, lead, entry.record(), aging);
+        let frame = entry.take_frame()?;
+        Some(self.orphans.push(frame, nr_pins).map_or_else(Removed::Free, |()| Removed::Read))
+    }
+
+    /// Notes that a page, whose record of age is `record`, was taken out of its entry.
+    #[inline(always)]
+    fn taken(&mut self, key: &HashKey, lead: Lead, record: SlotId, aging: Aging) {
         if aging == Aging::Aged {
-            let record = entry.record();
             self.age_unlink(record);
             self.has_excess |= self.ages.remove(record).1;
         }
-        if is_empty {
-            self.free_block(key, block);
-        } else if has_shrunk {
+        let block = self.blocks.get_mut(lead.block);
+        let Some(pages) = block.pages_mut() else { broken::no_such_page() };
+        let is_sparse = pages.taken();
+        let head = match *block {
+            Block::First { .. } => None,
+            Block::Further { head, .. } => Some(head),
+            _ => return self.taken_from_dead(key, lead, is_sparse),
+        };
+        match head.map(|head| self.headed_pages(head)) {
+            None => self.nr_live -= 1,
+            Some(Some(headed)) => {
+                headed.set(headed.get() - 1);
+                self.nr_live -= 1;
+            }
+            // Of a head that was flushed.
+            Some(None) => return self.taken_from_dead(key, lead, is_sparse),
+        }
+        if is_sparse {
+            self.tidy(key, lead);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn taken_from_dead(&mut self, key: &HashKey, lead: Lead, is_sparse: bool) {
+        self.nr_dead_pages -= 1;
+        if is_sparse {
+            self.tidy(key, lead);
+        }
+    }
+
+    /// Sees to a block that has few pages left: frees it if it has none, and gives up a map that
+    /// is not worth its room.
+    #[inline(never)]
+    fn tidy(&mut self, key: &HashKey, Lead { block, map }: Lead) {
+        let Some(pages) = self.blocks.get_mut(block).pages_mut() else { return };
+        if pages.len() == 0 {
+            return self.free_block(key, block);
+        }
+        if map.some().is_some() && pages.shrink(&mut self.maps) {
             self.has_excess = true;
             if let Some(hash) = self.hash_of(key, block) {
                 self.index.set_map(hash.0, block, SlotId::NONE);
             }
-        }
-        match entry.take_frame() {
-            Some(frame) if nr_pins == 0 => Removed::Free(frame),
-            Some(frame) => {
-                self.orphans.push(frame, nr_pins).map_or_else(Removed::Free, |()| Removed::Read)
-            }
-            None => broken::no_such_page(),
         }
     }
 
@@ -115,21 +175,15 @@ impl State {
         let (record, has_excess) = self.blocks.remove(block);
         self.has_excess |= has_excess;
         match record {
-            Block::Further { head, links, .. } => self.leave_head(key, head, links, 0),
+            Block::Further { head, links, .. } => self.leave_head(key, head, links),
             Block::Dead { links, .. } => self.unlink_dead(links),
             _ => {}
         }
     }
 
-    /// Takes the block with these links, and its pages, out of its head's list; a head that it
-    /// leaves empty goes along.
-    pub(super) fn leave_head(
-        &mut self,
-        key: &HashKey,
-        head: SlotId,
-        Links { prev, next }: Links,
-        nr_leaving: u32,
-    ) {
+    /// Takes the block with these links out of its head's list; a head that it leaves empty goes
+    /// along.
+    pub(super) fn leave_head(&mut self, key: &HashKey, head: SlotId, Links { prev, next }: Links) {
         if let Some(next) = next.some()
             && let Block::Further { links, .. } = self.blocks.get_mut(next)
         {
@@ -142,15 +196,7 @@ impl State {
         }
         let record = self.blocks.get_mut(head);
         let is_empty = match record {
-            Block::Head { first, nr_pages, .. } => {
-                *nr_pages -= nr_leaving;
-                self.nr_live -= nr_leaving;
-                if prev == SlotId::NONE {
-                    *first = next;
-                }
-                *first == SlotId::NONE
-            }
-            Block::DeadHead { first, .. } => {
+            Block::Head { first, .. } | Block::DeadHead { first, .. } => {
                 if prev == SlotId::NONE {
                     *first = next;
                 }
@@ -164,7 +210,7 @@ impl State {
         if let Some(hash) = self.hash_of(key, head) {
             self.has_excess |= self.index.remove(hash.0, head);
         }
-        self.forget_head(head);
+        self.forget_recent_head();
         self.nr_heads -= 1;
         let (record, has_excess) = self.blocks.remove(head);
         self.has_excess |= has_excess;
@@ -184,11 +230,11 @@ impl State {
         for _ in 0..EVICTION_SEARCH_MAX {
             let id = at.some()?;
             let aged = self.ages.get(id);
-            let (block, place, younger) = (aged.block, aged.place, aged.younger);
+            let (block, place, younger) = (aged.block(), aged.place(), aged.younger());
             let lead = self.lead_to(block);
             if self.page_mut(lead, place)?.nr_pins(Aging::Aged) == 0 {
                 let name = if with_name { self.name_of(block, place) } else { None };
-                let frame = self.remove(key, lead, place, Aging::Aged).frame()?;
+                let frame = self.remove(key, lead, place, Aging::Aged)?.frame()?;
                 self.stats.evicted += 1;
                 return Some((frame, name));
             }
