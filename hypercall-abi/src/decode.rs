@@ -22,57 +22,120 @@ pub enum DecodeError {
     },
 }
 
+/// A caller's block of bytes, in one of the two layouts: all fields but the frame number lie at the
+/// same offsets. Reading a field never panics, whatever the bytes are.
+pub trait OpBlock {
+    /// The guest frame number, in the commands that have one.
+    fn frame_number(&self) -> u64;
+
+    /// The 32-bit field at `at`; 0 outside the block.
+    fn u32_at(&self, at: usize) -> u32;
+
+    /// The 64-bit field at `at`; 0 outside the block.
+    fn u64_at(&self, at: usize) -> u64;
+
+    /// The pool id, in the commands that have one.
+    #[inline(always)]
+    fn pool_id(&self) -> u32 {
+        self.u32_at(POOL_ID_OFFSET)
+    }
+
+    /// The object id, in the commands that have one.
+    #[inline(always)]
+    fn object(&self) -> ObjectId {
+        let oid = UNION_OFFSET + offset_of!(GenArm64, oid);
+        ObjectId([self.u64_at(oid), self.u64_at(oid + 8), self.u64_at(oid + 16)])
+    }
+
+    /// The page's name, in the commands that have one.
+    #[inline(always)]
+    fn handle(&self) -> Handle {
+        Handle {
+            pool_id: self.pool_id(),
+            object: self.object(),
+            index: PageIndex(self.u32_at(UNION_OFFSET + offset_of!(GenArm64, index))),
+        }
+    }
+
+    /// Decodes the whole block. Inlined, so that a caller that matches the operation at once reads
+    /// only what it uses.
+    ///
+    /// # Errors
+    /// [`DecodeError`], for a command that is not live.
+    #[inline(always)]
+    fn decode(&self) -> Result<Op, DecodeError> {
+        let pool_id = self.pool_id();
+        Ok(match self.u32_at(CMD_OFFSET) {
+            command::NEW_POOL => {
+                let uuid = UNION_OFFSET + offset_of!(CreatArm, uuid);
+                Op::NewPool(NewPool {
+                    flags: self.u32_at(UNION_OFFSET + offset_of!(CreatArm, flags)),
+                    uuid: Uuid([self.u64_at(uuid), self.u64_at(uuid + 8)]),
+                })
+            }
+            command::DESTROY_POOL => Op::DestroyPool { pool_id },
+            command::PUT_PAGE => Op::PutPage { handle: self.handle(), cmfn: self.frame_number() },
+            command::GET_PAGE => Op::GetPage { handle: self.handle(), cmfn: self.frame_number() },
+            command::FLUSH_PAGE => Op::FlushPage { handle: self.handle() },
+            command::FLUSH_OBJECT => Op::FlushObject { pool_id, object: self.object() },
+            cmd @ (command::CONTROL | command::AUTH | command::RESTORE_NEW) => {
+                return Err(DecodeError::Control(cmd));
+            }
+            command => return Err(DecodeError::Unknown { command, pool_id }),
+        })
+    }
+}
+
+/// The block of a 64-bit caller.
+impl OpBlock for [u8; OP_BYTES_64] {
+    #[inline(always)]
+    fn frame_number(&self) -> u64 {
+        u64_at(self, UNION_OFFSET + offset_of!(GenArm64, cmfn))
+    }
+
+    #[inline(always)]
+    fn u32_at(&self, at: usize) -> u32 {
+        u32_at(self, at)
+    }
+
+    #[inline(always)]
+    fn u64_at(&self, at: usize) -> u64 {
+        u64_at(self, at)
+    }
+}
+
+/// The block of a 32-bit caller; its frame number is zero-extended.
+impl OpBlock for [u8; OP_BYTES_32] {
+    #[inline(always)]
+    fn frame_number(&self) -> u64 {
+        u64::from(u32_at(self, UNION_OFFSET + offset_of!(GenArm32, cmfn)))
+    }
+
+    #[inline(always)]
+    fn u32_at(&self, at: usize) -> u32 {
+        u32_at(self, at)
+    }
+
+    #[inline(always)]
+    fn u64_at(&self, at: usize) -> u64 {
+        u64_at(self, at)
+    }
+}
+
 /// Decodes the block of a 64-bit caller.
 ///
 /// # Errors
 /// [`DecodeError`], for a command that is not live. No byte string panics.
-#[inline(always)]
 pub fn decode(block: &[u8; OP_BYTES_64]) -> Result<Op, DecodeError> {
-    decode_with(block, u64_at(block, UNION_OFFSET + offset_of!(GenArm64, cmfn)))
+    block.decode()
 }
 
 /// Decodes the block of a 32-bit caller; its frame number is zero-extended.
 ///
 /// # Errors
 /// As [`decode()`].
-#[inline(always)]
 pub fn decode_compat(block: &[u8; OP_BYTES_32]) -> Result<Op, DecodeError> {
-    decode_with(block, u64::from(u32_at(block, UNION_OFFSET + offset_of!(GenArm32, cmfn))))
-}
-
-/// The part that both layouts share: everything but `cmfn` lies at the same offset. Inlined, so that
-/// a caller that matches the operation at once reads only what it uses.
-#[inline(always)]
-fn decode_with<const N: usize>(block: &[u8; N], cmfn: u64) -> Result<Op, DecodeError> {
-    let cmd = u32_at(block, CMD_OFFSET);
-    let pool_id = u32_at(block, POOL_ID_OFFSET);
-    let object = || {
-        let oid = UNION_OFFSET + offset_of!(GenArm64, oid);
-        ObjectId([u64_at(block, oid), u64_at(block, oid + 8), u64_at(block, oid + 16)])
-    };
-    let handle = || Handle {
-        pool_id,
-        object: object(),
-        index: PageIndex(u32_at(block, UNION_OFFSET + offset_of!(GenArm64, index))),
-    };
-    Ok(match cmd {
-        command::NEW_POOL => {
-            let uuid = UNION_OFFSET + offset_of!(CreatArm, uuid);
-            Op::NewPool(NewPool {
-                flags: u32_at(block, UNION_OFFSET + offset_of!(CreatArm, flags)),
-                uuid: Uuid([u64_at(block, uuid), u64_at(block, uuid + 8)]),
-            })
-        }
-        command::DESTROY_POOL => Op::DestroyPool { pool_id },
-        command::PUT_PAGE => Op::PutPage { handle: handle(), cmfn },
-        command::GET_PAGE => Op::GetPage { handle: handle(), cmfn },
-        command::FLUSH_PAGE => Op::FlushPage { handle: handle() },
-        command::FLUSH_OBJECT => Op::FlushObject { pool_id, object: object() },
-        command::CONTROL | command::AUTH | command::RESTORE_NEW => {
-            return Err(DecodeError::Control(cmd));
-        }
-        command => return Err(DecodeError::Unknown { command, pool_id }),
-    })
+    block.decode()
 }
 
 impl Op {

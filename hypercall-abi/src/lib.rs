@@ -19,7 +19,7 @@ mod layout;
 mod op;
 mod status;
 
-pub use decode::{DecodeError, decode, decode_compat};
+pub use decode::{DecodeError, OpBlock, decode, decode_compat};
 pub use flags::{PoolFlagError, PoolFlags};
 pub use layout::{CreatArm, GenArm32, GenArm64, OP_BYTES_32, OP_BYTES_64};
 pub use op::{Handle, NewPool, ObjectId, Op, PageIndex, Uuid, command};

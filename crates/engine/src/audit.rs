@@ -1,13 +1,15 @@
 //! The audit: walks everything and compares what is said twice. For tests and for the operator.
 
+use crate::Lifetime;
+use crate::client::{Caller, ClientId};
 use crate::client::{DYING, LIVE, SlotState, SlotWord};
 use crate::engine::{CLIENTS_MAX, Engine, NoPool, POOLS_MAX};
 use crate::host::Host;
 use crate::pool::{self, Pool};
+use crate::shard::Aging;
 use crate::share::Holdings;
 use crate::stats::{PoolStats, Totals};
 use crate::sync::atomic::Ordering::{Acquire, Relaxed};
-use crate::{ClientId, Lifetime};
 
 /// What does not agree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +52,7 @@ impl<H: Host> Engine<H> {
     /// The first disagreement.
     pub fn audit(&self) -> Result<Totals, AuditError> {
         let mut totals = Totals {
-            kept_frames: self.clients.nr_segments() + self.pools.nr_segments(),
+            kept_frames: self.clients.nr_segments() + self.pools.nr_frames(),
             ..Totals::default()
         };
         for client in (0..CLIENTS_MAX).filter_map(|at| self.clients.get(at)) {
@@ -65,13 +67,9 @@ impl<H: Host> Engine<H> {
             }
         }
         for pool in (0..POOLS_MAX).filter_map(|at| self.pools.get(at)) {
-            let Some(shards) = pool.shards_if_made() else {
-                continue;
-            };
-            totals.kept_frames += 1;
             totals.pools += u64::from(pool.state.load(Acquire) == pool::IN_USE);
             let before = totals;
-            for shard in shards {
+            for shard in pool.shards() {
                 let found = shard.state.lock(&self.host).audit(&self.key, pool.aging())?;
                 totals.objects += found.objects;
                 totals.pages += found.pages;
@@ -101,13 +99,13 @@ impl<H: Host> Engine<H> {
         let mut held = Holdings::default();
         let (mut of_clients, mut weights) = (PoolStats::new(), 0);
         for client in self.live_clients() {
-            of_clients.add_all(&self.client_stats(client));
+            of_clients.add_all(&self.stats_owned(client));
             let holdings = self.holdings(client);
             held.pages += holdings.pages;
             weights += self.client(client).map_or(0, |c| u64::from(c.weight.load(Relaxed)));
         }
         // Pools that are being destroyed, or drained and still read, belong to nobody.
-        let nobodys = |pool: &&Pool| pool.shards_if_made().is_some() && !self.is_owned(pool);
+        let nobodys = |pool: &Pool<'_>| !self.is_owned(*pool);
         let mut of_nobody = self.registry.lock(&self.host).retired;
         let mut settled = 0;
         for pool in (0..POOLS_MAX).filter_map(|at| self.pools.get(at)) {
@@ -132,22 +130,26 @@ impl<H: Host> Engine<H> {
     }
 
     /// Whether some client's live pool id stands for the pool, by its owner.
-    fn is_owned(&self, pool: &Pool) -> bool {
+    fn is_owned(&self, pool: Pool<'_>) -> bool {
         let owner = ClientId(pool.owner.load(Relaxed));
-        self.owned(owner).any(|owned| core::ptr::eq(owned, pool))
+        self.owned(owner).any(|owned| owned.is(pool))
     }
 
     /// What happened in a client's pool, and what it holds.
     ///
     /// # Errors
     /// No such pool.
-    pub fn pool_stats(&self, client: ClientId, pool_id: u32) -> Result<PoolStats, NoPool> {
-        let access = self.open(client, pool_id)?;
-        Ok(self.stats_of(access.pool))
+    pub fn pool_stats(&self, caller: Caller, pool_id: u32) -> Result<PoolStats, NoPool> {
+        let access = self.open(caller, pool_id)?;
+        Ok(self.stats_of(access.pool()))
     }
 
     /// What happened in the pools that a client owns now, and what they hold.
-    pub fn client_stats(&self, client: ClientId) -> PoolStats {
+    pub fn client_stats(&self, caller: Caller) -> PoolStats {
+        self.stats_owned(caller.client)
+    }
+
+    fn stats_owned(&self, client: ClientId) -> PoolStats {
         let mut stats = PoolStats::new();
         for pool in self.owned(client) {
             stats.add_all(&self.stats_of(pool));
@@ -159,14 +161,12 @@ impl<H: Host> Engine<H> {
     pub fn host_stats(&self) -> PoolStats {
         let mut stats = self.registry.lock(&self.host).retired;
         for pool in (0..POOLS_MAX).filter_map(|at| self.pools.get(at)) {
-            if pool.shards_if_made().is_some() {
-                stats.add_all(&self.stats_of(pool));
-            }
+            stats.add_all(&self.stats_of(pool));
         }
         stats
     }
 
-    fn stats_of(&self, pool: &Pool) -> PoolStats {
+    fn stats_of(&self, pool: Pool<'_>) -> PoolStats {
         let mut stats = PoolStats::new();
         for shard in pool.shards() {
             let state = shard.state.lock(&self.host);
@@ -180,9 +180,11 @@ impl<H: Host> Engine<H> {
     ///
     /// # Errors
     /// No such pool.
-    pub fn pool_lifetime(&self, client: ClientId, pool_id: u32) -> Result<Lifetime, NoPool> {
-        let access = self.open(client, pool_id)?;
-        let persistent = access.pool.is_persistent();
-        Ok(if persistent { Lifetime::Persistent } else { Lifetime::Ephemeral })
+    pub fn pool_lifetime(&self, caller: Caller, pool_id: u32) -> Result<Lifetime, NoPool> {
+        let access = self.open(caller, pool_id)?;
+        Ok(match access.aging() {
+            Aging::Ageless => Lifetime::Persistent,
+            Aging::Aged => Lifetime::Ephemeral,
+        })
     }
 }

@@ -80,7 +80,7 @@ pub(crate) enum Block {
     Dead {
         /// Neighbours in the shard's list of dead ones.
         links: Links,
-        /// Leaves the pages where they are in the other kinds.
+        #[expect(dead_code, reason = "leaves the pages where they are in the other kinds")]
         gap: [u64; 2],
         pages: PageSet,
     },

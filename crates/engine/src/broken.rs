@@ -62,13 +62,6 @@ pub(crate) fn too_much_garbage() -> ! {
     panic!("tmem: more garbage than there is room for")
 }
 
-/// A pool's record is in use and has no shards.
-#[cold]
-#[inline(never)]
-pub(crate) fn no_shards() -> ! {
-    panic!("tmem: a pool has no shards")
-}
-
 /// A segment of records is made twice.
 #[cold]
 #[inline(never)]

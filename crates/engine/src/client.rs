@@ -1,8 +1,11 @@
 //! A client's record: a domain as tmem sees it.
 
 use crate::directory::Directory;
+use crate::host::DomainId;
 pub(crate) use crate::limits::CLIENTS_PER_SEGMENT;
+use crate::limits::POOLS_MAX;
 pub use crate::limits::POOLS_PER_CLIENT;
+use crate::pool::Kind;
 use crate::sync::Lock;
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64};
 
@@ -14,7 +17,14 @@ pub(crate) type Clients = Directory<Client, { CLIENTS_PER_SEGMENT as usize }>;
 
 /// A client's record number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ClientId(pub(crate) u16);
+pub(crate) struct ClientId(pub(crate) u16);
+
+/// A domain that calls, and the client that it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caller {
+    pub(crate) client: ClientId,
+    pub(crate) domain: DomainId,
+}
 
 /// Values of [`Client::state`].
 pub(crate) const FREE: u8 = 0;
@@ -73,7 +83,8 @@ impl Default for Slot {
     }
 }
 
-/// What a slot stands for, in one word: pool number (32 bits), the pool's generation (24), state.
+/// What a slot stands for, in one word: pool number (16 bits), kind (8), the pool's generation (24),
+/// state (8), with 8 bits free in between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SlotWord(pub(crate) u64);
 
@@ -95,9 +106,11 @@ const GENERATION_MASK: u32 = 0x00ff_ffff;
 impl SlotWord {
     pub(crate) const EMPTY: Self = Self(0);
 
-    pub(crate) const fn new(pool: u32, generation: u32, state: SlotState) -> Self {
+    pub(crate) const fn new(pool: u32, kind: Kind, generation: u32, state: SlotState) -> Self {
+        const { assert!(POOLS_MAX <= 1 << 16) };
         let generation = (generation & GENERATION_MASK) as u64;
-        Self((state as u64) << 56 | generation << 32 | pool as u64)
+        let number = pool as u64 & 0xffff;
+        Self((state as u64) << 56 | generation << 32 | (kind as u64) << 16 | number)
     }
 
     pub(crate) const fn state(self) -> SlotState {
@@ -110,9 +123,13 @@ impl SlotWord {
     }
 
     /// The pool's number.
-    #[expect(clippy::cast_possible_truncation, reason = "takes the low half")]
     pub(crate) const fn pool(self) -> u32 {
-        self.0 as u32
+        self.0 as u32 & 0xffff
+    }
+
+    /// What the pool is.
+    pub(crate) const fn kind(self) -> Kind {
+        Kind::from_bits((self.0 >> 16) as u8)
     }
 
     /// Whether the word was made for generation `generation` of its pool.

@@ -3,7 +3,7 @@
 
 use crate::block::Membership;
 use crate::client::{
-    ClientId, DYING, LIVE, NO_MEMBER, POOLS_PER_CLIENT, Slot, SlotState, SlotWord,
+    Caller, ClientId, DYING, LIVE, NO_MEMBER, POOLS_PER_CLIENT, Slot, SlotState, SlotWord,
 };
 use crate::engine::Engine;
 use crate::garbage::Garbage;
@@ -44,8 +44,8 @@ enum Slice {
 
 impl<H: Host> Engine<H> {
     /// Destroys the client's pool, or leaves it if it is shared with others.
-    pub fn destroy_pool(&self, client: ClientId, pool_id: u32) -> Destroyed {
-        self.destroy_slot(client, pool_id, LIVE)
+    pub fn destroy_pool(&self, caller: Caller, pool_id: u32) -> Destroyed {
+        self.destroy_slot(caller.client, pool_id, LIVE)
     }
 
     /// Destroys a slice of what a domain has. `true` when nothing of it is left.
@@ -171,7 +171,7 @@ impl<H: Host> Engine<H> {
     /// changes the slot's word and then takes each shard's lock, so a look at the word under the
     /// lock tells.
     #[inline(never)]
-    fn drain_pool(&self, slot: &Slot, word: SlotWord, pool: &Pool, payer: Payer<'_>) -> Slice {
+    fn drain_pool(&self, slot: &Slot, word: SlotWord, pool: Pool<'_>, payer: Payer<'_>) -> Slice {
         let mut budget = SLICE_PAGES_MAX;
         let mut garbage = Garbage::<SLICE_PAGES_MAX>::new();
         for shard in pool.shards() {
@@ -200,7 +200,7 @@ impl<H: Host> Engine<H> {
     /// The others may destroy the pool meanwhile, and its record may be reused: then it is of
     /// another generation, which a reuse makes known before it takes each shard's lock.
     #[inline(never)]
-    fn sweep_pool(&self, client: ClientId, slot: &Slot, word: SlotWord, pool: &Pool) -> Slice {
+    fn sweep_pool(&self, client: ClientId, slot: &Slot, word: SlotWord, pool: Pool<'_>) -> Slice {
         let mut budget = SLICE_PAGES_MAX;
         let mut garbage = Garbage::<SLICE_PAGES_MAX>::new();
         let own = Membership { client: client.0, epoch: slot.epoch.load(Relaxed) };
@@ -237,7 +237,7 @@ impl<H: Host> Engine<H> {
     }
 
     /// Frees the pool id, and the pool's record if it was the last one's.
-    fn finish_leaving(&self, slot: &Slot, word: SlotWord, pool: &Pool) {
+    fn finish_leaving(&self, slot: &Slot, word: SlotWord, pool: Pool<'_>) {
         let _registry = self.registry.lock(&self.host);
         if slot.word.load(Relaxed) != word.0 {
             // Another CPU was first.
@@ -258,7 +258,7 @@ impl<H: Host> Engine<H> {
     /// Makes a drained pool's record free for reuse, unless some call is still reading a page of
     /// it; then that call comes here when it is done.
     #[inline(never)]
-    pub(crate) fn recycle_if_drained(&self, pool: &Pool, number: u32, payer: Payer<'_>) {
+    pub(crate) fn recycle_if_drained(&self, pool: Pool<'_>, number: u32, payer: Payer<'_>) {
         if pool.state.load(Acquire) != pool::DRAINED {
             return;
         }
@@ -277,7 +277,7 @@ impl<H: Host> Engine<H> {
     /// Frees the last blocks of a drained pool's shard. `false`: some call is still reading there,
     /// or another CPU has recycled the pool.
     #[inline(never)]
-    fn strip(&self, pool: &Pool, shard: &Shard, payer: Payer<'_>) -> bool {
+    fn strip(&self, pool: Pool<'_>, shard: &Shard, payer: Payer<'_>) -> bool {
         let mut garbage = Garbage::<1>::new();
         loop {
             let mut state = shard.state.lock(&self.host);

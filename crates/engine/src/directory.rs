@@ -30,14 +30,21 @@ impl<T: Default, const PER_SEGMENT: usize> Directory<T, PER_SEGMENT> {
     }
 
     /// Record `at`, if its segment exists.
+    #[inline(always)]
     pub(crate) fn get(&self, at: u32) -> Option<&T> {
         let at = at as usize;
-        self.segments.get(at / PER_SEGMENT)?.get()?.get(at % PER_SEGMENT)
+        self.segment(at / PER_SEGMENT)?.get(at % PER_SEGMENT)
     }
 
-    /// Sees to it that the segment of record `at` exists. No lock is held.
-    pub(crate) fn grow<H: Host>(&self, at: u32, host: &H) -> Result<(), NoMemory> {
-        let segment = self.segments.get(at as usize / PER_SEGMENT).ok_or(NoMemory)?;
+    /// The records of segment `at`, if it exists.
+    #[inline(always)]
+    pub(crate) fn segment(&self, at: usize) -> Option<&[T; PER_SEGMENT]> {
+        self.segments.get(at)?.get().map(Box::as_ref)
+    }
+
+    /// Sees to it that segment `at` exists. No lock is held.
+    pub(crate) fn grow<H: Host>(&self, at: usize, host: &H) -> Result<(), NoMemory> {
+        let segment = self.segments.get(at).ok_or(NoMemory)?;
         if segment.is_completed() {
             return Ok(());
         }

@@ -2,7 +2,7 @@
 
 use crate::NoMemory;
 use crate::block::Membership;
-use crate::client::{Client, ClientId, Clients, POOLS_PER_CLIENT, Slot};
+use crate::client::{Caller, Client, ClientId, Clients, POOLS_PER_CLIENT, Slot};
 use crate::client::{SlotState, SlotWord};
 use crate::directory::Directory;
 use crate::evict::EvictionQueue;
@@ -14,10 +14,9 @@ use crate::limits::DOMAINS;
 pub(crate) use crate::limits::{CLIENTS_MAX, POOLS_MAX};
 use crate::member::Members;
 use crate::meta::Payer;
-use crate::policy::{Age, Event, Policy};
 use crate::pool::{Kind, Pool, Pools, SHARD_BITS, SHARDS};
 use crate::registry::Registry;
-use crate::shard::{Aging, PageName, Shard, State, Taking};
+use crate::shard::{Aging, PageName, Shard, State};
 use crate::sync::atomic::Ordering::{Acquire, Relaxed};
 use crate::sync::atomic::{AtomicU16, AtomicU32, AtomicU64};
 use crate::sync::{Guard, Lock};
@@ -56,22 +55,18 @@ pub struct Engine<H: Host> {
 
 /// One client's way into one of its pools, as it was when the call began.
 pub(crate) struct Access<'a> {
+    caller: Caller,
     client: &'a Client,
-    id: ClientId,
-    /// The client's domain. As it was: by the time that a call ends, the client may have died and
-    /// its record may serve another.
-    domain: DomainId,
     slot: &'a Slot,
     word: SlotWord,
-    kind: Kind,
-    pub(crate) pool: &'a Pool,
+    shards: &'a [Shard; SHARDS],
 }
 
 impl<H: Host> Engine<H> {
     /// An engine without clients. `hash_key` should be random; see `hash.rs`.
     ///
     /// # Errors
-    /// No memory for the tables of clients and pools: about 280 KiB, in blocks of up to 128 KiB,
+    /// No memory for the tables of clients and pools: about 400 KiB, in blocks of up to 128 KiB,
     /// the only allocations that are bigger than a frame.
     pub fn new(host: H, hash_key: [u64; 4]) -> Result<Self, NoMemory> {
         let mut domains = Vec::new();
@@ -87,7 +82,7 @@ impl<H: Host> Engine<H> {
             settle_turn: AtomicU32::new(0),
             domains: domains.into_boxed_slice(),
             clients: Directory::new(CLIENTS_MAX as usize)?,
-            pools: Directory::new(POOLS_MAX as usize)?,
+            pools: Pools::new(POOLS_MAX)?,
             registry: Lock::new(Registry::new()?),
             queue: Lock::new(EvictionQueue::new(POOLS_MAX as usize)?),
         })
@@ -99,9 +94,10 @@ impl<H: Host> Engine<H> {
     }
 
     /// The client that `domain` is, if it is one.
-    pub fn client_of(&self, domain: DomainId) -> Option<ClientId> {
+    #[inline(always)]
+    pub fn client_of(&self, domain: DomainId) -> Option<Caller> {
         let number = self.domains.get(usize::from(domain.0))?.load(Acquire);
-        number.checked_sub(1).map(ClientId)
+        number.checked_sub(1).map(|number| Caller { client: ClientId(number), domain })
     }
 
     pub(crate) fn client(&self, client: ClientId) -> Option<&Client> {
@@ -119,54 +115,52 @@ impl<H: Host> Engine<H> {
     }
 
     /// Opens a live pool.
-    #[inline]
-    pub(crate) fn open(&self, id: ClientId, pool_id: u32) -> Result<Access<'_>, NoPool> {
+    #[inline(always)]
+    pub(crate) fn open(&self, caller: Caller, pool_id: u32) -> Result<Access<'_>, NoPool> {
         // The mask keeps a mispredicted bound from reading past the slots.
         let masked = pool_id % POOLS_PER_CLIENT;
-        let client = self.client(id).filter(|_| masked == pool_id).ok_or(NoPool)?;
+        let client = self.client(caller.client).filter(|_| masked == pool_id).ok_or(NoPool)?;
         let slot = &client.slots[masked as usize];
         let word = SlotWord(slot.word.load(Acquire));
         if word.state() != SlotState::Live {
             return Err(NoPool);
         }
-        let pool = self.pools.get(word.pool()).ok_or(NoPool)?;
-        let domain = DomainId(client.domain.load(Relaxed));
-        Ok(Access { client, id, domain, slot, word, kind: pool.kind(), pool })
+        let shards = self.pools.get(word.pool()).ok_or(NoPool)?.shards();
+        Ok(Access { caller, client, slot, word, shards })
     }
 
     /// Whose account the pool's metadata goes to.
-    pub(crate) fn payer<'a>(&self, client: ClientId, pool: &'a Pool) -> Payer<'a> {
+    pub(crate) fn payer<'a>(&self, client: ClientId, pool: Pool<'a>) -> Payer<'a> {
         let domain = if pool.is_persistent() {
             self.client(client).map(|client| DomainId(client.domain.load(Relaxed)))
         } else {
             None
         };
-        Payer { domain, nr_metadata: Some(&pool.nr_metadata) }
+        Payer { domain, nr_metadata: Some(pool.nr_metadata()) }
     }
 
     /// The members of a shared pool, as a caller who holds one of its shards' locks sees them;
     /// `None` in a private pool.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn members(&self, access: &Access<'_>) -> Option<Members<'_>> {
-        (access.kind == Kind::Shared).then(|| {
-            let somebody_left = access.pool.nr_leaving.load(Acquire) > 0;
+        (access.kind() == Kind::Shared).then(|| {
+            let somebody_left = access.pool().nr_leaving.load(Acquire) > 0;
             Members::new(&self.clients, access.word.pool(), access.own(), somebody_left)
         })
     }
 
     /// Whether the pool's owner is frozen.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is_frozen(&self, access: &Access<'_>) -> bool {
-        if access.kind == Kind::Shared {
-            let owner = ClientId(access.pool.owner.load(Relaxed));
-            return self.client(owner).is_some_and(|owner| owner.frozen.load(Relaxed));
+        if access.kind() == Kind::Shared {
+            return self.client(access.owner()).is_some_and(|owner| owner.frozen.load(Relaxed));
         }
         access.client.frozen.load(Relaxed)
     }
 
     /// Ends a hold of a shard's lock in which something changed: tells others, releases the lock,
     /// and frees what was left empty.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn release<'a>(
         &self,
         shard: &Shard,
@@ -197,16 +191,6 @@ impl<H: Host> Engine<H> {
         }
     }
 
-    /// What a get does to a page of this pool (R8 to R10).
-    pub(crate) fn taking(&self, access: &Access<'_>) -> Taking {
-        match access.kind {
-            Kind::Persistent => Taking::Keeping,
-            Kind::Private => Taking::Exclusive,
-            Kind::Shared if H::Policy::age(Event::Hit) == Age::Youngest => Taking::Refreshing,
-            Kind::Shared => Taking::Leaving,
-        }
-    }
-
     /// The next stamp of age.
     pub(crate) fn tick(&self) -> u64 {
         self.clock.fetch_add(1, Relaxed)
@@ -216,34 +200,51 @@ impl<H: Host> Engine<H> {
 impl<'a> Access<'a> {
     /// Whether the pool id still stands for the pool. To be asked under the shard's lock: who
     /// destroys the pool or leaves it changes the id first and takes each shard's lock then.
+    #[inline(always)]
     pub(crate) fn is_current(&self) -> bool {
         self.slot.word.load(Acquire) == self.word.0
     }
 
+    /// What the pool is.
+    #[inline(always)]
+    pub(crate) const fn kind(&self) -> Kind {
+        self.word.kind()
+    }
+
+    /// The pool.
+    #[inline(always)]
+    pub(crate) const fn pool(&self) -> Pool<'a> {
+        Pool::of(self.shards)
+    }
+
+    /// The client that answers for the pool.
+    pub(crate) fn owner(&self) -> ClientId {
+        ClientId(self.pool().owner.load(Relaxed))
+    }
+
     /// Who pays for the pool's frames and metadata.
-    pub(crate) fn payer(&self) -> Payer<'a> {
-        Payer { domain: self.charged(), nr_metadata: Some(&self.pool.nr_metadata) }
+    pub(crate) const fn payer(&self) -> Payer<'a> {
+        Payer { domain: self.charged(), nr_metadata: Some(self.pool().nr_metadata()) }
     }
 
     /// The domain that is charged for the pool's frames.
-    #[inline]
-    pub(crate) fn charged(&self) -> Option<DomainId> {
-        (self.kind == Kind::Persistent).then_some(self.domain)
+    #[inline(always)]
+    pub(crate) const fn charged(&self) -> Option<DomainId> {
+        match self.kind() {
+            Kind::Persistent => Some(self.caller.domain),
+            Kind::Private | Kind::Shared => None,
+        }
     }
 
     /// Whether the pool's pages are in the age list.
+    #[inline(always)]
     pub(crate) const fn aging(&self) -> Aging {
-        self.kind.aging()
+        self.kind().aging()
     }
 
     /// The client that calls.
     pub(crate) const fn client(&self) -> ClientId {
-        self.id
-    }
-
-    /// Whether others may be in the pool.
-    pub(crate) fn is_shared(&self) -> bool {
-        self.kind == Kind::Shared
+        self.caller.client
     }
 
     /// The pool's record number.
@@ -252,13 +253,14 @@ impl<'a> Access<'a> {
     }
 
     /// The client's stay in the pool.
+    #[inline(always)]
     pub(crate) fn own(&self) -> Membership {
-        Membership { client: self.id.0, epoch: self.slot.epoch.load(Relaxed) }
+        Membership { client: self.caller.client.0, epoch: self.slot.epoch.load(Relaxed) }
     }
 
     /// The shard that holds the page of this name.
-    pub(crate) fn shard(&self, name: &PageName) -> &'a Shard {
-        let shards: &[Shard; SHARDS] = self.pool.shards();
-        &shards[name.block_hash.shard(SHARD_BITS) % SHARDS]
+    #[inline(always)]
+    pub(crate) const fn shard(&self, name: &PageName) -> &'a Shard {
+        &self.shards[name.block_hash.shard(SHARD_BITS) % SHARDS]
     }
 }

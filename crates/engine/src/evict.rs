@@ -44,14 +44,14 @@ struct Bound {
 
 /// A pool with its oldest page: the shard that has it, and its stamp.
 struct Choice<'a> {
-    pool: &'a Pool,
+    pool: Pool<'a>,
     shard: usize,
     stamp: u64,
 }
 
 impl<'a> Choice<'a> {
     /// Looks at all shards of `pool`; `None` when it had no page a moment ago.
-    fn of(pool: &'a Pool) -> Option<Self> {
+    fn of(pool: Pool<'a>) -> Option<Self> {
         let oldest = pool.shards().iter().map(Shard::oldest).enumerate();
         let (shard, stamp) = oldest.min_by_key(|&(_, stamp)| stamp)?;
         (stamp != u64::MAX).then_some(Self { pool, shard, stamp })
@@ -75,7 +75,7 @@ impl EvictionQueue {
 
 impl<H: Host> Engine<H> {
     /// Enters an ephemeral pool into the queue. No page in it is older than `now`.
-    pub(crate) fn queue_pool(&self, number: u32, pool: &Pool) {
+    pub(crate) fn queue_pool(&self, number: u32, pool: Pool<'_>) {
         let stamp = self.clock.load(Relaxed);
         let mut queue = self.queue.lock(&self.host);
         // A record that was used before may still be there, with a bound that is low enough.
@@ -171,7 +171,7 @@ impl<H: Host> Engine<H> {
 
     /// Takes a pool out of the queue, if it is at the top with this pool's number.
     #[inline(never)]
-    fn unqueue(&self, bound: Bound, pool: &Pool) {
+    fn unqueue(&self, bound: Bound, pool: Pool<'_>) {
         let mut queue = self.queue.lock(&self.host);
         if let Some(top) = queue.heap.peek_mut()
             && top.0.pool == bound.pool
@@ -194,14 +194,14 @@ impl<H: Host> Engine<H> {
     }
 
     #[inline(never)]
-    fn evict_from_shard(&self, pool: &Pool, shard: &Shard) -> Option<Frame> {
+    fn evict_from_shard(&self, pool: Pool<'_>, shard: &Shard) -> Option<Frame> {
         let mut state = shard.state.lock(&self.host);
         // The record may have been reused for a persistent pool since it was chosen.
         if pool.aging() == Aging::Ageless {
             return None;
         }
         let (frame, name) = state.evict(&self.key, H::REPORTS_EVICTIONS)?;
-        let payer = Payer { domain: None, nr_metadata: Some(&pool.nr_metadata) };
+        let payer = Payer { domain: None, nr_metadata: Some(pool.nr_metadata()) };
         self.release(shard, state, || payer);
         if H::REPORTS_EVICTIONS
             && let Some((object, index)) = name
@@ -212,7 +212,7 @@ impl<H: Host> Engine<H> {
     }
 
     /// Tells the host the name of an evicted page, as the pool's owner knows it.
-    fn report(&self, pool: &Pool, object: [u64; 3], index: u32) {
+    fn report(&self, pool: Pool<'_>, object: [u64; 3], index: u32) {
         let owner = ClientId(pool.owner.load(Relaxed));
         let Some(client) = self.client(owner) else {
             return;
@@ -220,7 +220,7 @@ impl<H: Host> Engine<H> {
         let domain = DomainId(client.domain.load(Relaxed));
         let is_it = |word: SlotWord| {
             word.state() == SlotState::Live
-                && self.pools.get(word.pool()).is_some_and(|other| core::ptr::eq(other, pool))
+                && self.pools.get(word.pool()).is_some_and(|other| other.is(pool))
         };
         for (pool_id, slot) in (0..).zip(&client.slots) {
             if is_it(SlotWord(slot.word.load(Acquire))) {

@@ -1,6 +1,6 @@
 //! Flush: remove a page, or an object with all its pages.
 
-use crate::client::ClientId;
+use crate::client::Caller;
 use crate::engine::{Access, Engine, NoPool};
 use crate::garbage::Garbage;
 use crate::host::Host;
@@ -35,14 +35,15 @@ impl<H: Host> Engine<H> {
     ///
     /// # Errors
     /// No such pool.
+    #[inline(always)]
     pub fn flush_page(
         &self,
-        client: ClientId,
+        caller: Caller,
         pool_id: u32,
         oid: [u64; 3],
         index: u32,
     ) -> Result<Flushed, NoPool> {
-        let access = self.open(client, pool_id)?;
+        let access = self.open(caller, pool_id)?;
         let name = PageName::new(&self.key, oid, index);
         self.remove_named(&access, &name, Cause::Flush).ok_or(NoPool)?;
         Ok(Flushed::Done { frozen: self.is_frozen(&access) })
@@ -56,14 +57,14 @@ impl<H: Host> Engine<H> {
     #[inline(never)]
     pub fn flush_object(
         &self,
-        client: ClientId,
+        caller: Caller,
         pool_id: u32,
         oid: [u64; 3],
     ) -> Result<Flushed, NoPool> {
-        let access = self.open(client, pool_id)?;
+        let access = self.open(caller, pool_id)?;
         let name = PageName::new(&self.key, oid, 0);
         let first = access.shard(&name);
-        for shard in access.pool.shards() {
+        for shard in access.pool().shards() {
             // An object's first block is in one shard; others have a head for what they hold of it.
             let is_first = core::ptr::eq(shard, first);
             if !is_first && !shard.has_heads() {
@@ -85,7 +86,7 @@ impl<H: Host> Engine<H> {
     }
 
     /// Removes the page of this name. Whether there was one; `None`: the pool went away.
-    #[inline(never)]
+    #[inline(always)]
     pub(crate) fn remove_named(
         &self,
         access: &Access<'_>,
@@ -115,7 +116,7 @@ impl<H: Host> Engine<H> {
     fn drain_flushed(&self, access: &Access<'_>) -> Result<bool, NoPool> {
         let mut budget = SLICE_PAGES_MAX;
         let mut garbage = Garbage::<SLICE_PAGES_MAX>::new();
-        for shard in access.pool.shards().iter().filter(|shard| shard.has_dead()) {
+        for shard in access.pool().shards().iter().filter(|shard| shard.has_dead()) {
             let mut state = shard.state.lock(&self.host);
             if !access.is_current() {
                 return Err(NoPool);

@@ -4,11 +4,13 @@
 //! lock again, removed, refreshed or let be. Nothing that happens in between can free the frame:
 //! whoever unhooks a pinned page leaves the frame to its readers.
 
-use crate::client::ClientId;
-use crate::engine::{Engine, NoPool};
+use crate::client::Caller;
+use crate::engine::{Access, Engine, NoPool};
 use crate::frame::FrameId;
 use crate::host::Host;
-use crate::shard::{PageName, Taking};
+use crate::policy::{Age, Event, Policy};
+use crate::pool::Kind;
+use crate::shard::{PageName, State, Taking};
 
 /// What a get found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,54 +45,85 @@ impl<H: Host> Engine<H> {
     ///
     /// # Errors
     /// [`GetError`].
+    #[inline(always)]
     pub fn get<E>(
         &self,
-        client: ClientId,
+        caller: Caller,
         pool_id: u32,
         oid: [u64; 3],
         index: u32,
         drain: impl FnOnce(FrameId) -> Result<(), E>,
     ) -> Result<GetOutcome, GetError<E>> {
-        let access = self.open(client, pool_id)?;
+        let access = self.open(caller, pool_id)?;
         let name = PageName::new(&self.key, oid, index);
-        let shard = access.shard(&name);
-        let taking = self.taking(&access);
+        // R8 to R10. What is known of a pool of each kind is known to the compiler.
+        match access.kind() {
+            Kind::Persistent => self.get_as(Taking::Keeping, &access, &name, drain),
+            Kind::Private => self.get_as(Taking::Exclusive, &access, &name, drain),
+            Kind::Shared if H::Policy::age(Event::Hit) == Age::Youngest => {
+                self.get_as(Taking::Refreshing, &access, &name, drain)
+            }
+            Kind::Shared => self.get_as(Taking::Leaving, &access, &name, drain),
+        }
+    }
 
+    #[inline(always)]
+    fn get_as<E>(
+        &self,
+        taking: Taking,
+        access: &Access<'_>,
+        name: &PageName,
+        drain: impl FnOnce(FrameId) -> Result<(), E>,
+    ) -> Result<GetOutcome, GetError<E>> {
+        let shard = access.shard(name);
+        let is_shared = matches!(taking, Taking::Refreshing | Taking::Leaving);
         let mut state = shard.state.lock(&self.host);
         if !access.is_current() {
             return Err(GetError::NoPool);
         }
-        let Some(pinned) = state.begin_get(&name, self.members(&access).as_ref(), taking) else {
-            if access.pool.is_empty() {
-                return Ok(GetOutcome::Empty);
-            }
-            state.stats.misses += 1;
-            return Ok(GetOutcome::Miss);
+        let members = if is_shared { self.members(access) } else { None };
+        let Some(pinned) = state.begin_get(name, members.as_ref(), taking) else {
+            return Ok(Self::missed(&mut state, access));
         };
         if taking == Taking::Exclusive || taking == Taking::Refreshing {
             state.foresee_removal(pinned, |record| self.host.prefetch(record));
         }
         drop(state);
 
-        self.host.prefetch_frame(pinned.frame);
+        if taking != Taking::Keeping {
+            self.host.prefetch_frame(pinned.frame);
+        }
         let copied = drain(pinned.frame);
 
         let mut state = shard.state.lock(&self.host);
-        let tick = || self.tick();
+        let is_current = access.is_current();
         // Who has left a shared pool meanwhile is no longer anybody's last user.
-        let user = (access.is_shared() && access.is_current()).then(|| access.own());
+        let user = (is_shared && is_current).then(|| access.own());
+        let tick = || self.tick();
         let frame = state.finish_get(&self.key, pinned, taking, copied.is_ok(), user, tick);
         if taking == Taking::Keeping && frame.is_none() {
             // Nothing that others are told has changed.
             drop(state);
         } else {
             self.release(shard, state, || access.payer());
-        }
-        if let Some(frame) = frame {
-            self.free_frame(frame, access.charged());
-            // It may have been the last thing that kept a destroyed pool's record.
-            self.recycle_if_drained(access.pool, access.pool_number(), access.payer());
+            if let Some(frame) = frame {
+                self.free_frame(frame, access.charged());
+            }
+            if !is_current {
+                // It may have been the last thing that kept a destroyed pool's record.
+                self.recycle_if_drained(access.pool(), access.pool_number(), access.payer());
+            }
         }
         copied.map_or_else(|error| Err(GetError::Drain(error)), |()| Ok(GetOutcome::Hit))
+    }
+
+    /// What a get that found no page answers.
+    #[inline(always)]
+    fn missed(state: &mut State, access: &Access<'_>) -> GetOutcome {
+        if state.nr_live() == 0 && access.pool().is_empty() {
+            return GetOutcome::Empty;
+        }
+        state.stats.misses += 1;
+        GetOutcome::Miss
     }
 }

@@ -62,7 +62,7 @@ mod sync;
 mod table;
 
 pub use audit::AuditError;
-pub use client::{AUTHS_PER_CLIENT, ClientId, POOLS_PER_CLIENT};
+pub use client::{AUTHS_PER_CLIENT, Caller, POOLS_PER_CLIENT};
 pub use destroy::Destroyed;
 pub use engine::{Engine, NoPool};
 pub use flush::Flushed;

@@ -18,8 +18,6 @@ mod numbers {
     pub(crate) const CLIENTS_PER_SEGMENT: u32 = 4;
     /// Pools that may exist at once.
     pub(crate) const POOLS_MAX: u32 = 8192;
-    /// Pools' records in a frame.
-    pub(crate) const POOLS_PER_SEGMENT: u32 = 32;
     /// Pools that a client may have.
     pub const POOLS_PER_CLIENT: u32 = 16;
     /// log2 of a pool's shards.
@@ -36,7 +34,6 @@ mod numbers {
     pub(crate) const CLIENTS_MAX: u32 = 3;
     pub(crate) const CLIENTS_PER_SEGMENT: u32 = 1;
     pub(crate) const POOLS_MAX: u32 = 3;
-    pub(crate) const POOLS_PER_SEGMENT: u32 = 1;
     /// Pools that a client may have.
     pub const POOLS_PER_CLIENT: u32 = 2;
     pub(crate) const SHARD_BITS: u32 = 0;

@@ -113,6 +113,43 @@ impl Entry {
         }
     }
 
+    /// The mark of a page with one pin.
+    #[inline(always)]
+    pub(crate) const fn pinned_once(aging: Aging, claimed: bool, record: SlotId) -> u32 {
+        let claimed = (claimed as u32) << STANDING_SHIFT;
+        match aging {
+            Aging::Aged => 1 << PINS_SHIFT | claimed | record.0,
+            Aging::Ageless => 1 | claimed,
+        }
+    }
+
+    /// Whether this is the page in `frame`, with the mark `mark`.
+    #[inline(always)]
+    pub(crate) fn is(&self, frame: FrameId, mark: u32) -> bool {
+        self.frame_id() == Some(frame) && self.mark == mark
+    }
+
+    /// Pins an idle page.
+    #[inline(always)]
+    pub(crate) const fn pin_idle(&mut self, aging: Aging) {
+        self.mark += match aging {
+            Aging::Aged => 1 << PINS_SHIFT,
+            Aging::Ageless => 1,
+        };
+    }
+
+    /// Pins a page that is not idle, or dooms it: whoever misses a page that has been claimed must
+    /// not see it again. `false`: it is a miss.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn pin_busy(&mut self, aging: Aging) -> bool {
+        if self.standing() != Standing::Hooked {
+            self.stand(Standing::Doomed);
+            return false;
+        }
+        self.pin(aging)
+    }
+
     /// One more. `false`: there are too many.
     pub(crate) fn pin(&mut self, aging: Aging) -> bool {
         let (one, max) = match aging {
@@ -137,6 +174,7 @@ impl Entry {
     }
 
     /// Forgets who reads it, for a frame that nobody reads.
+    #[inline(always)]
     pub(crate) fn clear_pins(&mut self, aging: Aging) {
         self.mark = match aging {
             Aging::Aged => self.mark & RECORD_MASK,

@@ -1,20 +1,16 @@
 //! A pool's record: its kind, its owner, its shards.
 
-use crate::broken;
+use crate::NoMemory;
 use crate::directory::Directory;
-pub(crate) use crate::limits::{POOLS_PER_SEGMENT, SHARD_BITS};
-use crate::meta::boxed;
+use crate::host::Host;
+pub(crate) use crate::limits::SHARD_BITS;
 use crate::shard::{Aging, Shard};
-use crate::sync::Once;
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64};
-use alloc::boxed::Box;
+use core::ops::Deref;
 
 /// A pool's shards: as many CPUs as can work in one pool without meeting, at a frame a pool.
 pub(crate) const SHARDS: usize = 1 << SHARD_BITS;
-
-/// All pools' records.
-pub(crate) type Pools = Directory<Pool, { POOLS_PER_SEGMENT as usize }>;
 
 /// How long pages stay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +50,14 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    pub(crate) const fn from_bits(bits: u8) -> Self {
+        match bits {
+            1 => Self::Persistent,
+            2 => Self::Shared,
+            _ => Self::Private,
+        }
+    }
+
     /// Whether the pool's pages are in the age list.
     pub(crate) const fn aging(self) -> Aging {
         match self {
@@ -63,9 +67,10 @@ impl Kind {
     }
 }
 
-/// The record. Changes under the registry's lock only; the data path reads it without.
+/// What a pool is, beside its shards. Changes under the registry's lock only; the data path reads it
+/// without.
 #[derive(Debug, Default)]
-pub(crate) struct Pool {
+pub(crate) struct Record {
     pub(crate) state: AtomicU8,
     /// [`Kind`].
     pub(crate) kind: AtomicU8,
@@ -83,67 +88,91 @@ pub(crate) struct Pool {
     pub(crate) settled: AtomicU64,
     /// Next in the list of free records.
     pub(crate) next_free: AtomicU32,
-    shards: Once<Box<[Shard; SHARDS]>>,
 }
 
-impl Default for Shard {
-    fn default() -> Self {
-        Self::new()
+/// All pools there ever were. Each is a frame that is reused and never given back.
+#[derive(Debug)]
+pub(crate) struct Pools(Directory<Shard, SHARDS>);
+
+impl Pools {
+    /// Room for `pools_max` pools.
+    pub(crate) fn new(pools_max: u32) -> Result<Self, NoMemory> {
+        Directory::new(pools_max as usize * SHARDS).map(Self)
+    }
+
+    /// Pool `number`, if it was ever made.
+    #[inline(always)]
+    pub(crate) fn get(&self, number: u32) -> Option<Pool<'_>> {
+        self.0.segment(number as usize).map(Pool)
+    }
+
+    /// Sees to it that pool `number` exists. No lock is held.
+    pub(crate) fn grow<H: Host>(&self, number: u32, host: &H) -> Result<(), NoMemory> {
+        self.0.grow(number as usize, host)
+    }
+
+    /// Pools ever made, each a frame.
+    pub(crate) fn nr_frames(&self) -> u64 {
+        self.0.nr_segments()
     }
 }
 
-impl Pool {
-    /// The shards; made before the record is used first.
-    pub(crate) fn shards(&self) -> &[Shard; SHARDS] {
-        match self.shards.get() {
-            Some(shards) => shards,
-            None => broken::no_shards(),
-        }
+/// A pool: its shards, the first of which also has the record.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pool<'a>(&'a [Shard; SHARDS]);
+
+impl Deref for Pool<'_> {
+    type Target = Record;
+    fn deref(&self) -> &Record {
+        &self.0[0].record
+    }
+}
+
+impl<'a> Pool<'a> {
+    /// The pool with these shards.
+    pub(crate) const fn of(shards: &'a [Shard; SHARDS]) -> Self {
+        Self(shards)
     }
 
-    /// The shards, if they were ever made.
-    pub(crate) fn shards_if_made(&self) -> Option<&[Shard; SHARDS]> {
-        self.shards.get().map(Box::as_ref)
+    #[inline(always)]
+    pub(crate) const fn shards(self) -> &'a [Shard; SHARDS] {
+        self.0
     }
 
-    /// Makes the shards, a frame, if this record never had any. No lock is held, and nobody else
-    /// has the record. `false`: no memory.
-    pub(crate) fn make_shards(&self) -> bool {
-        if self.shards.is_completed() {
-            return true;
-        }
-        let Some(shards) = boxed() else { return false };
-        self.shards.call_once(|| shards);
-        true
+    /// Frames of metadata that the pool has.
+    pub(crate) const fn nr_metadata(self) -> &'a AtomicU32 {
+        &self.0[0].record.nr_metadata
     }
 
-    pub(crate) fn aging(&self) -> Aging {
+    /// Whether both are the same one.
+    pub(crate) fn is(self, other: Self) -> bool {
+        core::ptr::eq(self.0, other.0)
+    }
+
+    pub(crate) fn aging(self) -> Aging {
         self.kind().aging()
     }
 
-    pub(crate) fn kind(&self) -> Kind {
-        match self.kind.load(Relaxed) {
-            1 => Kind::Persistent,
-            2 => Kind::Shared,
-            _ => Kind::Private,
-        }
+    pub(crate) fn kind(self) -> Kind {
+        Kind::from_bits(self.kind.load(Relaxed))
     }
 
-    pub(crate) fn is_persistent(&self) -> bool {
+    pub(crate) fn is_persistent(self) -> bool {
         self.kind() == Kind::Persistent
     }
 
-    pub(crate) fn is_shared(&self) -> bool {
+    pub(crate) fn is_shared(self) -> bool {
         self.kind() == Kind::Shared
     }
 
     /// Pages that could be found a moment ago.
-    pub(crate) fn nr_live(&self) -> u64 {
-        self.shards().iter().map(|shard| u64::from(shard.nr_live())).sum()
+    pub(crate) fn nr_live(self) -> u64 {
+        self.0.iter().map(|shard| u64::from(shard.nr_live())).sum()
     }
 
     /// Whether no page can be found, a moment ago.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.shards().iter().all(|shard| shard.nr_live() == 0)
+    #[inline(always)]
+    pub(crate) fn is_empty(self) -> bool {
+        self.0.iter().all(|shard| shard.nr_live() == 0)
     }
 }

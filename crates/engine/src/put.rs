@@ -3,7 +3,7 @@
 //! The frame is filled before any lock is taken and never changed after it is published, so a
 //! reader sees one put or another, never a mixture (R17).
 
-use crate::client::ClientId;
+use crate::client::{Caller, ClientId};
 use crate::engine::{Access, Engine};
 use crate::flush::Cause;
 use crate::frame::{Frame, FrameId};
@@ -12,7 +12,6 @@ use crate::meta::Unpaid;
 use crate::policy::{Age, Event, Policy};
 use crate::shard::{PageName, Put, PutStep};
 use crate::stock::{Need, Stock};
-use crate::sync::atomic::Ordering::Relaxed;
 
 /// Pages that one put may evict, whatever was stored.
 pub(crate) const EVICTIONS_PER_PUT_MAX: u32 = 8;
@@ -59,87 +58,106 @@ impl<H: Host> Engine<H> {
     ///
     /// # Errors
     /// [`PutError`].
+    #[inline(always)]
     pub fn put<E>(
         &self,
-        client: ClientId,
+        caller: Caller,
         pool_id: u32,
         oid: [u64; 3],
         index: u32,
         fill: impl FnOnce(FrameId) -> Result<(), E>,
     ) -> Result<PutOutcome, PutError<E>> {
-        let access = self.open(client, pool_id).map_err(|_| PutError::NoPool)?;
+        let access = self.open(caller, pool_id).map_err(|_| PutError::NoPool)?;
         let name = PageName::new(&self.key, oid, index);
         if self.is_frozen(&access) && !self.holds(&access, &name)? {
             return Err(PutError::Frozen);
         }
         let payer = access.charged();
         let charged = payer.is_none_or(|domain| self.host.charge(domain, 1).is_ok());
-        let result = self.put_charged(&access, &name, charged, fill);
-        let keeps_charge = matches!(result, Ok((_, true)));
-        if charged
-            && !keeps_charge
-            && let Some(domain) = payer
-        {
-            self.host.uncharge(domain, 1);
+        let mut evictions_left = EVICTIONS_PER_PUT_MAX;
+        let supply = self.frame_for_put(access.client(), charged, &mut evictions_left);
+        let Some(Supply { frame, may_add }) = supply else {
+            return Err(self.fail_put(&access, &name, charged, None));
+        };
+        if let Err(error) = fill(frame.id()) {
+            // R14: the old page goes even though there is no new one.
+            return Err(match self.fail_put::<E>(&access, &name, charged, Some(frame)) {
+                PutError::NoPool => PutError::NoPool,
+                _ => PutError::Fill(error),
+            });
         }
-        result.map(|(outcome, _)| outcome)
+        let mut frame = Some(frame);
+        let mut step = self.publish(&access, &name, &mut frame, may_add, None);
+        if matches!(step, PutStep::Unprepared) {
+            step =
+                self.publish_with_stock(&access, &name, &mut frame, may_add, &mut evictions_left);
+        }
+        let old = match step {
+            PutStep::Stored => return Ok(PutOutcome::Stored),
+            // The new frame takes over the charge of the one that it replaces.
+            PutStep::Replaced(old) => old,
+            step => return self.end_put(&access, charged, step, frame),
+        };
+        self.free_frame(old, payer.filter(|_| charged));
+        Ok(PutOutcome::Replaced)
     }
 
-    /// The put, once the question of the charge is settled. Beside the outcome: whether the charge
-    /// is used up.
-    fn put_charged<E>(
+    /// Ends a put that added nothing and left no frame over but, perhaps, its own.
+    #[cold]
+    #[inline(never)]
+    fn end_put<E>(
+        &self,
+        access: &Access<'_>,
+        charged: bool,
+        step: PutStep,
+        unused: Option<Frame>,
+    ) -> Result<PutOutcome, PutError<E>> {
+        if let Some(unused) = unused {
+            self.host.give_frame(unused);
+        }
+        let result = match step {
+            // The old frame's charge falls when its last reader frees it.
+            PutStep::ReplacedInUse => return Ok(PutOutcome::Replaced),
+            PutStep::Removed => Err(PutError::NoSpace),
+            PutStep::NoPool => Err(PutError::NoPool),
+            _ => Err(PutError::NoMemory),
+        };
+        self.take_back(access, charged);
+        result
+    }
+
+    /// Ends a put for which there is no frame, or whose frame could not be filled: what was there
+    /// goes (R5), and so does the charge.
+    #[cold]
+    #[inline(never)]
+    fn fail_put<E>(
         &self,
         access: &Access<'_>,
         name: &PageName,
         charged: bool,
-        fill: impl FnOnce(FrameId) -> Result<(), E>,
-    ) -> Result<(PutOutcome, bool), PutError<E>> {
-        let mut evictions_left = EVICTIONS_PER_PUT_MAX;
-        let Some(Supply { frame, may_add }) =
-            self.frame_for_put(access.client(), charged, &mut evictions_left)
-        else {
-            return Err(match self.remove_named(access, name, Cause::FailedPut) {
-                Some(true) => PutError::NoSpace,
-                Some(false) => PutError::NoMemory,
-                None => PutError::NoPool,
-            });
+        unfilled: Option<Frame>,
+    ) -> PutError<E> {
+        if let Some(unfilled) = unfilled {
+            self.host.give_frame(unfilled);
+        }
+        let error = match self.remove_named(access, name, Cause::FailedPut) {
+            Some(true) => PutError::NoSpace,
+            Some(false) => PutError::NoMemory,
+            None => PutError::NoPool,
         };
-        if let Err(error) = fill(frame.id()) {
-            self.host.give_frame(frame);
-            // R14: the old page goes even though there is no new one.
-            return match self.remove_named(access, name, Cause::FailedPut) {
-                Some(_) => Err(PutError::Fill(error)),
-                None => Err(PutError::NoPool),
-            };
-        }
-        let mut frame = Some(frame);
-        let mut step = self.publish(access, name, &mut frame, may_add, None);
-        if step == Some(PutStep::Unprepared) {
-            step = self.publish_with_stock(access, name, &mut frame, may_add, &mut evictions_left);
-        }
-        if let Some(unused) = frame {
-            self.host.give_frame(unused);
-        }
-        match step {
-            Some(PutStep::Stored) => Ok((PutOutcome::Stored, true)),
-            // The new frame takes over the charge of the one that it replaces.
-            Some(PutStep::Replaced(old)) => {
-                self.host.give_frame(old);
-                Ok((PutOutcome::Replaced, false))
-            }
-            // The old frame's charge falls when its last reader frees it.
-            Some(PutStep::ReplacedInUse) => Ok((PutOutcome::Replaced, true)),
-            Some(PutStep::Removed) => Err(PutError::NoSpace),
-            Some(PutStep::Absent | PutStep::Unprepared | PutStep::Need(_)) => {
-                Err(PutError::NoMemory)
-            }
-            None => Err(PutError::NoPool),
+        self.take_back(access, charged);
+        error
+    }
+
+    /// Takes back the charge of a put that added nothing.
+    fn take_back(&self, access: &Access<'_>, charged: bool) {
+        if let Some(domain) = access.charged().filter(|_| charged) {
+            self.host.uncharge(domain, 1);
         }
     }
 
     /// Puts the filled frame under its name, if that needs no metadata that `stock` has not.
-    /// `None`: the pool went away.
-    #[inline(never)]
+    #[inline(always)]
     fn publish(
         &self,
         access: &Access<'_>,
@@ -147,11 +165,11 @@ impl<H: Host> Engine<H> {
         frame: &mut Option<Frame>,
         may_add: bool,
         stock: Option<&mut Stock>,
-    ) -> Option<PutStep> {
+    ) -> PutStep {
         let shard = access.shard(name);
         let mut state = shard.state.lock(&self.host);
         if !access.is_current() {
-            return None;
+            return PutStep::NoPool;
         }
         let members = self.members(access);
         let put = Put {
@@ -164,7 +182,7 @@ impl<H: Host> Engine<H> {
         };
         let step = state.put(&put, frame, || self.tick(), stock);
         self.release(shard, state, || access.payer());
-        Some(step)
+        step
     }
 
     /// The same, fetching metadata as it is asked for.
@@ -177,13 +195,13 @@ impl<H: Host> Engine<H> {
         frame: &mut Option<Frame>,
         mut may_add: bool,
         evictions_left: &mut u32,
-    ) -> Option<PutStep> {
+    ) -> PutStep {
         let mut stock = Stock::default();
-        let mut step = None;
+        let mut step = PutStep::Unprepared;
         for round in 0..NEEDS_PER_PUT_MAX {
             step = self.publish(access, name, frame, may_add, Some(&mut stock));
             let need = match step {
-                Some(PutStep::Need(need)) => need,
+                PutStep::Need(need) => need,
                 _ => break,
             };
             // The last round must come to an end, and a put that can't add can always end.
@@ -225,7 +243,7 @@ impl<H: Host> Engine<H> {
     /// pages that it holds, it pays with these, and if that does not help its put is refused: what
     /// one guest scatters takes nothing from others.
     fn has_metadata_room(&self, access: &Access<'_>, evictions_left: &mut u32) -> bool {
-        let owner = ClientId(access.pool.owner.load(Relaxed));
+        let owner = access.owner();
         while self.holdings(owner).is_metadata_exhausted() {
             match self.evict_own(owner, evictions_left) {
                 Some(frame) => self.host.give_room(frame),
@@ -236,17 +254,19 @@ impl<H: Host> Engine<H> {
     }
 
     /// A frame to fill: a free one, else one that eviction yields, else the spare.
-    fn frame_for_put(
-        &self,
-        client: ClientId,
-        charged: bool,
-        evictions_left: &mut u32,
-    ) -> Option<Supply> {
-        if let Some(frame) = self.host.take_frame() {
-            return Some(Supply { frame, may_add: charged });
+    #[inline(always)]
+    fn frame_for_put(&self, client: ClientId, charged: bool, left: &mut u32) -> Option<Supply> {
+        match self.host.take_frame() {
+            Some(frame) => Some(Supply { frame, may_add: charged }),
+            None => self.frame_by_eviction(client, charged, left),
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn frame_by_eviction(&self, client: ClientId, charged: bool, left: &mut u32) -> Option<Supply> {
         // A put that may not add a page may not cost another its page either.
-        if charged && let Some(frame) = self.evict(client, evictions_left) {
+        if charged && let Some(frame) = self.evict(client, left) {
             return Some(Supply { frame, may_add: true });
         }
         self.host.take_spare().map(|frame| Supply { frame, may_add: false })

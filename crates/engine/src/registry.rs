@@ -5,12 +5,12 @@
 
 use crate::NoMemory;
 use crate::client::{
-    CLIENTS_PER_SEGMENT, Client, ClientId, DYING, FREE, LIVE, NO_MEMBER, Slot, SlotState, SlotWord,
+    CLIENTS_PER_SEGMENT, Caller, Client, ClientId, DYING, FREE, LIVE, NO_MEMBER, Slot, SlotState,
+    SlotWord,
 };
 use crate::engine::{CLIENTS_MAX, Engine, POOLS_MAX};
 use crate::host::{DomainId, Host};
-use crate::meta::{Payer, pay};
-use crate::pool::{self, Kind, Lifetime, POOLS_PER_SEGMENT, Pool, PoolKind};
+use crate::pool::{self, Kind, Lifetime, Pool, PoolKind};
 use crate::stats::PoolStats;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use alloc::boxed::Box;
@@ -114,7 +114,7 @@ impl<H: Host> Engine<H> {
     /// # Errors
     /// No memory for the record.
     #[inline(never)]
-    pub fn create_client(&self, domain: DomainId) -> Result<ClientId, NoMemory> {
+    pub fn create_client(&self, domain: DomainId) -> Result<Caller, NoMemory> {
         let place = self.domains.get(usize::from(domain.0)).ok_or(NoMemory)?;
         if let Some(client) = self.client_of(domain) {
             return Ok(client);
@@ -135,7 +135,7 @@ impl<H: Host> Engine<H> {
         client.weight.store(0, Relaxed);
         client.state.store(LIVE, Relaxed);
         place.store(id.0 + 1, Release);
-        Ok(id)
+        Ok(Caller { client: id, domain })
     }
 
     /// A free client record, out of the list of free ones.
@@ -153,7 +153,7 @@ impl<H: Host> Engine<H> {
             if first >= CLIENTS_MAX {
                 return Err(NoMemory);
             }
-            self.clients.grow(first, &self.host)?;
+            self.clients.grow((first / CLIENTS_PER_SEGMENT) as usize, &self.host)?;
             let mut registry = self.registry.lock(&self.host);
             if registry.nr_clients == first {
                 registry.nr_clients += CLIENTS_PER_SEGMENT;
@@ -171,7 +171,7 @@ impl<H: Host> Engine<H> {
     pub fn set_frozen(&self, domain: DomainId, frozen: bool) -> bool {
         // The lock keeps the record from being reused for another domain meanwhile.
         let _registry = self.registry.lock(&self.host);
-        let client = self.client_of(domain).and_then(|client| self.client(client));
+        let client = self.client_of(domain).and_then(|caller| self.client(caller.client));
         if let Some(client) = client {
             client.frozen.store(frozen, Relaxed);
         }
@@ -182,7 +182,7 @@ impl<H: Host> Engine<H> {
     /// `false`: it is no client.
     pub fn set_weight(&self, domain: DomainId, weight: u32) -> bool {
         let _registry = self.registry.lock(&self.host);
-        let client = self.client_of(domain).and_then(|client| self.client(client));
+        let client = self.client_of(domain).and_then(|caller| self.client(caller.client));
         if let Some(client) = client {
             self.change_weight(client, weight);
         }
@@ -191,7 +191,7 @@ impl<H: Host> Engine<H> {
 
     /// A domain's weight; `None` if it is no client.
     pub fn weight(&self, domain: DomainId) -> Option<u32> {
-        let client = self.client_of(domain).and_then(|client| self.client(client))?;
+        let client = self.client_of(domain).and_then(|caller| self.client(caller.client))?;
         Some(client.weight.load(Relaxed))
     }
 
@@ -217,7 +217,7 @@ impl<H: Host> Engine<H> {
         uuid: [u64; 2],
         allowed: bool,
     ) -> Result<(), AuthError> {
-        let client = self.client_of(domain).and_then(|client| self.client(client));
+        let client = self.client_of(domain).and_then(|caller| self.client(caller.client));
         let client = client.ok_or(AuthError::Dying)?;
         let mut auth = client.auth.lock(&self.host);
         // A record is given to another domain only after its authorisations were cleared under
@@ -248,7 +248,8 @@ impl<H: Host> Engine<H> {
     /// # Errors
     /// [`NewPoolError`]; nothing has changed.
     #[inline(never)]
-    pub fn new_pool(&self, client: ClientId, kind: PoolKind) -> Result<u8, NewPoolError> {
+    pub fn new_pool(&self, caller: Caller, kind: PoolKind) -> Result<u8, NewPoolError> {
+        let client = caller.client;
         let record = self.client(client).ok_or(NewPoolError::Dying)?;
         let is_free = |word: u64| SlotWord(word) == SlotWord::EMPTY;
         if !record.slots.iter().any(|slot| is_free(slot.word.load(Relaxed))) {
@@ -284,7 +285,7 @@ impl<H: Host> Engine<H> {
         &self,
         registry: &mut Registry,
         client: ClientId,
-        fresh: (u32, &Pool),
+        fresh: (u32, Pool<'_>),
         lifetime: Lifetime,
         uuid: Option<[u64; 2]>,
     ) -> Result<u8, NewPoolError> {
@@ -325,10 +326,11 @@ impl<H: Host> Engine<H> {
             pool.state.store(pool::IN_USE, Release);
             number
         };
-        let generation = self.pools.get(target).map_or(0, |pool| pool.generation.load(Relaxed));
+        let pool = self.pools.get(target).ok_or(NewPoolError::NoMemory)?;
+        let (generation, kind) = (pool.generation.load(Relaxed), pool.kind());
         slot.epoch.store(epoch, Relaxed);
         slot.swept.store(0, Relaxed);
-        slot.word.store(SlotWord::new(target, generation, SlotState::Live).0, Release);
+        slot.word.store(SlotWord::new(target, kind, generation, SlotState::Live).0, Release);
         Ok(pool_id)
     }
 
@@ -359,57 +361,37 @@ impl<H: Host> Engine<H> {
         self.slot(client, pool_id)
     }
 
-    /// A free pool record with its shards made, out of the list of free ones.
+    /// A free pool, out of the list of free ones.
     #[inline(never)]
-    fn take_pool(&self) -> Result<(u32, &Pool), NoMemory> {
+    fn take_pool(&self) -> Result<(u32, Pool<'_>), NoMemory> {
         loop {
             let mut registry = self.registry.lock(&self.host);
             let number = registry.free_pool;
             if let Some(pool) = self.pools.get(number) {
                 registry.free_pool = pool.next_free.load(Relaxed);
-                drop(registry);
-                return self.with_shards(number, pool);
-            }
-            let first = registry.nr_pools;
-            drop(registry);
-            if first >= POOLS_MAX {
-                return Err(NoMemory);
-            }
-            self.pools.grow(first, &self.host)?;
-            let mut registry = self.registry.lock(&self.host);
-            if registry.nr_pools == first {
-                registry.nr_pools += POOLS_PER_SEGMENT;
-                for at in (first..registry.nr_pools).rev() {
-                    if let Some(pool) = self.pools.get(at) {
-                        pool.next_free.store(registry.free_pool, Relaxed);
-                        registry.free_pool = at;
-                    }
-                }
-            }
-        }
-    }
-
-    /// Makes the shards of a record that nobody else has, or puts it back.
-    fn with_shards<'a>(&self, number: u32, pool: &'a Pool) -> Result<(u32, &'a Pool), NoMemory> {
-        if pool.shards_if_made().is_some() {
-            return Ok((number, pool));
-        }
-        if pay(&self.host, Payer::NOBODY).is_ok() {
-            if pool.make_shards() {
                 return Ok((number, pool));
             }
-            self.host.metadata_freed();
+            let next = registry.nr_pools;
+            drop(registry);
+            if next >= POOLS_MAX {
+                return Err(NoMemory);
+            }
+            self.pools.grow(next, &self.host)?;
+            let mut registry = self.registry.lock(&self.host);
+            if registry.nr_pools == next
+                && let Some(pool) = self.pools.get(next)
+            {
+                registry.nr_pools += 1;
+                pool.next_free.store(registry.free_pool, Relaxed);
+                registry.free_pool = next;
+            }
         }
-        let mut registry = self.registry.lock(&self.host);
-        pool.next_free.store(registry.free_pool, Relaxed);
-        registry.free_pool = number;
-        Err(NoMemory)
     }
 
     /// Marks the client that `domain` is as dying: it gets no new pools. `None`: it is no client.
     pub(crate) fn begin_client_death(&self, domain: DomainId) -> Option<ClientId> {
         let _registry = self.registry.lock(&self.host);
-        let id = self.client_of(domain)?;
+        let id = self.client_of(domain)?.client;
         self.client(id)?.state.store(DYING, Release);
         Some(id)
     }
@@ -417,7 +399,7 @@ impl<H: Host> Engine<H> {
     /// Frees the record of a dying client without pools. `true` when the domain is no client now.
     pub(crate) fn end_client(&self, domain: DomainId, id: ClientId) -> bool {
         let mut registry = self.registry.lock(&self.host);
-        if self.client_of(domain) != Some(id) {
+        if self.client_of(domain).map(|caller| caller.client) != Some(id) {
             // Another CPU was first, and the record may serve another domain by now.
             return true;
         }

@@ -32,12 +32,12 @@ impl Holdings {
 
 impl<H: Host> Engine<H> {
     /// The ephemeral pools that a client owns, each once.
-    pub(crate) fn owned_ephemeral(&self, client: ClientId) -> impl Iterator<Item = &Pool> {
+    pub(crate) fn owned_ephemeral(&self, client: ClientId) -> impl Iterator<Item = Pool<'_>> {
         self.owned(client).filter(|pool| !pool.is_persistent())
     }
 
     /// The pools that a client owns, each once.
-    pub(crate) fn owned(&self, client: ClientId) -> impl Iterator<Item = &Pool> {
+    pub(crate) fn owned(&self, client: ClientId) -> impl Iterator<Item = Pool<'_>> {
         let slots = self.client(client).map_or(&[][..], |client| &client.slots);
         let word = |slot: &Slot| SlotWord(slot.word.load(Acquire));
         slots.iter().enumerate().filter_map(move |(at, slot)| {
@@ -64,7 +64,7 @@ impl<H: Host> Engine<H> {
     ///
     /// The host's count is a sum of what each pool told last, so that puts and gets need not write
     /// to a place that all CPUs share.
-    pub(crate) fn settle(&self, pool: &Pool) -> u64 {
+    pub(crate) fn settle(&self, pool: Pool<'_>) -> u64 {
         let now = pool.nr_live();
         let before = pool.settled.swap(now, Relaxed);
         if now != before {
@@ -111,7 +111,7 @@ impl<H: Host> Engine<H> {
     fn settle_next(&self) {
         let turn = self.settle_turn.fetch_add(1, Relaxed);
         match self.pools.get(turn) {
-            Some(pool) if pool.shards_if_made().is_some() && !pool.is_persistent() => {
+            Some(pool) if !pool.is_persistent() => {
                 self.settle(pool);
             }
             Some(_) => {}

@@ -105,7 +105,6 @@ pub(crate) struct Slab<T, const N: usize, const W: usize, const INLINE: usize> {
     /// A bit for each place on the desk, and the slot number that the lowest bit stands for.
     desk: u64,
     desk_base: u32,
-    nr_used: u32,
     nr_chunks: u16,
     open: u16,
     bare: u16,
@@ -134,18 +133,12 @@ impl<T: Slot, const N: usize, const W: usize, const INLINE: usize> Slab<T, N, W,
             infos: Paged::new(),
             desk: 0,
             desk_base: 0,
-            nr_used: 0,
             nr_chunks: 0,
             open: NO_CHUNK,
             bare: NO_CHUNK,
             scan_from: 0,
             excess: [NO_CHUNK; 2],
         }
-    }
-
-    /// Slots in use.
-    pub(crate) const fn len(&self) -> u32 {
-        self.nr_used
     }
 
     /// The number of a slot's chunk.
@@ -301,7 +294,6 @@ impl<T: Slot, const N: usize, const W: usize, const INLINE: usize> Slab<T, N, W,
         }
         let id = SlotId(self.desk_base + self.desk.trailing_zeros());
         self.desk &= self.desk - 1;
-        self.nr_used += 1;
         id
     }
 
@@ -316,7 +308,6 @@ impl<T: Slot, const N: usize, const W: usize, const INLINE: usize> Slab<T, N, W,
     /// Gives up slot `id`, which holds what `T::default()` does; as [`remove`](Self::remove).
     #[inline(always)]
     pub(crate) fn remove_empty(&mut self, id: SlotId) -> bool {
-        self.nr_used -= 1;
         self.mark_free(id, 1)
     }
 
@@ -380,9 +371,6 @@ impl<T: Slot, const N: usize, const W: usize, const INLINE: usize> Slab<T, N, W,
     /// The first used slot at or after `from`; with `SlotId(0)` it costs no scan of empty chunks
     /// that an earlier call has already passed.
     pub(crate) fn next_used(&mut self, from: SlotId) -> Option<SlotId> {
-        if self.nr_used == 0 {
-            return None;
-        }
         let (mut at, mut place) = (Self::chunk_of(from), from.0 % N as u32);
         let from_start = from.0 == 0;
         if from_start {

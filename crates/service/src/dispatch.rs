@@ -5,11 +5,10 @@
 
 use crate::platform::{Gfn, Platform};
 use hypercall_abi::{
-    DecodeError, Handle, NewPool, OP_BYTES_32, OP_BYTES_64, Op, PoolFlags, Status, Uuid, decode,
-    decode_compat,
+    DecodeError, Handle, NewPool, OP_BYTES_32, OP_BYTES_64, Op, OpBlock, PoolFlags, Status, Uuid,
 };
 use tmem_engine::{
-    ClientId, Destroyed, DomainId, Engine, Flushed, GetError, GetOutcome, Lifetime, NewPoolError,
+    Caller, Destroyed, DomainId, Engine, Flushed, GetError, GetOutcome, Lifetime, NewPoolError,
     NoMemory, NoPool, PoolKind, PutError,
 };
 
@@ -46,34 +45,32 @@ impl<P: Platform> Service<P> {
     }
 
     /// Answers the block of a 64-bit caller, already copied from the guest.
+    #[inline(always)]
     pub fn op(&self, domain: DomainId, block: &[u8; OP_BYTES_64]) -> Outcome {
-        self.answer(domain, || decode(block))
+        self.answer(domain, block)
     }
 
     /// Answers the block of a 32-bit caller, already copied from the guest.
+    #[inline(always)]
     pub fn op_compat(&self, domain: DomainId, block: &[u8; OP_BYTES_32]) -> Outcome {
-        self.answer(domain, || decode_compat(block))
+        self.answer(domain, block)
     }
 
     /// Answers an operation that is decoded already.
     pub fn call(&self, domain: DomainId, op: Op) -> Outcome {
-        self.answer(domain, || Ok(op))
+        self.answer(domain, &op.encode())
     }
 
-    /// What does not hang on the operation is asked first, so that decoding and dispatch stand side
-    /// by side and the compiler makes one switch of both.
+    /// What does not hang on the operation is asked first. Then the command is looked at, and the
+    /// rest of the block is read where it is used: a call on the data path ends in a jump.
     #[inline(always)]
-    fn answer(
-        &self,
-        domain: DomainId,
-        decode: impl FnOnce() -> Result<Op, DecodeError>,
-    ) -> Outcome {
+    fn answer(&self, domain: DomainId, block: &impl OpBlock) -> Outcome {
         if self.platform().is_dying(domain) {
             return Outcome::Done(Status::NoDevice);
         }
         match self.engine.client_of(domain) {
-            Some(client) => self.dispatch(domain, client, decode()),
-            None => self.answer_stranger(domain, decode()),
+            Some(caller) => self.dispatch(caller, domain, block),
+            None => self.answer_stranger(domain, block),
         }
     }
 
@@ -81,12 +78,12 @@ impl<P: Platform> Service<P> {
     /// one too, makes it one.
     #[cold]
     #[inline(never)]
-    fn answer_stranger(&self, domain: DomainId, op: Result<Op, DecodeError>) -> Outcome {
-        if let Err(DecodeError::Control(_)) = op {
+    fn answer_stranger(&self, domain: DomainId, block: &impl OpBlock) -> Outcome {
+        if let Err(DecodeError::Control(_)) = block.decode() {
             return Outcome::Done(Status::NotSupported);
         }
         match self.client_for(domain) {
-            Ok(client) => self.dispatch(domain, client, op),
+            Ok(caller) => self.dispatch(caller, domain, block),
             Err(status) => Outcome::Done(status),
         }
     }
@@ -95,59 +92,50 @@ impl<P: Platform> Service<P> {
     ///
     /// A domain may begin to die at any moment: whoever kills it marks it first and destroys its
     /// client then, so a client that is made too late is seen here and destroyed (R29, P5).
-    pub(crate) fn client_for(&self, domain: DomainId) -> Result<ClientId, Status> {
-        if let Some(client) = self.engine.client_of(domain) {
-            return Ok(client);
+    pub(crate) fn client_for(&self, domain: DomainId) -> Result<Caller, Status> {
+        if let Some(caller) = self.engine.client_of(domain) {
+            return Ok(caller);
         }
-        let client = self.engine.create_client(domain).map_err(|NoMemory| Status::NoMemory)?;
+        let caller = self.engine.create_client(domain).map_err(|NoMemory| Status::NoMemory)?;
         if self.platform().is_dying(domain) {
             // It has no pools yet, so this is one step.
             let _ = self.engine.destroy_client(domain);
             return Err(Status::NoDevice);
         }
-        Ok(client)
+        Ok(caller)
     }
 
     #[inline(always)]
-    fn dispatch(&self, domain: DomainId, client: ClientId, op: Result<Op, DecodeError>) -> Outcome {
-        let op = match op {
-            Ok(op) => op,
-            Err(DecodeError::Control(_)) => return Outcome::Done(Status::NotSupported),
-            Err(DecodeError::Unknown { pool_id, .. }) => {
-                return Outcome::Done(self.unknown(client, pool_id));
+    fn dispatch(&self, caller: Caller, domain: DomainId, block: &impl OpBlock) -> Outcome {
+        match block.decode() {
+            Ok(Op::PutPage { .. }) => self.put(caller, domain, block),
+            Ok(Op::GetPage { .. }) => self.get(caller, domain, block),
+            Ok(Op::FlushPage { .. }) => self.flush_page(caller, block),
+            Ok(Op::FlushObject { pool_id, object }) => {
+                flushed(self.engine.flush_object(caller, pool_id, object.0))
             }
-        };
-        match op {
-            Op::NewPool(new) => Outcome::Done(self.new_pool(client, new)),
-            Op::DestroyPool { pool_id } => match self.engine.destroy_pool(client, pool_id) {
+            Ok(Op::NewPool(new)) => Outcome::Done(self.new_pool(caller, new)),
+            Ok(Op::DestroyPool { pool_id }) => match self.engine.destroy_pool(caller, pool_id) {
                 Destroyed::Nothing => Outcome::Done(Status::Nothing),
                 Destroyed::Done => Outcome::Done(Status::Success),
                 Destroyed::More => Outcome::Again,
             },
-            Op::PutPage { handle, cmfn } => {
-                Outcome::Done(self.put(domain, client, handle, Gfn(cmfn)))
-            }
-            Op::GetPage { handle, cmfn } => {
-                Outcome::Done(self.get(domain, client, handle, Gfn(cmfn)))
-            }
-            Op::FlushPage { handle: Handle { pool_id, object, index } } => {
-                flushed(self.engine.flush_page(client, pool_id, object.0, index.0))
-            }
-            Op::FlushObject { pool_id, object } => {
-                flushed(self.engine.flush_object(client, pool_id, object.0))
+            Err(DecodeError::Control(_)) => Outcome::Done(Status::NotSupported),
+            Err(DecodeError::Unknown { pool_id, .. }) => {
+                Outcome::Done(self.unknown(caller, pool_id))
             }
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn unknown(&self, client: ClientId, pool_id: u32) -> Status {
-        let known = self.engine.pool_lifetime(client, pool_id).is_ok();
+    fn unknown(&self, caller: Caller, pool_id: u32) -> Status {
+        let known = self.engine.pool_lifetime(caller, pool_id).is_ok();
         if known { Status::NotImplemented } else { Status::NoDevice }
     }
 
     #[inline(never)]
-    fn new_pool(&self, client: ClientId, NewPool { flags, uuid: Uuid(uuid) }: NewPool) -> Status {
+    fn new_pool(&self, caller: Caller, NewPool { flags, uuid: Uuid(uuid) }: NewPool) -> Status {
         let Ok(flags) = PoolFlags::check(flags) else {
             return Status::NotPermitted;
         };
@@ -158,7 +146,7 @@ impl<P: Platform> Service<P> {
         } else {
             PoolKind::Private(Lifetime::Ephemeral)
         };
-        match self.engine.new_pool(client, kind) {
+        match self.engine.new_pool(caller, kind) {
             Ok(pool_id) => Status::Pool(pool_id),
             Err(NewPoolError::NoPoolId | NewPoolError::NoSharedPool) => Status::NotPermitted,
             Err(NewPoolError::NoMemory) => Status::NoMemory,
@@ -168,30 +156,38 @@ impl<P: Platform> Service<P> {
 
     // Out of line, so that their stack frames don't add up in `dispatch`.
     #[inline(never)]
-    fn put(&self, domain: DomainId, client: ClientId, handle: Handle, from: Gfn) -> Status {
-        let Handle { pool_id, object, index } = handle;
+    fn put(&self, caller: Caller, domain: DomainId, block: &impl OpBlock) -> Outcome {
+        let Handle { pool_id, object, index } = block.handle();
+        let from = Gfn(block.frame_number());
         let fill = |frame| self.platform().copy_in(domain, from, frame);
-        match self.engine.put(client, pool_id, object.0, index.0, fill) {
+        Outcome::Done(match self.engine.put(caller, pool_id, object.0, index.0, fill) {
             Ok(_) => Status::Success,
             Err(PutError::NoPool) => Status::NoDevice,
             Err(PutError::Frozen) => Status::Frozen,
             Err(PutError::NoMemory) => Status::NoMemory,
             Err(PutError::NoSpace) => Status::NoSpace,
             Err(PutError::Fill(_)) => Status::BadAddress,
-        }
+        })
     }
 
     #[inline(never)]
-    fn get(&self, domain: DomainId, client: ClientId, handle: Handle, to: Gfn) -> Status {
-        let Handle { pool_id, object, index } = handle;
+    fn get(&self, caller: Caller, domain: DomainId, block: &impl OpBlock) -> Outcome {
+        let Handle { pool_id, object, index } = block.handle();
+        let to = Gfn(block.frame_number());
         let drain = |frame| self.platform().copy_out(domain, frame, to);
-        match self.engine.get(client, pool_id, object.0, index.0, drain) {
+        Outcome::Done(match self.engine.get(caller, pool_id, object.0, index.0, drain) {
             Ok(GetOutcome::Hit) => Status::Success,
             Ok(GetOutcome::Miss) => Status::Nothing,
             Ok(GetOutcome::Empty) => Status::Empty,
             Err(GetError::NoPool) => Status::NoDevice,
             Err(GetError::Drain(_)) => Status::BadAddress,
-        }
+        })
+    }
+
+    #[inline(never)]
+    fn flush_page(&self, caller: Caller, block: &impl OpBlock) -> Outcome {
+        let Handle { pool_id, object, index } = block.handle();
+        flushed(self.engine.flush_page(caller, pool_id, object.0, index.0))
     }
 }
 

@@ -18,6 +18,7 @@ struct Blocks {
     dead_pages: u64,
     headed_pages: u64,
     further_pages: u64,
+    maps: u64,
 }
 
 impl State {
@@ -35,9 +36,9 @@ impl State {
             }
         }
         let blocks = self.audit_blocks(key, &mut found)?;
-        self.audit_ages()?;
         let (entries, index_blocks) = self.index.recount().ok_or(AuditError::Counters)?;
         let (ages, age_blocks) = self.ages.recount();
+        self.audit_ages(ages)?;
         let (_, block_blocks) = self.blocks.recount();
         let (maps, map_blocks) = self.maps.recount();
         let frames = index_blocks + age_blocks + block_blocks + map_blocks;
@@ -48,11 +49,10 @@ impl State {
         let sums = [
             (u64::from(self.nr_live), blocks.live_pages),
             (u64::from(self.nr_dead_pages), blocks.dead_pages),
-            (u64::from(self.ages.len()), u64::from(ages)),
             (u64::from(ages), if aging == Aging::Aged { pages } else { 0 }),
             (u64::from(self.nr_heads), blocks.heads),
             (u64::from(self.nr_dead), blocks.dead),
-            (u64::from(self.maps.len()), u64::from(maps)),
+            (blocks.maps, u64::from(maps)),
             (entries as u64, blocks.indexed),
             (blocks.headed_pages, blocks.further_pages),
         ];
@@ -85,6 +85,7 @@ impl State {
             let mut nr_pages = 0;
             if let Some(pages) = record.pages() {
                 nr_pages = u64::from(pages.len());
+                blocks.maps += u64::from(pages.map().some().is_some());
                 if nr_pages == 0 || pages.recount(&self.maps) != pages.len() {
                     return Err(AuditError::PageCount);
                 }
@@ -145,20 +146,19 @@ impl State {
     }
 
     /// That the age list holds each record once, linked both ways, in the order of the stamps.
-    fn audit_ages(&self) -> Result<(), AuditError> {
+    fn audit_ages(&self, nr_all: u32) -> Result<(), AuditError> {
         let (mut nr_aged, mut stamp, mut before, mut at) = (0, 0, SlotId::NONE, self.oldest);
         while let Some(id) = at.some() {
             let aged = self.ages.get(id);
             nr_aged += 1;
-            if aged.stamp() < stamp || aged.older() != before || nr_aged > self.ages.len() {
+            if aged.stamp() < stamp || aged.older() != before || nr_aged > nr_all {
                 return Err(AuditError::AgeList);
             }
             (stamp, before, at) = (aged.stamp(), id, aged.younger());
         }
         let oldest_stamp = self.oldest.some().map_or(u64::MAX, |id| self.ages.get(id).stamp());
-        let is_right = nr_aged == self.ages.len()
-            && before == self.youngest
-            && oldest_stamp == self.oldest_stamp;
+        let is_right =
+            nr_aged == nr_all && before == self.youngest && oldest_stamp == self.oldest_stamp;
         if is_right { Ok(()) } else { Err(AuditError::AgeList) }
     }
 }

@@ -138,6 +138,9 @@ impl State {
             if *budget == 0 || garbage.is_full() || self.has_dead() {
                 return;
             }
+            if !self.has_pages() {
+                return;
+            }
             let Some(block) = self.blocks.next_used(SlotId(0)) else { return };
             match *self.blocks.get(block) {
                 Block::Head { .. } => self.kill_head(key, block),
@@ -160,6 +163,9 @@ impl State {
     ) -> Option<SlotId> {
         let mut at = from;
         loop {
+            if !self.has_pages() {
+                return None;
+            }
             let block = self.blocks.next_used(at)?;
             if *budget == 0 || garbage.is_full() {
                 return Some(block);

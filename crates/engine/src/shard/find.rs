@@ -171,7 +171,17 @@ impl State {
     pub(super) fn page_mut(&mut self, lead: Lead, place: u8) -> Option<&mut Entry> {
         match lead.map.some() {
             Some(map) => self.maps.get_mut(map).page_mut(place),
-            None => self.blocks.get_mut(lead.block).pages_mut()?.get_mut(place, &mut self.maps),
+            // A block without a map, as the index says.
+            None => self.blocks.get_mut(lead.block).pages_mut()?.inline_mut(place),
+        }
+    }
+
+    /// The same for a way that may have been undone since.
+    #[inline(always)]
+    pub(super) fn try_page_mut(&mut self, lead: Lead, place: u8) -> Option<&mut Entry> {
+        match lead.map.some() {
+            Some(map) => self.maps.try_get_mut(map)?.page_mut(place),
+            None => self.blocks.try_get_mut(lead.block)?.pages_mut()?.inline_mut(place),
         }
     }
 

@@ -24,6 +24,7 @@ pub(crate) enum Taking {
 }
 
 impl Taking {
+    #[inline(always)]
     const fn aging(self) -> Aging {
         match self {
             Self::Keeping => Aging::Ageless,
@@ -44,7 +45,7 @@ pub(crate) struct Pinned {
 
 impl State {
     /// Finds the page and keeps its frame in place until [`finish_get`](Self::finish_get).
-    #[inline]
+    #[inline(always)]
     pub(crate) fn begin_get(
         &mut self,
         name: &PageName,
@@ -57,12 +58,10 @@ impl State {
             return None;
         }
         let entry = self.page_mut(lead, place)?;
-        if entry.standing() != Standing::Hooked {
-            entry.stand(Standing::Doomed);
-            return None;
-        }
         let frame = entry.frame_id()?;
-        if !entry.pin(taking.aging()) {
+        if entry.is_idle(taking.aging()) {
+            entry.pin_idle(taking.aging());
+        } else if !entry.pin_busy(taking.aging()) {
             return None;
         }
         if taking == Taking::Exclusive {
@@ -74,6 +73,7 @@ impl State {
 
     /// Tells `prefetch` which records [`finish_get`](Self::finish_get) is going to change, so that
     /// they come while the page is copied.
+    #[inline(always)]
     pub(crate) fn foresee_removal(&self, pinned: Pinned, prefetch: impl Fn(&Aged)) {
         let record = self.ages.get(pinned.record);
         for neighbour in [record.older(), record.younger()] {
@@ -86,8 +86,45 @@ impl State {
     /// Ends what [`begin_get`](Self::begin_get) began. `copied`: whether the guest has the page;
     /// `user`: who used the block last now, if it still is in the pool and is not alone in it. A frame
     /// that nobody needs any more is handed over.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn finish_get(
+        &mut self,
+        key: &HashKey,
+        pinned: Pinned,
+        taking: Taking,
+        copied: bool,
+        user: Option<Membership>,
+        stamp: impl FnOnce() -> u64,
+    ) -> Option<Frame> {
+        let aging = taking.aging();
+        let Pinned { lead, place, record, frame } = pinned;
+        // As it was left, in nearly all cases.
+        let left = Entry::pinned_once(aging, taking == Taking::Exclusive, record);
+        match self.try_page_mut(lead, place) {
+            Some(entry) if copied && entry.is(frame, left) => {
+                entry.clear_pins(aging);
+                self.stats.hits += 1;
+            }
+            _ => return self.finish_rare_get(key, pinned, taking, copied, user, stamp),
+        }
+        match taking {
+            Taking::Exclusive => return self.remove(key, lead, place, aging)?.frame(),
+            Taking::Refreshing => {
+                self.age_unlink(record);
+                self.age_append(record, stamp());
+            }
+            Taking::Keeping | Taking::Leaving => {}
+        }
+        if let Some(user) = user {
+            self.blocks.get_mut(lead.block).set_last_user(user);
+        }
+        None
+    }
+
+    /// The same where the copy failed or others were at the page meanwhile.
+    #[cold]
+    #[inline(never)]
+    fn finish_rare_get(
         &mut self,
         key: &HashKey,
         pinned: Pinned,

@@ -23,10 +23,13 @@ use crate::age_record::Ages;
 use crate::block::Blocks;
 use crate::index::Index;
 use crate::page_set::Maps;
+use crate::pool::Record;
 use crate::slab::{Slab, SlotId};
 use crate::stats::ShardStats;
 use crate::sync::Lock;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+#[cfg(not(loom))]
+use crate::{meta::BLOCK_BYTES_MAX, pool::SHARDS};
 
 /// A shard: the lock, and figures that others read without it.
 #[derive(Debug)]
@@ -41,6 +44,18 @@ pub(crate) struct Shard {
     nr_heads: AtomicU32,
     /// Dead blocks and heads whose pages wait to be freed.
     nr_dead: AtomicU32,
+    /// The pool's, in its first shard.
+    pub(crate) record: Record,
+}
+
+/// A pool is a frame.
+#[cfg(not(loom))]
+const _: () = assert!(size_of::<Shard>() * SHARDS <= BLOCK_BYTES_MAX);
+
+impl Default for Shard {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Shard {
@@ -51,6 +66,7 @@ impl Shard {
             nr_live: AtomicU32::new(0),
             nr_heads: AtomicU32::new(0),
             nr_dead: AtomicU32::new(0),
+            record: Record::default(),
         }
     }
 

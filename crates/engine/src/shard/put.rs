@@ -23,6 +23,8 @@ pub(crate) enum PutStep {
     Replaced(Frame),
     /// As `Replaced`, but the old frame is being read and is freed by its last reader.
     ReplacedInUse,
+    /// Nothing happened: the pool is gone.
+    NoPool,
     /// Nothing happened: come again with a stock.
     Unprepared,
     /// Nothing happened: bring this block and come again.

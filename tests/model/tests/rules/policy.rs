@@ -3,7 +3,7 @@
 
 use core::marker::PhantomData;
 use tmem_engine::{
-    Age, ChargeRefused, ClientId, DomainId, Engine, Event, EvictedPage, Fifo, Frame, GetOutcome,
+    Age, Caller, ChargeRefused, DomainId, Engine, Event, EvictedPage, Fifo, Frame, GetOutcome,
     Host, Lifetime, Lru, Policy, PoolKind, Share, Victim,
 };
 use tmem_host_sim::SimHost;
@@ -76,7 +76,7 @@ const OBJECT: [u64; 3] = [1, 2, 3];
 /// An engine under a policy, with the clients 1 and 2.
 struct Bed<P: Policy> {
     engine: Engine<With<P>>,
-    clients: [ClientId; 2],
+    clients: [Caller; 2],
 }
 
 impl<P: Policy> Bed<P> {
