@@ -57,6 +57,16 @@ pub trait OpBlock {
         }
     }
 
+    /// What a new pool shall be, in the command that asks for one.
+    #[inline(always)]
+    fn new_pool(&self) -> NewPool {
+        let uuid = UNION_OFFSET + offset_of!(CreatArm, uuid);
+        NewPool {
+            flags: self.u32_at(UNION_OFFSET + offset_of!(CreatArm, flags)),
+            uuid: Uuid([self.u64_at(uuid), self.u64_at(uuid + 8)]),
+        }
+    }
+
     /// Decodes the whole block. Inlined, so that a caller that matches the operation at once reads
     /// only what it uses.
     ///
@@ -66,13 +76,7 @@ pub trait OpBlock {
     fn decode(&self) -> Result<Op, DecodeError> {
         let pool_id = self.pool_id();
         Ok(match self.u32_at(CMD_OFFSET) {
-            command::NEW_POOL => {
-                let uuid = UNION_OFFSET + offset_of!(CreatArm, uuid);
-                Op::NewPool(NewPool {
-                    flags: self.u32_at(UNION_OFFSET + offset_of!(CreatArm, flags)),
-                    uuid: Uuid([self.u64_at(uuid), self.u64_at(uuid + 8)]),
-                })
-            }
+            command::NEW_POOL => Op::NewPool(self.new_pool()),
             command::DESTROY_POOL => Op::DestroyPool { pool_id },
             command::PUT_PAGE => Op::PutPage { handle: self.handle(), cmfn: self.frame_number() },
             command::GET_PAGE => Op::GetPage { handle: self.handle(), cmfn: self.frame_number() },

@@ -30,6 +30,11 @@ pub(crate) struct Membership {
     pub(crate) epoch: u32,
 }
 
+impl Membership {
+    /// Of no client: there are not so many.
+    pub(crate) const NOBODY: Self = Self { client: u16::MAX, epoch: 0 };
+}
+
 /// Neighbours in a list of blocks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Links {

@@ -26,6 +26,14 @@ pub struct Caller {
     pub(crate) domain: DomainId,
 }
 
+impl Caller {
+    /// The domain.
+    #[inline(always)]
+    pub const fn domain(self) -> DomainId {
+        self.domain
+    }
+}
+
 /// Values of [`Client::state`].
 pub(crate) const FREE: u8 = 0;
 pub(crate) const LIVE: u8 = 1;
@@ -127,9 +135,10 @@ impl SlotWord {
         self.0 as u32 & 0xffff
     }
 
-    /// What the pool is.
-    pub(crate) const fn kind(self) -> Kind {
-        Kind::from_bits((self.0 >> 16) as u8)
+    /// Whether the pool is of this kind.
+    #[inline(always)]
+    pub(crate) const fn is_kind(self, kind: Kind) -> bool {
+        (self.0 >> 16) as u8 == kind as u8
     }
 
     /// Whether the word was made for generation `generation` of its pool.

@@ -119,7 +119,10 @@ impl<H: Host> Engine<H> {
     pub(crate) fn open(&self, caller: Caller, pool_id: u32) -> Result<Access<'_>, NoPool> {
         // The mask keeps a mispredicted bound from reading past the slots.
         let masked = pool_id % POOLS_PER_CLIENT;
-        let client = self.client(caller.client).filter(|_| masked == pool_id).ok_or(NoPool)?;
+        if masked != pool_id {
+            return Err(NoPool);
+        }
+        let client = self.client(caller.client).ok_or(NoPool)?;
         let slot = &client.slots[masked as usize];
         let word = SlotWord(slot.word.load(Acquire));
         if word.state() != SlotState::Live {
@@ -143,7 +146,7 @@ impl<H: Host> Engine<H> {
     /// `None` in a private pool.
     #[inline(always)]
     pub(crate) fn members(&self, access: &Access<'_>) -> Option<Members<'_>> {
-        (access.kind() == Kind::Shared).then(|| {
+        (access.is_kind(Kind::Shared)).then(|| {
             let somebody_left = access.pool().nr_leaving.load(Acquire) > 0;
             Members::new(&self.clients, access.word.pool(), access.own(), somebody_left)
         })
@@ -152,7 +155,7 @@ impl<H: Host> Engine<H> {
     /// Whether the pool's owner is frozen.
     #[inline(always)]
     pub(crate) fn is_frozen(&self, access: &Access<'_>) -> bool {
-        if access.kind() == Kind::Shared {
+        if access.is_kind(Kind::Shared) {
             return self.client(access.owner()).is_some_and(|owner| owner.frozen.load(Relaxed));
         }
         access.client.frozen.load(Relaxed)
@@ -205,10 +208,10 @@ impl<'a> Access<'a> {
         self.slot.word.load(Acquire) == self.word.0
     }
 
-    /// What the pool is.
+    /// Whether the pool is of this kind.
     #[inline(always)]
-    pub(crate) const fn kind(&self) -> Kind {
-        self.word.kind()
+    pub(crate) const fn is_kind(&self, kind: Kind) -> bool {
+        self.word.is_kind(kind)
     }
 
     /// The pool.
@@ -230,16 +233,13 @@ impl<'a> Access<'a> {
     /// The domain that is charged for the pool's frames.
     #[inline(always)]
     pub(crate) const fn charged(&self) -> Option<DomainId> {
-        match self.kind() {
-            Kind::Persistent => Some(self.caller.domain),
-            Kind::Private | Kind::Shared => None,
-        }
+        if self.is_kind(Kind::Persistent) { Some(self.caller.domain) } else { None }
     }
 
     /// Whether the pool's pages are in the age list.
     #[inline(always)]
     pub(crate) const fn aging(&self) -> Aging {
-        self.kind().aging()
+        if self.is_kind(Kind::Persistent) { Aging::Ageless } else { Aging::Aged }
     }
 
     /// The client that calls.

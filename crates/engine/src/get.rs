@@ -4,6 +4,7 @@
 //! lock again, removed, refreshed or let be. Nothing that happens in between can free the frame:
 //! whoever unhooks a pinned page leaves the frame to its readers.
 
+use crate::block::Membership;
 use crate::client::Caller;
 use crate::engine::{Access, Engine, NoPool};
 use crate::frame::FrameId;
@@ -57,13 +58,14 @@ impl<H: Host> Engine<H> {
         let access = self.open(caller, pool_id)?;
         let name = PageName::new(&self.key, oid, index);
         // R8 to R10. What is known of a pool of each kind is known to the compiler.
-        match access.kind() {
-            Kind::Persistent => self.get_as(Taking::Keeping, &access, &name, drain),
-            Kind::Private => self.get_as(Taking::Exclusive, &access, &name, drain),
-            Kind::Shared if H::Policy::age(Event::Hit) == Age::Youngest => {
-                self.get_as(Taking::Refreshing, &access, &name, drain)
-            }
-            Kind::Shared => self.get_as(Taking::Leaving, &access, &name, drain),
+        if access.is_kind(Kind::Persistent) {
+            self.get_as(Taking::Keeping, &access, &name, drain)
+        } else if access.is_kind(Kind::Private) {
+            self.get_as(Taking::Exclusive, &access, &name, drain)
+        } else if H::Policy::age(Event::Hit) == Age::Youngest {
+            self.get_as(Taking::Refreshing, &access, &name, drain)
+        } else {
+            self.get_as(Taking::Leaving, &access, &name, drain)
         }
     }
 
@@ -98,7 +100,7 @@ impl<H: Host> Engine<H> {
         let mut state = shard.state.lock(&self.host);
         let is_current = access.is_current();
         // Who has left a shared pool meanwhile is no longer anybody's last user.
-        let user = (is_shared && is_current).then(|| access.own());
+        let user = if is_shared && is_current { access.own() } else { Membership::NOBODY };
         let tick = || self.tick();
         let frame = state.finish_get(&self.key, pinned, taking, copied.is_ok(), user, tick);
         if taking == Taking::Keeping && frame.is_none() {

@@ -11,7 +11,7 @@ use crate::garbage::Garbage;
 use crate::paged::Paged;
 use crate::slab::SlotId;
 use crate::stock::{Need, Stock};
-use crate::table::{self, Entry, SPLIT_LEN, Table, Tag};
+use crate::table::{self, Entry, Probe, SPLIT_LEN, Table, Tag};
 use alloc::boxed::Box;
 
 pub(crate) use crate::table::Lead;
@@ -79,12 +79,13 @@ impl Index {
         }
     }
 
-    /// The entry under `hash` whose block `matches`.
+    /// The entries that may be those under `hash`: the caller compares the blocks' names. `None`:
+    /// there are none.
     #[inline(always)]
-    pub(crate) fn find(&self, hash: u64, matches: impl FnMut(SlotId) -> bool) -> Option<Lead> {
+    pub(crate) fn probe(&self, hash: u64) -> Option<Probe<'_>> {
         let tag = Tag::of(hash);
         let cell = self.tables.get(self.table_of(tag))?;
-        table::find(cell.table.as_ref()?, tag, matches)
+        Some(Probe::new(cell.table.as_ref()?, tag))
     }
 
     /// Sees to it that `entries` insertions under `hash` find room.

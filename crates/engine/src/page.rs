@@ -129,38 +129,27 @@ impl Entry {
         self.frame_id() == Some(frame) && self.mark == mark
     }
 
-    /// Pins an idle page.
+    /// One more pin on a page that is idle or [readable](Self::is_readable), and the page is claimed
+    /// by who pins it.
     #[inline(always)]
-    pub(crate) const fn pin_idle(&mut self, aging: Aging) {
-        self.mark += match aging {
-            Aging::Aged => 1 << PINS_SHIFT,
-            Aging::Ageless => 1,
-        };
+    pub(crate) const fn pin(&mut self, aging: Aging, claims: bool) {
+        self.mark += Self::pinned_once(aging, claims, SlotId(0));
     }
 
-    /// Pins a page that is not idle, or dooms it: whoever misses a page that has been claimed must
-    /// not see it again. `false`: it is a miss.
+    /// Whether a page that is not idle may be pinned once more. A page that has been claimed is
+    /// doomed: whoever misses it must not see it again.
     #[cold]
     #[inline(never)]
-    pub(crate) fn pin_busy(&mut self, aging: Aging) -> bool {
+    pub(crate) fn is_readable(&mut self, aging: Aging) -> bool {
         if self.standing() != Standing::Hooked {
             self.stand(Standing::Doomed);
             return false;
         }
-        self.pin(aging)
-    }
-
-    /// One more. `false`: there are too many.
-    pub(crate) fn pin(&mut self, aging: Aging) -> bool {
-        let (one, max) = match aging {
-            Aging::Aged => (1 << PINS_SHIFT, PINS_MAX),
-            Aging::Ageless => (1, RECORD_MASK),
+        let max = match aging {
+            Aging::Aged => PINS_MAX,
+            Aging::Ageless => RECORD_MASK,
         };
-        let fits = self.nr_pins(aging) < max;
-        if fits {
-            self.mark += one;
-        }
-        fits
+        self.nr_pins(aging) < max
     }
 
     /// One less.
@@ -193,9 +182,10 @@ mod tests {
         let mut entry = Entry::aged(frame(), SlotId(RECORD_MASK - 1));
         for nr in 0..PINS_MAX {
             assert_eq!(entry.nr_pins(Aging::Aged), nr);
-            assert!(entry.pin(Aging::Aged));
+            assert!(entry.is_readable(Aging::Aged));
+            entry.pin(Aging::Aged, false);
         }
-        assert!(!entry.pin(Aging::Aged), "one more would overflow");
+        assert!(!entry.is_readable(Aging::Aged), "one more would overflow");
         for standing in [Standing::Claimed, Standing::Doomed, Standing::Hooked] {
             entry.stand(standing);
             assert_eq!(entry.standing(), standing);
@@ -206,7 +196,8 @@ mod tests {
 
         let mut entry = Entry::ageless(frame());
         for _ in 0..70_000 {
-            assert!(entry.pin(Aging::Ageless), "a persistent page is never missed");
+            assert!(entry.is_readable(Aging::Ageless), "a persistent page is never missed");
+            entry.pin(Aging::Ageless, false);
         }
         assert_eq!((entry.nr_pins(Aging::Ageless), entry.standing()), (70_000, Standing::Hooked));
         entry.clear_pins(Aging::Ageless);

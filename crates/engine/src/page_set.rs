@@ -47,20 +47,22 @@ impl PageMap {
     /// The page at `place`, to be changed; it stays a page.
     #[inline(always)]
     pub(crate) fn page_mut(&mut self, place: u8) -> Option<&mut Entry> {
-        Some(self.at_mut(place)).filter(|entry| entry.is_page())
+        Some(self.entry_mut(place)).filter(|entry| entry.is_page())
     }
 
     /// Puts a page at a place that has none.
     #[inline(always)]
     pub(crate) fn set(&mut self, place: u8, page: Entry) {
-        *self.at_mut(place) = page;
+        *self.entry_mut(place) = page;
     }
 
     const fn at(&self, place: u8) -> &Entry {
         &self.0[place as usize % PLACES]
     }
 
-    const fn at_mut(&mut self, place: u8) -> &mut Entry {
+    /// The entry at `place`, with a page or without.
+    #[inline(always)]
+    pub(crate) const fn entry_mut(&mut self, place: u8) -> &mut Entry {
         &mut self.0[place as usize % PLACES]
     }
 }
@@ -196,12 +198,12 @@ impl PageSet {
         {
             let map = maps.insert_empty();
             for (&at, entry) in self.places.iter().zip(entries) {
-                *maps.get_mut(map).at_mut(at) = core::mem::take(entry);
+                *maps.get_mut(map).entry_mut(at) = core::mem::take(entry);
             }
             self.form = Form::Map(map);
         }
         match &mut self.form {
-            Form::Map(map) => *maps.get_mut(*map).at_mut(place) = page,
+            Form::Map(map) => *maps.get_mut(*map).entry_mut(place) = page,
             Form::Inline(entries) => {
                 let mut slots = self.places.iter_mut().zip(entries);
                 match slots.find(|(_, entry)| !entry.is_page()) {

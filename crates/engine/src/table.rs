@@ -93,23 +93,36 @@ impl Entry {
     }
 }
 
-/// The entry under `tag` whose block `matches`.
-#[inline(always)]
-pub(crate) fn find(
-    table: &Entries,
+/// A look-up on its way through a table.
+pub(crate) struct Probe<'a> {
+    table: &'a Entries,
     tag: Tag,
-    mut matches: impl FnMut(SlotId) -> bool,
-) -> Option<Lead> {
-    let mut at = tag.home();
-    loop {
-        let entry = table[at % TABLE_LEN];
-        if entry.tag() == tag && matches(entry.block()) {
-            return Some(entry.lead());
+    at: usize,
+}
+
+impl<'a> Probe<'a> {
+    #[inline(always)]
+    pub(crate) const fn new(table: &'a Entries, tag: Tag) -> Self {
+        Self { table, tag, at: tag.home() }
+    }
+}
+
+/// The entries under the tag.
+impl Iterator for Probe<'_> {
+    type Item = Lead;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Lead> {
+        loop {
+            let entry = self.table[self.at % TABLE_LEN];
+            self.at += 1;
+            if entry.tag() == self.tag {
+                return Some(entry.lead());
+            }
+            if entry.is_none() {
+                return None;
+            }
         }
-        if entry.is_none() {
-            return None;
-        }
-        at += 1;
     }
 }
 
@@ -206,6 +219,10 @@ mod tests {
     use super::*;
     use alloc::vec::Vec;
 
+    fn find(table: &Entries, tag: Tag, block: SlotId) -> Option<Lead> {
+        Probe::new(table, tag).find(|lead| lead.block == block)
+    }
+
     fn tag(home: u64, rest: u64) -> Tag {
         Tag::of(home << 55 | rest << 41)
     }
@@ -243,7 +260,7 @@ mod tests {
             }
             assert_eq!(recount(&table), listed.len());
             for &(tag, block) in &listed {
-                let lead = find(&table, tag, |found| found == block);
+                let lead = find(&table, tag, block);
                 assert_eq!(lead, Some(Lead::to(block)));
             }
         }
@@ -264,8 +281,8 @@ mod tests {
         assert!((100..250).contains(&nr_moved));
         for &(tag, block) in &all {
             let (here, there) = if is_upper(tag) { (&upper, &table) } else { (&table, &upper) };
-            assert_eq!(find(here, tag, |found| found == block), Some(Lead::to(block)));
-            assert_eq!(find(there, tag, |found| found == block), None);
+            assert_eq!(find(here, tag, block), Some(Lead::to(block)));
+            assert_eq!(find(there, tag, block), None);
         }
     }
 }

@@ -69,7 +69,7 @@ impl<P: Platform> Service<P> {
             return Outcome::Done(Status::NoDevice);
         }
         match self.engine.client_of(domain) {
-            Some(caller) => self.dispatch(caller, domain, block),
+            Some(caller) => self.dispatch(caller, block),
             None => self.answer_stranger(domain, block),
         }
     }
@@ -83,7 +83,7 @@ impl<P: Platform> Service<P> {
             return Outcome::Done(Status::NotSupported);
         }
         match self.client_for(domain) {
-            Ok(caller) => self.dispatch(caller, domain, block),
+            Ok(caller) => self.dispatch(caller, block),
             Err(status) => Outcome::Done(status),
         }
     }
@@ -106,38 +106,40 @@ impl<P: Platform> Service<P> {
     }
 
     #[inline(always)]
-    fn dispatch(&self, caller: Caller, domain: DomainId, block: &impl OpBlock) -> Outcome {
+    fn dispatch(&self, caller: Caller, block: &impl OpBlock) -> Outcome {
         match block.decode() {
-            Ok(Op::PutPage { .. }) => self.put(caller, domain, block),
-            Ok(Op::GetPage { .. }) => self.get(caller, domain, block),
+            Ok(Op::PutPage { .. }) => self.put(caller, block),
+            Ok(Op::GetPage { .. }) => self.get(caller, block),
             Ok(Op::FlushPage { .. }) => self.flush_page(caller, block),
-            Ok(Op::FlushObject { pool_id, object }) => {
-                flushed(self.engine.flush_object(caller, pool_id, object.0))
-            }
-            Ok(Op::NewPool(new)) => Outcome::Done(self.new_pool(caller, new)),
-            Ok(Op::DestroyPool { pool_id }) => match self.engine.destroy_pool(caller, pool_id) {
-                Destroyed::Nothing => Outcome::Done(Status::Nothing),
-                Destroyed::Done => Outcome::Done(Status::Success),
-                Destroyed::More => Outcome::Again,
-            },
+            Ok(Op::FlushObject { .. }) => self.flush_object(caller, block),
+            Ok(Op::NewPool(_)) => self.new_pool(caller, block),
+            Ok(Op::DestroyPool { pool_id }) => self.destroy_pool(caller, pool_id),
             Err(DecodeError::Control(_)) => Outcome::Done(Status::NotSupported),
-            Err(DecodeError::Unknown { pool_id, .. }) => {
-                Outcome::Done(self.unknown(caller, pool_id))
-            }
+            Err(DecodeError::Unknown { pool_id, .. }) => self.unknown(caller, pool_id),
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn unknown(&self, caller: Caller, pool_id: u32) -> Status {
+    fn unknown(&self, caller: Caller, pool_id: u32) -> Outcome {
         let known = self.engine.pool_lifetime(caller, pool_id).is_ok();
-        if known { Status::NotImplemented } else { Status::NoDevice }
+        Outcome::Done(if known { Status::NotImplemented } else { Status::NoDevice })
     }
 
     #[inline(never)]
-    fn new_pool(&self, caller: Caller, NewPool { flags, uuid: Uuid(uuid) }: NewPool) -> Status {
+    fn destroy_pool(&self, caller: Caller, pool_id: u32) -> Outcome {
+        match self.engine.destroy_pool(caller, pool_id) {
+            Destroyed::Nothing => Outcome::Done(Status::Nothing),
+            Destroyed::Done => Outcome::Done(Status::Success),
+            Destroyed::More => Outcome::Again,
+        }
+    }
+
+    #[inline(never)]
+    fn new_pool(&self, caller: Caller, block: &impl OpBlock) -> Outcome {
+        let NewPool { flags, uuid: Uuid(uuid) } = block.new_pool();
         let Ok(flags) = PoolFlags::check(flags) else {
-            return Status::NotPermitted;
+            return Outcome::Done(Status::NotPermitted);
         };
         let kind = if flags.contains(PoolFlags::SHARED) {
             PoolKind::Shared(uuid)
@@ -146,20 +148,20 @@ impl<P: Platform> Service<P> {
         } else {
             PoolKind::Private(Lifetime::Ephemeral)
         };
-        match self.engine.new_pool(caller, kind) {
+        Outcome::Done(match self.engine.new_pool(caller, kind) {
             Ok(pool_id) => Status::Pool(pool_id),
             Err(NewPoolError::NoPoolId | NewPoolError::NoSharedPool) => Status::NotPermitted,
             Err(NewPoolError::NoMemory) => Status::NoMemory,
             Err(NewPoolError::Dying) => Status::NoDevice,
-        }
+        })
     }
 
     // Out of line, so that their stack frames don't add up in `dispatch`.
     #[inline(never)]
-    fn put(&self, caller: Caller, domain: DomainId, block: &impl OpBlock) -> Outcome {
+    fn put(&self, caller: Caller, block: &impl OpBlock) -> Outcome {
         let Handle { pool_id, object, index } = block.handle();
         let from = Gfn(block.frame_number());
-        let fill = |frame| self.platform().copy_in(domain, from, frame);
+        let fill = |frame| self.platform().copy_in(caller.domain(), from, frame);
         Outcome::Done(match self.engine.put(caller, pool_id, object.0, index.0, fill) {
             Ok(_) => Status::Success,
             Err(PutError::NoPool) => Status::NoDevice,
@@ -171,10 +173,10 @@ impl<P: Platform> Service<P> {
     }
 
     #[inline(never)]
-    fn get(&self, caller: Caller, domain: DomainId, block: &impl OpBlock) -> Outcome {
+    fn get(&self, caller: Caller, block: &impl OpBlock) -> Outcome {
         let Handle { pool_id, object, index } = block.handle();
         let to = Gfn(block.frame_number());
-        let drain = |frame| self.platform().copy_out(domain, frame, to);
+        let drain = |frame| self.platform().copy_out(caller.domain(), frame, to);
         Outcome::Done(match self.engine.get(caller, pool_id, object.0, index.0, drain) {
             Ok(GetOutcome::Hit) => Status::Success,
             Ok(GetOutcome::Miss) => Status::Nothing,
@@ -188,6 +190,11 @@ impl<P: Platform> Service<P> {
     fn flush_page(&self, caller: Caller, block: &impl OpBlock) -> Outcome {
         let Handle { pool_id, object, index } = block.handle();
         flushed(self.engine.flush_page(caller, pool_id, object.0, index.0))
+    }
+
+    #[inline(never)]
+    fn flush_object(&self, caller: Caller, block: &impl OpBlock) -> Outcome {
+        flushed(self.engine.flush_object(caller, block.pool_id(), block.object().0))
     }
 }
 

@@ -1,6 +1,6 @@
 //! How many names a look-up compares, for object ids as an attacker chooses them: P26.
 //!
-//! Counted are the calls of the closure that compares, not time.
+//! Counted are comparisons, not time.
 
 use super::*;
 use crate::hash::HashKey;
@@ -64,9 +64,9 @@ impl Filled {
     /// Blocks that a look-up compares with the name it looks for.
     fn compared(&self, hash: u64, wanted: Option<SlotId>) -> u32 {
         let mut compared = 0;
-        let found = self.index.find(hash, |block| {
+        let found = self.index.probe(hash).into_iter().flatten().find(|lead| {
             compared += 1;
-            Some(block) == wanted
+            Some(lead.block) == wanted
         });
         assert_eq!(found.map(|lead| lead.block), wanted);
         compared

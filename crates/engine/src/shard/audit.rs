@@ -75,7 +75,8 @@ impl State {
             at = SlotId(id.0 + 1);
             if let Some(hash) = self.hash_of(key, id) {
                 blocks.indexed += 1;
-                let lead = self.index.find(hash.0, |entry| entry == id);
+                let lead =
+                    self.index.probe(hash.0).into_iter().flatten().find(|lead| lead.block == id);
                 let map = self.blocks.get(id).pages().map_or(SlotId::NONE, PageSet::map);
                 if lead.is_none_or(|lead| lead.map != map) {
                     return Err(AuditError::BlockNotIndexed);

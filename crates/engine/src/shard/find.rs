@@ -51,6 +51,12 @@ impl PageName {
     }
 }
 
+/// Whether two ids are the same, without a detour over memory.
+#[inline(always)]
+const fn is_same([a0, a1, a2]: [u64; 3], [b0, b1, b2]: [u64; 3]) -> bool {
+    (a0 ^ b0) | (a1 ^ b1) | (a2 ^ b2) == 0
+}
+
 /// The index of the page at `place` of block `number`.
 pub(super) fn index_of(number: u32, place: u8) -> u32 {
     number << PLACE_BITS | u32::from(place)
@@ -70,26 +76,38 @@ impl State {
     /// The block of this name, even if its last user has left.
     #[inline(always)]
     pub(super) fn find_block(&self, name: &PageName) -> Option<Lead> {
-        self.index.find(name.block_hash.0, |id| match self.blocks.get(id) {
-            Block::First { oid, .. } => *oid == name.oid && name.number == 0,
-            Block::Further { head, number, .. } => {
-                *number == name.number && self.is_head_of(*head, &name.oid)
+        let mut probe = self.index.probe(name.block_hash.0)?;
+        loop {
+            let lead = probe.next()?;
+            if self.is_named(lead.block, name) {
+                return Some(lead);
             }
-            _ => false,
-        })
+        }
     }
 
     #[inline(always)]
-    fn is_head_of(&self, head: SlotId, wanted: &[u64; 3]) -> bool {
+    fn is_named(&self, block: SlotId, name: &PageName) -> bool {
+        match self.blocks.get(block) {
+            Block::First { oid, .. } => name.number == 0 && is_same(*oid, name.oid),
+            Block::Further { head, number, .. } => {
+                *number == name.number && self.is_head_of(*head, name.oid)
+            }
+            _ => false,
+        }
+    }
+
+    #[inline(always)]
+    fn is_head_of(&self, head: SlotId, wanted: [u64; 3]) -> bool {
         let recent = &self.recent_head;
-        (recent.id.get() == head && recent.oid.get() == *wanted)
+        (recent.id.get() == head && is_same(recent.oid.get(), wanted))
             || self.is_other_head_of(head, wanted)
     }
 
+    #[cold]
     #[inline(never)]
-    fn is_other_head_of(&self, head: SlotId, wanted: &[u64; 3]) -> bool {
+    fn is_other_head_of(&self, head: SlotId, wanted: [u64; 3]) -> bool {
         match self.blocks.get(head) {
-            Block::Head { oid, nr_pages, .. } if oid == wanted => {
+            Block::Head { oid, nr_pages, .. } if *oid == wanted => {
                 self.forget_recent_head();
                 self.recent_head.id.set(head);
                 self.recent_head.oid.set(*oid);
@@ -127,8 +145,8 @@ impl State {
         if self.nr_heads == 0 {
             return None;
         }
-        let lead = self.index.find(name.object_hash.head().0, |id| self.is_head_of(id, &name.oid));
-        lead.map(|lead| lead.block)
+        let mut leads = self.index.probe(name.object_hash.head().0)?;
+        leads.find(|lead| self.is_head_of(lead.block, name.oid)).map(|lead| lead.block)
     }
 
     /// Whether the block's last user is still in the pool.
@@ -176,11 +194,12 @@ impl State {
         }
     }
 
-    /// The same for a way that may have been undone since.
+    /// The entry that `lead` leads to, if it still leads anywhere: of this page, of another, or of
+    /// none.
     #[inline(always)]
-    pub(super) fn try_page_mut(&mut self, lead: Lead, place: u8) -> Option<&mut Entry> {
+    pub(super) fn try_entry_mut(&mut self, lead: Lead, place: u8) -> Option<&mut Entry> {
         match lead.map.some() {
-            Some(map) => self.maps.try_get_mut(map)?.page_mut(place),
+            Some(map) => Some(self.maps.try_get_mut(map)?.entry_mut(place)),
             None => self.blocks.try_get_mut(lead.block)?.pages_mut()?.inline_mut(place),
         }
     }

@@ -59,15 +59,14 @@ impl State {
         }
         let entry = self.page_mut(lead, place)?;
         let frame = entry.frame_id()?;
-        if entry.is_idle(taking.aging()) {
-            entry.pin_idle(taking.aging());
-        } else if !entry.pin_busy(taking.aging()) {
+        if !entry.is_idle(taking.aging()) && !entry.is_readable(taking.aging()) {
             return None;
         }
-        if taking == Taking::Exclusive {
-            entry.stand(Standing::Claimed);
-        }
-        let record = entry.record();
+        entry.pin(taking.aging(), taking == Taking::Exclusive);
+        let record = match taking {
+            Taking::Keeping => SlotId::NONE,
+            Taking::Exclusive | Taking::Refreshing | Taking::Leaving => entry.record(),
+        };
         Some(Pinned { lead, place, record, frame })
     }
 
@@ -93,19 +92,21 @@ impl State {
         pinned: Pinned,
         taking: Taking,
         copied: bool,
-        user: Option<Membership>,
+        user: Membership,
         stamp: impl FnOnce() -> u64,
     ) -> Option<Frame> {
         let aging = taking.aging();
         let Pinned { lead, place, record, frame } = pinned;
         // As it was left, in nearly all cases.
         let left = Entry::pinned_once(aging, taking == Taking::Exclusive, record);
-        match self.try_page_mut(lead, place) {
-            Some(entry) if copied && entry.is(frame, left) => {
-                entry.clear_pins(aging);
-                self.stats.hits += 1;
-            }
-            _ => return self.finish_rare_get(key, pinned, taking, copied, user, stamp),
+        if copied
+            && let Some(entry) = self.try_entry_mut(lead, place)
+            && entry.is(frame, left)
+        {
+            entry.clear_pins(aging);
+            self.stats.hits += 1;
+        } else {
+            return self.finish_rare_get(key, lead, place, frame, taking, copied, user, stamp);
         }
         match taking {
             Taking::Exclusive => return self.remove(key, lead, place, aging)?.frame(),
@@ -115,7 +116,7 @@ impl State {
             }
             Taking::Keeping | Taking::Leaving => {}
         }
-        if let Some(user) = user {
+        if user != Membership::NOBODY {
             self.blocks.get_mut(lead.block).set_last_user(user);
         }
         None
@@ -124,23 +125,25 @@ impl State {
     /// The same where the copy failed or others were at the page meanwhile.
     #[cold]
     #[inline(never)]
+    #[expect(clippy::too_many_arguments, reason = "in registers they cost the common way nothing")]
     fn finish_rare_get(
         &mut self,
         key: &HashKey,
-        pinned: Pinned,
+        mut lead: Lead,
+        place: u8,
+        frame: FrameId,
         taking: Taking,
         copied: bool,
-        user: Option<Membership>,
+        user: Membership,
         stamp: impl FnOnce() -> u64,
     ) -> Option<Frame> {
         self.stats.hits += u64::from(copied);
         let aging = taking.aging();
-        let Pinned { lead: Lead { block, map }, place, frame, .. } = pinned;
+        let Lead { block, map } = lead;
         // The page may be gone, and its block, and others may be there now: but not in this frame,
         // which is ours until we are done. Or it may have moved between the block and its map.
         let is_it = |entry: &&mut Entry| entry.frame_id() == Some(frame);
         let in_map = map.some().and_then(|map| self.maps.try_get_mut(map)?.page_mut(place));
-        let mut lead = pinned.lead;
         let entry = match in_map.filter(is_it) {
             Some(entry) => entry,
             None => {
@@ -166,7 +169,7 @@ impl State {
                     self.age_unlink(record);
                     self.age_append(record, stamp());
                 }
-                if copied && let Some(user) = user {
+                if copied && user != Membership::NOBODY {
                     self.blocks.get_mut(block).set_last_user(user);
                 }
                 false
