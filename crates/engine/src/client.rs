@@ -100,13 +100,13 @@ pub(crate) struct SlotWord(pub(crate) u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SlotState {
     /// No pool.
-    Empty,
-    /// A pool to work with.
-    Live,
+    Empty = 0,
+    /// A pool to work with; the word is negative.
+    Live = 0x80,
     /// A pool that is being destroyed: operations find nothing, the id is not free yet.
-    Dying,
+    Dying = 1,
     /// A shared pool that the client is leaving while others stay: as `Dying` to the client.
-    Leaving,
+    Leaving = 2,
 }
 
 const GENERATION_MASK: u32 = 0x00ff_ffff;
@@ -123,9 +123,9 @@ impl SlotWord {
 
     pub(crate) const fn state(self) -> SlotState {
         match self.0 >> 56 {
-            1 => SlotState::Live,
-            2 => SlotState::Dying,
-            3 => SlotState::Leaving,
+            0x80 => SlotState::Live,
+            1 => SlotState::Dying,
+            2 => SlotState::Leaving,
             _ => SlotState::Empty,
         }
     }
@@ -133,6 +133,12 @@ impl SlotWord {
     /// The pool's number.
     pub(crate) const fn pool(self) -> u32 {
         self.0 as u32 & 0xffff
+    }
+
+    /// Whether the state is [`SlotState::Live`].
+    #[inline(always)]
+    pub(crate) const fn is_live(self) -> bool {
+        self.0 >> 63 != 0
     }
 
     /// Whether the pool is of this kind.

@@ -2,8 +2,8 @@
 
 use crate::NoMemory;
 use crate::block::Membership;
+use crate::client::SlotWord;
 use crate::client::{Caller, Client, ClientId, Clients, POOLS_PER_CLIENT, Slot};
-use crate::client::{SlotState, SlotWord};
 use crate::directory::Directory;
 use crate::evict::EvictionQueue;
 use crate::frame::Frame;
@@ -125,7 +125,7 @@ impl<H: Host> Engine<H> {
         let client = self.client(caller.client).ok_or(NoPool)?;
         let slot = &client.slots[masked as usize];
         let word = SlotWord(slot.word.load(Acquire));
-        if word.state() != SlotState::Live {
+        if !word.is_live() {
             return Err(NoPool);
         }
         let shards = self.pools.get(word.pool()).ok_or(NoPool)?.shards();

@@ -98,7 +98,7 @@ impl<H: Host> Engine<H> {
         let copied = drain(pinned.frame);
 
         let mut state = shard.state.lock(&self.host);
-        let is_current = access.is_current();
+        let is_current = taking != Taking::Keeping && access.is_current();
         // Who has left a shared pool meanwhile is no longer anybody's last user.
         let user = if is_shared && is_current { access.own() } else { Membership::NOBODY };
         let tick = || self.tick();

@@ -170,7 +170,7 @@ impl Index {
         let tag = Tag::of(hash);
         let at = self.table_of(tag);
         let table = self.cell_mut(at).table.as_mut();
-        if !table.is_some_and(|table| table::update(table, tag, Lead { block, map })) {
+        if !table.is_some_and(|table| table::update(table, tag, Lead::new(block, map))) {
             broken::not_indexed();
         }
     }

@@ -66,9 +66,9 @@ impl Filled {
         let mut compared = 0;
         let found = self.index.probe(hash).into_iter().flatten().find(|lead| {
             compared += 1;
-            Some(lead.block) == wanted
+            Some(lead.block()) == wanted
         });
-        assert_eq!(found.map(|lead| lead.block), wanted);
+        assert_eq!(found.map(|lead| lead.block()), wanted);
         compared
     }
 

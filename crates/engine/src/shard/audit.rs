@@ -76,9 +76,9 @@ impl State {
             if let Some(hash) = self.hash_of(key, id) {
                 blocks.indexed += 1;
                 let lead =
-                    self.index.probe(hash.0).into_iter().flatten().find(|lead| lead.block == id);
+                    self.index.probe(hash.0).into_iter().flatten().find(|lead| lead.block() == id);
                 let map = self.blocks.get(id).pages().map_or(SlotId::NONE, PageSet::map);
-                if lead.is_none_or(|lead| lead.map != map) {
+                if lead.is_none_or(|lead| lead.map() != map.some()) {
                     return Err(AuditError::BlockNotIndexed);
                 }
             }

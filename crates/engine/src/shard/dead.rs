@@ -82,7 +82,7 @@ impl State {
     /// Makes what this shard has of the object unreachable.
     pub(crate) fn kill_named(&mut self, key: &HashKey, name: &PageName) {
         if let Some(lead) = self.find_block(name) {
-            self.kill_block(key, lead.block);
+            self.kill_block(key, lead.block());
         }
         if let Some(head) = self.find_head(name) {
             self.kill_head(key, head);

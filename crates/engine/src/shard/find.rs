@@ -79,7 +79,7 @@ impl State {
         let mut probe = self.index.probe(name.block_hash.0)?;
         loop {
             let lead = probe.next()?;
-            if self.is_named(lead.block, name) {
+            if self.is_named(lead.block(), name) {
                 return Some(lead);
             }
         }
@@ -146,7 +146,7 @@ impl State {
             return None;
         }
         let mut leads = self.index.probe(name.object_hash.head().0)?;
-        leads.find(|lead| self.is_head_of(lead.block, name.oid)).map(|lead| lead.block)
+        leads.find(|lead| self.is_head_of(lead.block(), name.oid)).map(|lead| lead.block())
     }
 
     /// Whether the block's last user is still in the pool.
@@ -167,7 +167,7 @@ impl State {
         members: Option<&Members<'_>>,
     ) -> Option<Lead> {
         let lead = self.find_block(name)?;
-        let is_kept = self.is_kept(lead.block, members);
+        let is_kept = self.is_kept(lead.block(), members);
         (is_kept && self.page_mut(lead, name.place).is_some()).then_some(lead)
     }
 
@@ -181,26 +181,40 @@ impl State {
     /// The way to a block that is known already.
     pub(super) fn lead_to(&self, block: SlotId) -> Lead {
         let map = self.blocks.get(block).pages().map_or(SlotId::NONE, PageSet::map);
-        Lead { block, map }
+        Lead::new(block, map)
     }
 
     /// The page of this name in the block that `lead` leads to, to be changed; it stays a page.
     #[inline(always)]
     pub(super) fn page_mut(&mut self, lead: Lead, place: u8) -> Option<&mut Entry> {
-        match lead.map.some() {
+        match lead.map() {
             Some(map) => self.maps.get_mut(map).page_mut(place),
             // A block without a map, as the index says.
-            None => self.blocks.get_mut(lead.block).pages_mut()?.inline_mut(place),
+            None => self.blocks.get_mut(lead.block()).pages_mut()?.inline_mut(place),
         }
     }
 
-    /// The entry that `lead` leads to, if it still leads anywhere: of this page, of another, or of
-    /// none.
+    /// What `look` says of the entry that `lead` leads to, if it still leads anywhere: of this page,
+    /// of another, or of none.
     #[inline(always)]
-    pub(super) fn try_entry_mut(&mut self, lead: Lead, place: u8) -> Option<&mut Entry> {
-        match lead.map.some() {
-            Some(map) => Some(self.maps.try_get_mut(map)?.entry_mut(place)),
-            None => self.blocks.try_get_mut(lead.block)?.pages_mut()?.inline_mut(place),
+    pub(super) fn with_entry(
+        &mut self,
+        lead: Lead,
+        place: u8,
+        look: impl FnOnce(&mut Entry) -> bool,
+    ) -> bool {
+        match lead.map() {
+            Some(map) => match self.maps.try_get_mut(map) {
+                Some(map) => look(map.entry_mut(place)),
+                None => false,
+            },
+            None => {
+                let pages = self.blocks.try_get_mut(lead.block()).and_then(Block::pages_mut);
+                match pages.and_then(|pages| pages.inline_mut(place)) {
+                    Some(entry) => look(entry),
+                    None => false,
+                }
+            }
         }
     }
 

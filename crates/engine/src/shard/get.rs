@@ -54,7 +54,7 @@ impl State {
     ) -> Option<Pinned> {
         let lead = self.find_block(name)?;
         let place = name.place;
-        if !self.is_kept(lead.block, members) {
+        if !self.is_kept(lead.block(), members) {
             return None;
         }
         let entry = self.page_mut(lead, place)?;
@@ -99,11 +99,14 @@ impl State {
         let Pinned { lead, place, record, frame } = pinned;
         // As it was left, in nearly all cases.
         let left = Entry::pinned_once(aging, taking == Taking::Exclusive, record);
-        if copied
-            && let Some(entry) = self.try_entry_mut(lead, place)
-            && entry.is(frame, left)
-        {
-            entry.clear_pins(aging);
+        let unpin = |entry: &mut Entry| {
+            let is_left = entry.is(frame, left);
+            if is_left {
+                entry.clear_pins(aging);
+            }
+            is_left
+        };
+        if copied && self.with_entry(lead, place, unpin) {
             self.stats.hits += 1;
         } else {
             return self.finish_rare_get(key, lead, place, frame, taking, copied, user, stamp);
@@ -117,7 +120,7 @@ impl State {
             Taking::Keeping | Taking::Leaving => {}
         }
         if user != Membership::NOBODY {
-            self.blocks.get_mut(lead.block).set_last_user(user);
+            self.blocks.get_mut(lead.block()).set_last_user(user);
         }
         None
     }
@@ -139,16 +142,16 @@ impl State {
     ) -> Option<Frame> {
         self.stats.hits += u64::from(copied);
         let aging = taking.aging();
-        let Lead { block, map } = lead;
+        let block = lead.block();
         // The page may be gone, and its block, and others may be there now: but not in this frame,
         // which is ours until we are done. Or it may have moved between the block and its map.
         let is_it = |entry: &&mut Entry| entry.frame_id() == Some(frame);
-        let in_map = map.some().and_then(|map| self.maps.try_get_mut(map)?.page_mut(place));
+        let in_map = lead.map().and_then(|map| self.maps.try_get_mut(map)?.page_mut(place));
         let entry = match in_map.filter(is_it) {
             Some(entry) => entry,
             None => {
                 let pages = self.blocks.try_get_mut(block).and_then(|block| block.pages_mut());
-                lead.map = pages.as_ref().map_or(SlotId::NONE, |pages| pages.map());
+                lead = Lead::new(block, pages.as_ref().map_or(SlotId::NONE, |pages| pages.map()));
                 match pages.and_then(|pages| pages.get_mut(place, &mut self.maps)).filter(is_it) {
                     Some(entry) => entry,
                     None => return self.orphans.unpin(frame),

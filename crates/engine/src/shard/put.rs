@@ -64,19 +64,19 @@ impl State {
         let Put { name, members, .. } = *put;
         let lead = self.find_block(name);
         if let Some(lead) = lead
-            && self.is_kept(lead.block, members)
+            && self.is_kept(lead.block(), members)
         {
             if let Some(entry) = self.page_mut(lead, name.place) {
                 if !entry.is_idle(put.aging) || put.refreshes {
                     return self.replace(put, lead, frame, stamp);
                 }
                 let Some(old) = entry.swap_frame(frame.take()) else { return PutStep::Absent };
-                self.set_last_user(lead.block, members);
+                self.set_last_user(lead.block(), members);
                 self.stats.puts_replaced += 1;
                 return PutStep::Replaced(old);
             }
             let is_ready = put.aging == Aging::Ageless || self.ages.is_ready();
-            if put.may_add && is_ready && lead.map.some().is_some() {
+            if put.may_add && is_ready && lead.map().is_some() {
                 self.add(put, lead, frame, stamp());
                 return PutStep::Stored;
             }
@@ -95,7 +95,7 @@ impl State {
         stock: Option<&mut Stock>,
     ) -> PutStep {
         let mut lead = lead;
-        if let Some(Lead { block, .. }) = lead
+        if let Some(block) = lead.map(Lead::block)
             && !self.is_kept(block, put.members)
         {
             // Its last user has left: what it held stays unreachable (R36).
@@ -106,10 +106,9 @@ impl State {
             return PutStep::Absent;
         }
         let is_ready = |lead: &Lead| {
-            let pages = || self.blocks.get(lead.block).pages();
+            let pages = || self.blocks.get(lead.block()).pages();
             (put.aging == Aging::Ageless || self.ages.is_ready())
-                && (lead.map.some().is_some()
-                    || pages().is_some_and(|pages| pages.is_ready(&self.maps)))
+                && (lead.map().is_some() || pages().is_some_and(|pages| pages.is_ready(&self.maps)))
         };
         let lead = match (lead.filter(is_ready), stock) {
             (Some(lead), _) => lead,
@@ -135,7 +134,7 @@ impl State {
         stamp: impl FnOnce() -> u64,
     ) -> PutStep {
         let Put { key, name, members, aging, refreshes, may_add } = *put;
-        let block = lead.block;
+        let block = lead.block();
         let has_room = self.orphans.has_room();
         let Some(entry) = self.page_mut(lead, name.place) else { return PutStep::Absent };
         let nr_pins = entry.nr_pins(aging);
@@ -177,7 +176,7 @@ impl State {
             self.ages.prepare(&mut stock.ages).map_err(Need::Aged)?;
         }
         let Some(lead) = lead else { return self.new_block(put, stock).map(Lead::to) };
-        if let Some(pages) = self.blocks.get(lead.block).pages() {
+        if let Some(pages) = self.blocks.get(lead.block()).pages() {
             pages.prepare(&mut self.maps, &mut stock.maps).map_err(Need::Maps)?;
         }
         Ok(lead)
@@ -188,7 +187,7 @@ impl State {
     fn add(&mut self, put: &Put<'_>, lead: Lead, frame: &mut Option<Frame>, stamp: u64) {
         let Put { name, members, aging, .. } = *put;
         let Some(frame) = frame.take() else { return };
-        let (block, place) = (lead.block, name.place);
+        let (block, place) = (lead.block(), name.place);
         let entry = match aging {
             Aging::Ageless => Entry::ageless(frame),
             Aging::Aged => {
@@ -204,7 +203,7 @@ impl State {
             _ => None,
         };
         let Some(pages) = record.pages_mut() else { broken::no_such_page() };
-        match lead.map.some() {
+        match lead.map() {
             Some(map) => {
                 pages.added();
                 self.maps.get_mut(map).set(place, entry);

@@ -49,7 +49,7 @@ impl State {
         members: Option<&Members<'_>>,
         aging: Aging,
     ) -> Option<Removed> {
-        let lead = self.find_block(name).filter(|lead| self.is_kept(lead.block, members))?;
+        let lead = self.find_block(name).filter(|lead| self.is_kept(lead.block(), members))?;
         self.remove(key, lead, name.place, aging)
     }
 
@@ -102,7 +102,7 @@ impl State {
             self.age_unlink(record);
             self.has_excess |= self.ages.remove(record).1;
         }
-        let block = self.blocks.get_mut(lead.block);
+        let block = self.blocks.get_mut(lead.block());
         let Some(pages) = block.pages_mut() else { broken::no_such_page() };
         let is_sparse = pages.taken();
         let head = match *block {
@@ -136,12 +136,13 @@ impl State {
     /// Sees to a block that has few pages left: frees it if it has none, and gives up a map that
     /// is not worth its room.
     #[inline(never)]
-    fn tidy(&mut self, key: &HashKey, Lead { block, map }: Lead) {
+    fn tidy(&mut self, key: &HashKey, lead: Lead) {
+        let block = lead.block();
         let Some(pages) = self.blocks.get_mut(block).pages_mut() else { return };
         if pages.len() == 0 {
             return self.free_block(key, block);
         }
-        if map.some().is_some() && pages.shrink(&mut self.maps) {
+        if lead.map().is_some() && pages.shrink(&mut self.maps) {
             self.has_excess = true;
             if let Some(hash) = self.hash_of(key, block) {
                 self.index.set_map(hash.0, block, SlotId::NONE);

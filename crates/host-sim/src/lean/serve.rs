@@ -98,12 +98,14 @@ impl Host for LeanHost {
 }
 
 impl GuestPages for LeanHost {
+    #[inline(always)]
     fn copy_in(&self, domain: DomainId, from: Gfn, to: FrameId) -> Result<(), BadFrame> {
         let from = self.guest_page(domain, from.0).ok_or(BadFrame)?;
         copy_page_words(self.frame_words(to).ok_or(BadFrame)?, from);
         Ok(())
     }
 
+    #[inline(always)]
     fn copy_out(&self, domain: DomainId, from: FrameId, to: Gfn) -> Result<(), BadFrame> {
         let to = self.guest_page(domain, to.0).ok_or(BadFrame)?;
         copy_page_words(to, self.frame_words(from).ok_or(BadFrame)?);
