@@ -53,7 +53,9 @@ pub struct Engine<H: Host> {
     pub(crate) queue: Lock<EvictionQueue>,
 }
 
-/// One client's way into one of its pools, as it was when the call began.
+/// One client's way into one of its pools, as it was when the call began. Rare ways take it by value,
+/// so that on the common one it stays in registers.
+#[derive(Clone, Copy)]
 pub(crate) struct Access<'a> {
     caller: Caller,
     client: &'a Client,
@@ -164,22 +166,24 @@ impl<H: Host> Engine<H> {
     /// Ends a hold of a shard's lock in which something changed: tells others, releases the lock,
     /// and frees what was left empty.
     #[inline(always)]
-    pub(crate) fn release<'a>(
-        &self,
-        shard: &Shard,
-        state: Guard<'_, State, H>,
-        payer: impl FnOnce() -> Payer<'a>,
-    ) {
-        shard.publish(&state);
-        if state.has_excess() {
-            self.release_excess(state, payer());
+    pub(crate) fn release(&self, shard: &Shard, state: Guard<'_, State, H>, access: &Access<'_>) {
+        shard.publish_pages(&state, access.aging());
+        if state.has_news() {
+            self.release_all(shard, state, access.payer());
         }
     }
 
+    /// As `release`, where more than pages may have changed.
     #[cold]
     #[inline(never)]
-    fn release_excess(&self, mut state: Guard<'_, State, H>, payer: Payer<'_>) {
+    pub(crate) fn release_all(
+        &self,
+        shard: &Shard,
+        mut state: Guard<'_, State, H>,
+        payer: Payer<'_>,
+    ) {
         let mut garbage = Garbage::<0>::new();
+        shard.publish(&state);
         state.collect(&mut garbage);
         drop(state);
         garbage.free(&self.host, payer);
@@ -206,6 +210,23 @@ impl<'a> Access<'a> {
     #[inline(always)]
     pub(crate) fn is_current(&self) -> bool {
         self.slot.word.load(Acquire) == self.word.0
+    }
+
+    /// The domain that calls.
+    #[inline(always)]
+    pub(crate) const fn domain(&self) -> DomainId {
+        self.caller.domain
+    }
+
+    /// What the pool is.
+    pub(crate) const fn kind(&self) -> Kind {
+        if self.is_kind(Kind::Persistent) {
+            Kind::Persistent
+        } else if self.is_kind(Kind::Shared) {
+            Kind::Shared
+        } else {
+            Kind::Private
+        }
     }
 
     /// Whether the pool is of this kind.

@@ -202,7 +202,7 @@ impl<H: Host> Engine<H> {
         }
         let (frame, name) = state.evict(&self.key, H::REPORTS_EVICTIONS)?;
         let payer = Payer { domain: None, nr_metadata: Some(pool.nr_metadata()) };
-        self.release(shard, state, || payer);
+        self.release_all(shard, state, payer);
         if H::REPORTS_EVICTIONS
             && let Some((object, index)) = name
         {

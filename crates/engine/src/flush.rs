@@ -76,7 +76,7 @@ impl<H: Host> Engine<H> {
             }
             state.stats.flushes += u64::from(is_first);
             state.kill_named(&self.key, &name);
-            self.release(shard, state, || access.payer());
+            self.release_all(shard, state, access.payer());
         }
         if self.drain_flushed(&access)? {
             Ok(Flushed::Done { frozen: self.is_frozen(&access) })
@@ -104,7 +104,7 @@ impl<H: Host> Engine<H> {
         else {
             return Some(false);
         };
-        self.release(shard, state, || access.payer());
+        self.release(shard, state, access);
         if let Some(frame) = removed.frame() {
             self.free_frame(frame, access.charged());
         }

@@ -107,7 +107,7 @@ impl<H: Host> Engine<H> {
             // Nothing that others are told has changed.
             drop(state);
         } else {
-            self.release(shard, state, || access.payer());
+            self.release(shard, state, access);
             if let Some(frame) = frame {
                 self.free_frame(frame, access.charged());
             }

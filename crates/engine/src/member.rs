@@ -6,6 +6,7 @@ use crate::client::{Clients, SlotState, SlotWord};
 use crate::sync::atomic::Ordering::{Acquire, Relaxed};
 
 /// The members of one pool, seen by one of them.
+#[derive(Clone, Copy)]
 pub(crate) struct Members<'a> {
     clients: &'a Clients,
     pool: u32,

@@ -50,12 +50,6 @@ impl PageMap {
         Some(self.entry_mut(place)).filter(|entry| entry.is_page())
     }
 
-    /// Puts a page at a place that has none.
-    #[inline(always)]
-    pub(crate) fn set(&mut self, place: u8, page: Entry) {
-        *self.entry_mut(place) = page;
-    }
-
     const fn at(&self, place: u8) -> &Entry {
         &self.0[place as usize % PLACES]
     }

@@ -10,7 +10,8 @@ use crate::frame::{Frame, FrameId};
 use crate::host::Host;
 use crate::meta::Unpaid;
 use crate::policy::{Age, Event, Policy};
-use crate::shard::{PageName, Put, PutStep};
+use crate::pool::Kind;
+use crate::shard::{PageName, Put, PutStep, Unput};
 use crate::stock::{Need, Stock};
 
 /// Pages that one put may evict, whatever was stored.
@@ -69,61 +70,77 @@ impl<H: Host> Engine<H> {
     ) -> Result<PutOutcome, PutError<E>> {
         let access = self.open(caller, pool_id).map_err(|_| PutError::NoPool)?;
         let name = PageName::new(&self.key, oid, index);
-        if self.is_frozen(&access) && !self.holds(&access, &name)? {
+        // What is known of a pool of each kind is known to the compiler.
+        if access.is_kind(Kind::Persistent) {
+            self.put_as(Kind::Persistent, &access, &name, fill)
+        } else if access.is_kind(Kind::Private) {
+            self.put_as(Kind::Private, &access, &name, fill)
+        } else {
+            self.put_as(Kind::Shared, &access, &name, fill)
+        }
+    }
+
+    #[inline(always)]
+    fn put_as<E>(
+        &self,
+        kind: Kind,
+        access: &Access<'_>,
+        name: &PageName,
+        fill: impl FnOnce(FrameId) -> Result<(), E>,
+    ) -> Result<PutOutcome, PutError<E>> {
+        if self.is_frozen(access) && !self.holds(*access, *name)? {
             return Err(PutError::Frozen);
         }
-        let payer = access.charged();
-        let charged = payer.is_none_or(|domain| self.host.charge(domain, 1).is_ok());
+        let charged = match kind {
+            Kind::Persistent => self.host.charge(access.domain(), 1).is_ok(),
+            Kind::Private | Kind::Shared => true,
+        };
         let mut evictions_left = EVICTIONS_PER_PUT_MAX;
         let supply = self.frame_for_put(access.client(), charged, &mut evictions_left);
         let Some(Supply { frame, may_add }) = supply else {
-            return Err(self.fail_put(&access, &name, charged, None));
+            return Err(self.fail_put(*access, *name, charged, None));
         };
         if let Err(error) = fill(frame.id()) {
             // R14: the old page goes even though there is no new one.
-            return Err(match self.fail_put::<E>(&access, &name, charged, Some(frame)) {
+            return Err(match self.fail_put::<E>(*access, *name, charged, Some(frame)) {
                 PutError::NoPool => PutError::NoPool,
                 _ => PutError::Fill(error),
             });
         }
-        let mut frame = Some(frame);
-        let mut step = self.publish(&access, &name, &mut frame, may_add, None);
-        if matches!(step, PutStep::Unprepared) {
-            step =
-                self.publish_with_stock(&access, &name, &mut frame, may_add, &mut evictions_left);
+        let mut step = self.publish(kind, access, name, frame, may_add, None);
+        if let PutStep::Unput(Unput::Unprepared, frame) = step {
+            step = self.publish_with_stock(*access, *name, frame, may_add, &mut evictions_left);
         }
-        let old = match step {
-            PutStep::Stored => return Ok(PutOutcome::Stored),
+        match step {
+            PutStep::Stored => Ok(PutOutcome::Stored),
             // The new frame takes over the charge of the one that it replaces.
-            PutStep::Replaced(old) => old,
-            step => return self.end_put(&access, charged, step, frame),
-        };
-        self.free_frame(old, payer.filter(|_| charged));
-        Ok(PutOutcome::Replaced)
+            PutStep::Replaced(old) => {
+                self.free_frame(old, access.charged().filter(|_| charged));
+                Ok(PutOutcome::Replaced)
+            }
+            // The old frame's charge falls when its last reader frees it.
+            PutStep::ReplacedInUse => Ok(PutOutcome::Replaced),
+            PutStep::Unput(why, frame) => Err(self.end_put(*access, charged, why, frame)),
+        }
     }
 
-    /// Ends a put that added nothing and left no frame over but, perhaps, its own.
+    /// Ends a put whose frame was not taken.
     #[cold]
     #[inline(never)]
     fn end_put<E>(
         &self,
-        access: &Access<'_>,
+        access: Access<'_>,
         charged: bool,
-        step: PutStep,
-        unused: Option<Frame>,
-    ) -> Result<PutOutcome, PutError<E>> {
-        if let Some(unused) = unused {
-            self.host.give_frame(unused);
-        }
-        let result = match step {
-            // The old frame's charge falls when its last reader frees it.
-            PutStep::ReplacedInUse => return Ok(PutOutcome::Replaced),
-            PutStep::Removed => Err(PutError::NoSpace),
-            PutStep::NoPool => Err(PutError::NoPool),
-            _ => Err(PutError::NoMemory),
-        };
+        why: Unput,
+        frame: Frame,
+    ) -> PutError<E> {
+        self.host.give_frame(frame);
         self.take_back(access, charged);
-        result
+        match why {
+            Unput::Removed => PutError::NoSpace,
+            Unput::NoPool => PutError::NoPool,
+            Unput::Absent | Unput::Unprepared | Unput::Need(_) => PutError::NoMemory,
+        }
     }
 
     /// Ends a put for which there is no frame, or whose frame could not be filled: what was there
@@ -132,15 +149,15 @@ impl<H: Host> Engine<H> {
     #[inline(never)]
     fn fail_put<E>(
         &self,
-        access: &Access<'_>,
-        name: &PageName,
+        access: Access<'_>,
+        name: PageName,
         charged: bool,
         unfilled: Option<Frame>,
     ) -> PutError<E> {
         if let Some(unfilled) = unfilled {
             self.host.give_frame(unfilled);
         }
-        let error = match self.remove_named(access, name, Cause::FailedPut) {
+        let error = match self.remove_named(&access, &name, Cause::FailedPut) {
             Some(true) => PutError::NoSpace,
             Some(false) => PutError::NoMemory,
             None => PutError::NoPool,
@@ -150,7 +167,7 @@ impl<H: Host> Engine<H> {
     }
 
     /// Takes back the charge of a put that added nothing.
-    fn take_back(&self, access: &Access<'_>, charged: bool) {
+    fn take_back(&self, access: Access<'_>, charged: bool) {
         if let Some(domain) = access.charged().filter(|_| charged) {
             self.host.uncharge(domain, 1);
         }
@@ -160,28 +177,28 @@ impl<H: Host> Engine<H> {
     #[inline(always)]
     fn publish(
         &self,
+        kind: Kind,
         access: &Access<'_>,
         name: &PageName,
-        frame: &mut Option<Frame>,
+        frame: Frame,
         may_add: bool,
         stock: Option<&mut Stock>,
     ) -> PutStep {
         let shard = access.shard(name);
         let mut state = shard.state.lock(&self.host);
         if !access.is_current() {
-            return PutStep::NoPool;
+            return PutStep::Unput(Unput::NoPool, frame);
         }
-        let members = self.members(access);
         let put = Put {
             key: &self.key,
-            name,
-            members: members.as_ref(),
-            aging: access.aging(),
+            name: *name,
+            members: if kind == Kind::Shared { self.members(access) } else { None },
+            aging: kind.aging(),
             refreshes: H::Policy::age(Event::Replaced) == Age::Youngest,
             may_add,
         };
         let step = state.put(&put, frame, || self.tick(), stock);
-        self.release(shard, state, || access.payer());
+        self.release(shard, state, access);
         step
     }
 
@@ -190,26 +207,26 @@ impl<H: Host> Engine<H> {
     #[inline(never)]
     fn publish_with_stock(
         &self,
-        access: &Access<'_>,
-        name: &PageName,
-        frame: &mut Option<Frame>,
+        access: Access<'_>,
+        name: PageName,
+        mut frame: Frame,
         mut may_add: bool,
         evictions_left: &mut u32,
     ) -> PutStep {
         let mut stock = Stock::default();
-        let mut step = PutStep::Unprepared;
-        for round in 0..NEEDS_PER_PUT_MAX {
-            step = self.publish(access, name, frame, may_add, Some(&mut stock));
-            let need = match step {
-                PutStep::Need(need) => need,
-                _ => break,
-            };
-            // The last round must come to an end, and a put that can't add can always end.
-            let is_last = round + 2 >= NEEDS_PER_PUT_MAX;
-            if is_last || !self.fetch(need, &mut stock, access, evictions_left) {
+        let mut round = 0;
+        let step = loop {
+            let kind = access.kind();
+            let step = self.publish(kind, &access, &name, frame, may_add, Some(&mut stock));
+            let PutStep::Unput(Unput::Need(need), unused) = step else { break step };
+            frame = unused;
+            round += 1;
+            // A put that can't add always ends.
+            if round >= NEEDS_PER_PUT_MAX || !self.fetch(need, &mut stock, &access, evictions_left)
+            {
                 may_add = false;
             }
-        }
+        };
         stock.discard(&self.host, access.payer());
         step
     }
@@ -273,11 +290,13 @@ impl<H: Host> Engine<H> {
     }
 
     /// Whether the handle holds a page.
-    fn holds<E>(&self, access: &Access<'_>, name: &PageName) -> Result<bool, PutError<E>> {
-        let mut state = access.shard(name).state.lock(&self.host);
+    #[cold]
+    #[inline(never)]
+    fn holds<E>(&self, access: Access<'_>, name: PageName) -> Result<bool, PutError<E>> {
+        let mut state = access.shard(&name).state.lock(&self.host);
         if !access.is_current() {
             return Err(PutError::NoPool);
         }
-        Ok(state.holds(name, self.members(access).as_ref()))
+        Ok(state.holds(&name, self.members(&access).as_ref()))
     }
 }

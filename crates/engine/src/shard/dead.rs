@@ -13,7 +13,7 @@ impl State {
     /// Makes a live block and its pages unreachable, in constant time.
     pub(super) fn kill_block(&mut self, key: &HashKey, block: SlotId) {
         let Some(hash) = self.hash_of(key, block) else { return };
-        self.has_excess |= self.index.remove(hash.0, block);
+        self.has_news |= self.index.remove(hash.0, block);
         let links = self.push_dead(block);
         let record = self.blocks.get_mut(block);
         match core::mem::take(record) {
@@ -43,7 +43,7 @@ impl State {
         let nr_pages = nr_pages.get();
         self.nr_live -= nr_pages;
         self.nr_dead_pages += nr_pages;
-        self.has_excess |= self.index.remove(key.object(oid).head().0, head);
+        self.has_news |= self.index.remove(key.object(oid).head().0, head);
         let links = self.push_dead(head);
         *self.blocks.get_mut(head) = Block::DeadHead { links, first };
     }
@@ -58,6 +58,7 @@ impl State {
         }
         self.dead = block;
         self.nr_dead += 1;
+        self.has_news = true;
         Links { next, ..Links::ALONE }
     }
 
@@ -77,6 +78,7 @@ impl State {
             None => self.dead = next,
         }
         self.nr_dead -= 1;
+        self.has_news = true;
     }
 
     /// Makes what this shard has of the object unreachable.

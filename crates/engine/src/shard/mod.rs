@@ -15,7 +15,7 @@ mod remove;
 
 pub(crate) use find::{FullName, PageName};
 pub(crate) use get::Taking;
-pub(crate) use put::{Put, PutStep};
+pub(crate) use put::{Put, PutStep, Unput};
 
 use self::find::RecentHead;
 use self::orphans::Orphans;
@@ -90,10 +90,20 @@ impl Shard {
         self.nr_dead.load(Relaxed) > 0
     }
 
-    /// Tells others what `state` has become; at the end of each hold of the lock that changed it.
-    pub(crate) fn publish(&self, state: &State) {
-        self.oldest.store(state.oldest_stamp, Relaxed);
+    /// Tells others what has become of the pages; at the end of each hold of the lock that changed
+    /// them.
+    #[inline(always)]
+    pub(crate) fn publish_pages(&self, state: &State, aging: Aging) {
+        if aging == Aging::Aged {
+            self.oldest.store(state.oldest_stamp, Relaxed);
+        }
         self.nr_live.store(state.nr_live, Relaxed);
+    }
+
+    /// Tells others what `state` has become; at the end of each hold of the lock in which anything
+    /// may have changed.
+    pub(crate) fn publish(&self, state: &State) {
+        self.publish_pages(state, Aging::Aged);
         self.nr_heads.store(state.nr_heads, Relaxed);
         self.nr_dead.store(state.nr_dead, Relaxed);
     }
@@ -125,8 +135,9 @@ pub(crate) struct State {
     dead: SlotId,
     /// How many these are.
     nr_dead: u32,
-    /// Whether some chunk or table was left empty and not collected yet.
-    has_excess: bool,
+    /// Whether heads or dead ones came or went, or a chunk or a table was left empty, since the last
+    /// [`collect`](Self::collect).
+    has_news: bool,
     /// Heads, dead ones too.
     nr_heads: u32,
     recent_head: RecentHead,
@@ -151,7 +162,7 @@ impl State {
             youngest: SlotId::NONE,
             dead: SlotId::NONE,
             nr_dead: 0,
-            has_excess: false,
+            has_news: false,
             nr_heads: 0,
             recent_head: RecentHead::none(),
             nr_live: 0,

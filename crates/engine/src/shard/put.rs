@@ -17,12 +17,19 @@ use core::cell::Cell;
 /// What a put under the lock came to.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum PutStep {
-    /// A new page; the frame was taken.
+    /// A new page.
     Stored,
     /// The frame took the place of this one.
     Replaced(Frame),
     /// As `Replaced`, but the old frame is being read and is freed by its last reader.
     ReplacedInUse,
+    /// The frame was not taken.
+    Unput(Unput, Frame),
+}
+
+/// Why a frame was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unput {
     /// Nothing happened: the pool is gone.
     NoPool,
     /// Nothing happened: come again with a stock.
@@ -35,12 +42,14 @@ pub(crate) enum PutStep {
     Removed,
 }
 
-/// One put, as it is from beginning to end.
+/// One put, as it is from beginning to end. Rare ways take it by value, so that on the common one it
+/// stays in registers.
+#[derive(Clone, Copy)]
 pub(crate) struct Put<'a> {
     pub(crate) key: &'a HashKey,
-    pub(crate) name: &'a PageName,
+    pub(crate) name: PageName,
     /// Of a shared pool.
-    pub(crate) members: Option<&'a Members<'a>>,
+    pub(crate) members: Option<Members<'a>>,
     pub(crate) aging: Aging,
     /// Whether new content makes a page young.
     pub(crate) refreshes: bool,
@@ -49,61 +58,108 @@ pub(crate) struct Put<'a> {
 }
 
 impl State {
-    /// Stores `frame` under `name`: swaps it for the frame that is there, or adds a page.
-    ///
-    /// On anything but `Stored`, `Replaced` and `ReplacedInUse` the frame stays with the caller.
-    /// `stamp` gives the age of a page that is created.
+    /// Stores `frame` under `name`: swaps it for the frame that is there, or adds a page. `stamp`
+    /// gives the age of a page that is created.
     #[inline(always)]
     pub(crate) fn put(
         &mut self,
         put: &Put<'_>,
-        frame: &mut Option<Frame>,
+        frame: Frame,
         stamp: impl FnOnce() -> u64,
         stock: Option<&mut Stock>,
     ) -> PutStep {
-        let Put { name, members, .. } = *put;
-        let lead = self.find_block(name);
-        if let Some(lead) = lead
-            && self.is_kept(lead.block(), members)
-        {
-            if let Some(entry) = self.page_mut(lead, name.place) {
-                if !entry.is_idle(put.aging) || put.refreshes {
-                    return self.replace(put, lead, frame, stamp);
+        let Put { name, ref members, aging, .. } = *put;
+        let lead = self.find_block(&name);
+        let Some(way) = lead.filter(|lead| self.is_kept(lead.block(), members.as_ref())) else {
+            return self.put_sparse(*put, lead, frame, stamp, stock);
+        };
+        let is_ready = put.may_add && (aging == Aging::Ageless || self.ages.is_ready());
+        let entry = match way.map() {
+            Some(map) => Some(self.maps.get_mut(map).entry_mut(name.place)),
+            None => {
+                self.blocks.get_mut(way.block()).pages_mut().and_then(|p| p.inline_mut(name.place))
+            }
+        };
+        let Some(entry) = entry else {
+            return self.put_sparse(*put, lead, frame, stamp, stock);
+        };
+        if !entry.is_page() {
+            // In a map there is room.
+            if !is_ready {
+                return self.put_sparse(*put, lead, frame, stamp, stock);
+            }
+            match aging {
+                Aging::Ageless => *entry = Entry::ageless(frame),
+                Aging::Aged => {
+                    let record = self.ages.insert(Aged::of(way.block(), name.place));
+                    *entry = Entry::aged(frame, record);
+                    self.age_append(record, stamp());
                 }
-                let Some(old) = entry.swap_frame(frame.take()) else { return PutStep::Absent };
-                self.set_last_user(lead.block(), members);
-                self.stats.puts_replaced += 1;
-                return PutStep::Replaced(old);
             }
-            let is_ready = put.aging == Aging::Ageless || self.ages.is_ready();
-            if put.may_add && is_ready && lead.map().is_some() {
-                self.add(put, lead, frame, stamp());
-                return PutStep::Stored;
-            }
+            self.count_in_map(put, way.block());
+            return PutStep::Stored;
         }
-        self.put_sparse(put, lead, frame, stamp, stock)
+        if !entry.is_idle(aging) || put.refreshes {
+            return self.replace(*put, way, frame, stamp);
+        }
+        let Some(old) = entry.swap_frame(Some(frame)) else { broken::no_such_page() };
+        self.set_last_user(way.block(), members.as_ref());
+        self.stats.puts_replaced += 1;
+        PutStep::Replaced(old)
+    }
+
+    /// Counts a page that was put into its block's map.
+    #[inline(always)]
+    fn count_in_map(&mut self, put: &Put<'_>, block: SlotId) {
+        let record = self.blocks.get_mut(block);
+        if let Some(members) = &put.members {
+            record.set_last_user(members.own());
+        }
+        let head = match record {
+            Block::Further { head, pages, .. } => {
+                pages.added();
+                *head
+            }
+            Block::First { pages, .. } => {
+                pages.added();
+                SlotId::NONE
+            }
+            _ => broken::no_such_page(),
+        };
+        self.count_added(head);
+    }
+
+    /// Counts a page that was added to a block of `head`, if that is one.
+    #[inline(always)]
+    fn count_added(&mut self, head: SlotId) {
+        if let Some(head) = head.some()
+            && let Some(headed) = self.headed_pages(head)
+        {
+            headed.set(headed.get() + 1);
+        }
+        self.nr_live += 1;
+        self.stats.puts_stored += 1;
     }
 
     /// Adds a page to a block that is not there, or has no map, or lacks metadata.
     #[inline(never)]
     fn put_sparse(
         &mut self,
-        put: &Put<'_>,
-        lead: Option<Lead>,
-        frame: &mut Option<Frame>,
+        put: Put<'_>,
+        mut lead: Option<Lead>,
+        frame: Frame,
         stamp: impl FnOnce() -> u64,
         stock: Option<&mut Stock>,
     ) -> PutStep {
-        let mut lead = lead;
         if let Some(block) = lead.map(Lead::block)
-            && !self.is_kept(block, put.members)
+            && !self.is_kept(block, put.members.as_ref())
         {
             // Its last user has left: what it held stays unreachable (R36).
             self.kill_block(put.key, block);
             lead = None;
         }
         if !put.may_add {
-            return PutStep::Absent;
+            return PutStep::Unput(Unput::Absent, frame);
         }
         let is_ready = |lead: &Lead| {
             let pages = || self.blocks.get(lead.block()).pages();
@@ -112,13 +168,13 @@ impl State {
         };
         let lead = match (lead.filter(is_ready), stock) {
             (Some(lead), _) => lead,
-            (None, None) => return PutStep::Unprepared,
-            (None, Some(stock)) => match self.prepare(put, lead, stock) {
+            (None, None) => return PutStep::Unput(Unput::Unprepared, frame),
+            (None, Some(stock)) => match self.prepare(&put, lead, stock) {
                 Ok(lead) => lead,
-                Err(need) => return PutStep::Need(need),
+                Err(need) => return PutStep::Unput(Unput::Need(need), frame),
             },
         };
-        self.add(put, lead, frame, stamp());
+        self.add(&put, lead, frame, stamp);
         PutStep::Stored
     }
 
@@ -128,15 +184,17 @@ impl State {
     #[inline(never)]
     fn replace(
         &mut self,
-        put: &Put<'_>,
+        put: Put<'_>,
         lead: Lead,
-        frame: &mut Option<Frame>,
+        frame: Frame,
         stamp: impl FnOnce() -> u64,
     ) -> PutStep {
-        let Put { key, name, members, aging, refreshes, may_add } = *put;
+        let Put { key, name, ref members, aging, refreshes, may_add } = put;
         let block = lead.block();
         let has_room = self.orphans.has_room();
-        let Some(entry) = self.page_mut(lead, name.place) else { return PutStep::Absent };
+        let Some(entry) = self.page_mut(lead, name.place) else {
+            return PutStep::Unput(Unput::Absent, frame);
+        };
         let nr_pins = entry.nr_pins(aging);
         // A page that an exclusive get has claimed is as good as gone: the put creates one.
         let creates = entry.standing() != Standing::Hooked;
@@ -145,10 +203,10 @@ impl State {
         if nr_pins > 0 && !(may_add && has_room) {
             // Read as it is, so no frame comes of it.
             let _ = self.remove(key, lead, name.place, aging);
-            return PutStep::Removed;
+            return PutStep::Unput(Unput::Removed, frame);
         }
         let record = entry.record();
-        let old = entry.swap_frame(frame.take());
+        let old = entry.swap_frame(Some(frame));
         entry.clear_pins(aging);
         let unread = match old {
             Some(old) if nr_pins > 0 => self.orphans.push(old, nr_pins).err(),
@@ -158,7 +216,7 @@ impl State {
             self.age_unlink(record);
             self.age_append(record, stamp());
         }
-        self.set_last_user(block, members);
+        self.set_last_user(block, members.as_ref());
         self.stats.puts_replaced += 1;
         unread.map_or(PutStep::ReplacedInUse, PutStep::Replaced)
     }
@@ -183,50 +241,37 @@ impl State {
     }
 
     /// Adds a page that is not there. All is prepared.
-    #[inline(always)]
-    fn add(&mut self, put: &Put<'_>, lead: Lead, frame: &mut Option<Frame>, stamp: u64) {
-        let Put { name, members, aging, .. } = *put;
-        let Some(frame) = frame.take() else { return };
+    fn add(&mut self, put: &Put<'_>, lead: Lead, frame: Frame, stamp: impl FnOnce() -> u64) {
+        let Put { name, ref members, aging, .. } = *put;
         let (block, place) = (lead.block(), name.place);
         let entry = match aging {
             Aging::Ageless => Entry::ageless(frame),
             Aging::Aged => {
                 let record = self.ages.insert(Aged::of(block, place));
-                self.age_append(record, stamp);
+                self.age_append(record, stamp());
                 Entry::aged(frame, record)
             }
         };
-        self.set_last_user(block, members);
+        self.set_last_user(block, members.as_ref());
         let record = self.blocks.get_mut(block);
         let head = match *record {
-            Block::Further { head, .. } => Some(head),
-            _ => None,
+            Block::Further { head, .. } => head,
+            _ => SlotId::NONE,
         };
         let Some(pages) = record.pages_mut() else { broken::no_such_page() };
-        match lead.map() {
-            Some(map) => {
-                pages.added();
-                self.maps.get_mut(map).set(place, entry);
-            }
-            None => {
-                pages.insert(place, entry, &mut self.maps);
-                let map = pages.map();
-                if map.some().is_some() {
-                    self.index.set_map(name.block_hash.0, block, map);
-                }
-            }
+        pages.insert(place, entry, &mut self.maps);
+        if pages.map() != lead.map().unwrap_or(SlotId::NONE) {
+            let map = pages.map();
+            self.index.set_map(name.block_hash.0, block, map);
         }
-        if let Some(headed) = head.and_then(|head| self.headed_pages(head)) {
-            headed.set(headed.get() + 1);
-        }
-        self.nr_live += 1;
-        self.stats.puts_stored += 1;
+        self.count_added(head);
     }
 
     /// Makes an empty block, and a head if it is the first of an object's further blocks here.
     #[inline(never)]
     fn new_block(&mut self, put: &Put<'_>, stock: &mut Stock) -> Result<SlotId, Need> {
-        let Put { name, members, .. } = *put;
+        let Put { name, ref members, .. } = *put;
+        let name = &name;
         let head = if name.number == 0 { None } else { self.find_head(name) };
         let needs_head = name.number != 0 && head.is_none();
         if needs_head {
@@ -244,7 +289,7 @@ impl State {
         // From here on nothing can fail.
         let (oid, number, pages) = (name.oid, name.number, PageSet::default());
         // In a private pool nobody asks.
-        let user = members.map_or_else(Membership::default, Members::own);
+        let user = members.as_ref().map_or_else(Membership::default, Members::own);
         let (last_client, last_epoch) = (user.client, user.epoch);
         let block = if number == 0 {
             self.blocks.insert(Block::First { oid, pages, last_client, last_epoch })
@@ -254,6 +299,7 @@ impl State {
                 let head = self.blocks.insert(record);
                 self.index.insert(head_hash, head);
                 self.nr_heads += 1;
+                self.has_news = true;
                 head
             });
             let links = Links::ALONE;

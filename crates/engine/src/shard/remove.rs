@@ -100,7 +100,7 @@ impl State {
     fn taken(&mut self, key: &HashKey, lead: Lead, record: SlotId, aging: Aging) {
         if aging == Aging::Aged {
             self.age_unlink(record);
-            self.has_excess |= self.ages.remove(record).1;
+            self.has_news |= self.ages.remove(record).1;
         }
         let block = self.blocks.get_mut(lead.block());
         let Some(pages) = block.pages_mut() else { broken::no_such_page() };
@@ -143,23 +143,24 @@ impl State {
             return self.free_block(key, block);
         }
         if lead.map().is_some() && pages.shrink(&mut self.maps) {
-            self.has_excess = true;
+            self.has_news = true;
             if let Some(hash) = self.hash_of(key, block) {
                 self.index.set_map(hash.0, block, SlotId::NONE);
             }
         }
     }
 
-    /// Whether chunks or tables were left empty, which [`collect`](Self::collect) must then take
-    /// before the lock is released.
-    pub(crate) const fn has_excess(&self) -> bool {
-        self.has_excess
+    /// Whether more has changed than pages: then all is to be published, and
+    /// [`collect`](Self::collect) to be called, before the lock is released.
+    #[inline(always)]
+    pub(crate) const fn has_news(&self) -> bool {
+        self.has_news
     }
 
     /// Hands what removals have left empty to the garbage; after each removal, for there is room
     /// for what one leaves.
     pub(crate) fn collect<const F: usize>(&mut self, garbage: &mut Garbage<F>) {
-        if core::mem::take(&mut self.has_excess) {
+        if core::mem::take(&mut self.has_news) {
             self.index.collect(garbage);
             self.blocks.collect(garbage);
             self.maps.collect(garbage);
@@ -171,10 +172,10 @@ impl State {
     #[inline(never)]
     fn free_block(&mut self, key: &HashKey, block: SlotId) {
         if let Some(hash) = self.hash_of(key, block) {
-            self.has_excess |= self.index.remove(hash.0, block);
+            self.has_news |= self.index.remove(hash.0, block);
         }
         let (record, has_excess) = self.blocks.remove(block);
-        self.has_excess |= has_excess;
+        self.has_news |= has_excess;
         match record {
             Block::Further { head, links, .. } => self.leave_head(key, head, links),
             Block::Dead { links, .. } => self.unlink_dead(links),
@@ -209,12 +210,13 @@ impl State {
             return;
         }
         if let Some(hash) = self.hash_of(key, head) {
-            self.has_excess |= self.index.remove(hash.0, head);
+            self.has_news |= self.index.remove(hash.0, head);
         }
         self.forget_recent_head();
         self.nr_heads -= 1;
+        self.has_news = true;
         let (record, has_excess) = self.blocks.remove(head);
-        self.has_excess |= has_excess;
+        self.has_news |= has_excess;
         if let Block::DeadHead { links, .. } = record {
             self.unlink_dead(links);
         }
