@@ -3,8 +3,8 @@
 use crate::directory::Directory;
 use crate::host::DomainId;
 pub(crate) use crate::limits::CLIENTS_PER_SEGMENT;
-use crate::limits::POOLS_MAX;
 pub use crate::limits::POOLS_PER_CLIENT;
+use crate::limits::{CLIENTS_MAX, POOLS_MAX};
 use crate::pool::Kind;
 use crate::sync::Lock;
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64};
@@ -13,7 +13,11 @@ use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64}
 pub const AUTHS_PER_CLIENT: usize = 16;
 
 /// All clients' records.
-pub(crate) type Clients = Directory<Client, { CLIENTS_PER_SEGMENT as usize }>;
+pub(crate) type Clients = Directory<
+    Client,
+    { CLIENTS_PER_SEGMENT as usize },
+    { CLIENTS_MAX.div_ceil(CLIENTS_PER_SEGMENT) as usize },
+>;
 
 /// A client's record number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,8 +95,8 @@ impl Default for Slot {
     }
 }
 
-/// What a slot stands for, in one word: pool number (16 bits), kind (8), the pool's generation (24),
-/// state (8), with 8 bits free in between.
+/// What a slot stands for, in one word: pool number (16 bits), 16 bits free, the pool's generation
+/// (24), state and kind (8). The data path asks for single bits of the uppermost byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SlotWord(pub(crate) u64);
 
@@ -101,14 +105,18 @@ pub(crate) struct SlotWord(pub(crate) u64);
 pub(crate) enum SlotState {
     /// No pool.
     Empty = 0,
-    /// A pool to work with; the word is negative.
-    Live = 0x80,
     /// A pool that is being destroyed: operations find nothing, the id is not free yet.
     Dying = 1,
     /// A shared pool that the client is leaving while others stay: as `Dying` to the client.
     Leaving = 2,
+    /// A pool to work with.
+    Live = 0x80,
 }
 
+const STATE_SHIFT: u32 = 56;
+const STATE_MASK: u64 = 0x83 << STATE_SHIFT;
+const PERSISTENT: u64 = 0x40 << STATE_SHIFT;
+const SHARED: u64 = 0x20 << STATE_SHIFT;
 const GENERATION_MASK: u32 = 0x00ff_ffff;
 
 impl SlotWord {
@@ -117,12 +125,16 @@ impl SlotWord {
     pub(crate) const fn new(pool: u32, kind: Kind, generation: u32, state: SlotState) -> Self {
         const { assert!(POOLS_MAX <= 1 << 16) };
         let generation = (generation & GENERATION_MASK) as u64;
-        let number = pool as u64 & 0xffff;
-        Self((state as u64) << 56 | generation << 32 | (kind as u64) << 16 | number)
+        let kind = match kind {
+            Kind::Private => 0,
+            Kind::Persistent => PERSISTENT,
+            Kind::Shared => SHARED,
+        };
+        Self((state as u64) << STATE_SHIFT | kind | generation << 32 | pool as u64 & 0xffff)
     }
 
     pub(crate) const fn state(self) -> SlotState {
-        match self.0 >> 56 {
+        match (self.0 & STATE_MASK) >> STATE_SHIFT {
             0x80 => SlotState::Live,
             1 => SlotState::Dying,
             2 => SlotState::Leaving,
@@ -144,7 +156,11 @@ impl SlotWord {
     /// Whether the pool is of this kind.
     #[inline(always)]
     pub(crate) const fn is_kind(self, kind: Kind) -> bool {
-        (self.0 >> 16) as u8 == kind as u8
+        match kind {
+            Kind::Persistent => self.0 & PERSISTENT != 0,
+            Kind::Shared => self.0 & SHARED != 0,
+            Kind::Private => self.0 & (PERSISTENT | SHARED) == 0,
+        }
     }
 
     /// Whether the word was made for generation `generation` of its pool.
@@ -153,6 +169,6 @@ impl SlotWord {
     }
 
     pub(crate) const fn with_state(self, state: SlotState) -> Self {
-        Self(self.0 & !(0xff << 56) | (state as u64) << 56)
+        Self(self.0 & !STATE_MASK | (state as u64) << STATE_SHIFT)
     }
 }

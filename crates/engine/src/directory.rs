@@ -14,19 +14,20 @@ use alloc::vec::Vec;
 
 /// An array of records that grows by segments of one frame.
 #[derive(Debug)]
-pub(crate) struct Directory<T, const PER_SEGMENT: usize> {
-    segments: Box<[Once<Box<[T; PER_SEGMENT]>>]>,
+pub(crate) struct Directory<T, const PER_SEGMENT: usize, const SEGMENTS: usize> {
+    segments: Box<[Once<Box<[T; PER_SEGMENT]>>; SEGMENTS]>,
 }
 
-impl<T: Default, const PER_SEGMENT: usize> Directory<T, PER_SEGMENT> {
-    /// A directory of at most `records_max` records. Start-up only: the array of segments may be
-    /// bigger than a frame.
-    pub(crate) fn new(records_max: usize) -> Result<Self, NoMemory> {
-        let nr_segments = records_max.div_ceil(PER_SEGMENT);
+impl<T: Default, const PER_SEGMENT: usize, const SEGMENTS: usize>
+    Directory<T, PER_SEGMENT, SEGMENTS>
+{
+    /// A directory without records. Start-up only: the array of segments may be bigger than a frame.
+    pub(crate) fn new() -> Result<Self, NoMemory> {
         let mut segments = Vec::new();
-        segments.try_reserve_exact(nr_segments).map_err(|_| NoMemory)?;
-        segments.resize_with(nr_segments, Once::new);
-        Ok(Self { segments: segments.into_boxed_slice() })
+        segments.try_reserve_exact(SEGMENTS).map_err(|_| NoMemory)?;
+        segments.resize_with(SEGMENTS, Once::new);
+        let segments = segments.into_boxed_slice().try_into().map_err(|_| NoMemory)?;
+        Ok(Self { segments })
     }
 
     /// Record `at`, if its segment exists.
@@ -34,6 +35,20 @@ impl<T: Default, const PER_SEGMENT: usize> Directory<T, PER_SEGMENT> {
     pub(crate) fn get(&self, at: u32) -> Option<&T> {
         let at = at as usize;
         self.segment(at / PER_SEGMENT)?.get(at % PER_SEGMENT)
+    }
+
+    /// The record that was numbered `at` when it was made.
+    #[inline(always)]
+    pub(crate) fn known(&self, at: u32) -> Option<&T> {
+        let at = at as usize;
+        self.known_segment(at / PER_SEGMENT)?.get(at % PER_SEGMENT)
+    }
+
+    /// The records of the segment that was numbered `at` when it was made: no more than the check
+    /// that it exists is needed.
+    #[inline(always)]
+    pub(crate) fn known_segment(&self, at: usize) -> Option<&[T; PER_SEGMENT]> {
+        self.segments[at % SEGMENTS].get().map(Box::as_ref)
     }
 
     /// The records of segment `at`, if it exists.

@@ -46,7 +46,7 @@ pub struct Engine<H: Host> {
     /// The pool record whose pages are counted next (`share.rs`).
     pub(crate) settle_turn: AtomicU32,
     /// Client number + 1 by domain; 0 for none.
-    pub(crate) domains: Box<[AtomicU16]>,
+    pub(crate) domains: Box<[AtomicU16; DOMAINS]>,
     pub(crate) clients: Clients,
     pub(crate) pools: Pools,
     pub(crate) registry: Lock<Registry>,
@@ -82,9 +82,9 @@ impl<H: Host> Engine<H> {
             weight_sum: AtomicU64::new(0),
             exceeding: AtomicU16::new(u16::MAX),
             settle_turn: AtomicU32::new(0),
-            domains: domains.into_boxed_slice(),
-            clients: Directory::new(CLIENTS_MAX as usize)?,
-            pools: Pools::new(POOLS_MAX)?,
+            domains: domains.into_boxed_slice().try_into().map_err(|_| NoMemory)?,
+            clients: Directory::new()?,
+            pools: Pools::new()?,
             registry: Lock::new(Registry::new()?),
             queue: Lock::new(EvictionQueue::new(POOLS_MAX as usize)?),
         })
@@ -124,13 +124,13 @@ impl<H: Host> Engine<H> {
         if masked != pool_id {
             return Err(NoPool);
         }
-        let client = self.client(caller.client).ok_or(NoPool)?;
+        let client = self.clients.known(u32::from(caller.client.0)).ok_or(NoPool)?;
         let slot = &client.slots[masked as usize];
         let word = SlotWord(slot.word.load(Acquire));
         if !word.is_live() {
             return Err(NoPool);
         }
-        let shards = self.pools.get(word.pool()).ok_or(NoPool)?.shards();
+        let shards = self.pools.known(word.pool()).ok_or(NoPool)?.shards();
         Ok(Access { caller, client, slot, word, shards })
     }
 

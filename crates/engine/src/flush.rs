@@ -5,7 +5,8 @@ use crate::engine::{Access, Engine, NoPool};
 use crate::garbage::Garbage;
 use crate::host::Host;
 use crate::meta::SLICE_PAGES_MAX;
-use crate::shard::PageName;
+use crate::pool::Kind;
+use crate::shard::{PageName, Removed};
 
 /// How far a flush came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,8 +46,18 @@ impl<H: Host> Engine<H> {
     ) -> Result<Flushed, NoPool> {
         let access = self.open(caller, pool_id)?;
         let name = PageName::new(&self.key, oid, index);
-        self.remove_named(&access, &name, Cause::Flush).ok_or(NoPool)?;
-        Ok(Flushed::Done { frozen: self.is_frozen(&access) })
+        // What is known of a pool of each kind is known to the compiler.
+        let removed = if access.is_kind(Kind::Persistent) {
+            self.remove_as(Kind::Persistent, &access, &name, Cause::Flush)
+        } else if access.is_kind(Kind::Private) {
+            self.remove_as(Kind::Private, &access, &name, Cause::Flush)
+        } else {
+            self.remove_as(Kind::Shared, &access, &name, Cause::Flush)
+        };
+        match removed {
+            Some(_) => Ok(Flushed::Done { frozen: self.is_frozen(&access) }),
+            None => Err(NoPool),
+        }
     }
 
     /// Removes object `oid` with all its pages, if it is there: at once unreachable, freed in
@@ -86,9 +97,20 @@ impl<H: Host> Engine<H> {
     }
 
     /// Removes the page of this name. Whether there was one; `None`: the pool went away.
-    #[inline(always)]
+    #[inline(never)]
     pub(crate) fn remove_named(
         &self,
+        access: &Access<'_>,
+        name: &PageName,
+        cause: Cause,
+    ) -> Option<bool> {
+        self.remove_as(access.kind(), access, name, cause)
+    }
+
+    #[inline(always)]
+    fn remove_as(
+        &self,
+        kind: Kind,
         access: &Access<'_>,
         name: &PageName,
         cause: Cause,
@@ -99,14 +121,14 @@ impl<H: Host> Engine<H> {
             return None;
         }
         state.stats.flushes += u64::from(cause == Cause::Flush);
-        let Some(removed) =
-            state.remove_named(&self.key, name, self.members(access).as_ref(), access.aging())
-        else {
+        let members = if kind == Kind::Shared { self.members(access) } else { None };
+        let aging = kind.aging();
+        let Some(removed) = state.remove_named(&self.key, name, members.as_ref(), aging) else {
             return Some(false);
         };
         self.release(shard, state, access);
-        if let Some(frame) = removed.frame() {
-            self.free_frame(frame, access.charged());
+        if let Removed::Free(frame) = removed {
+            self.free_frame(frame, (kind == Kind::Persistent).then(|| access.domain()));
         }
         Some(true)
     }

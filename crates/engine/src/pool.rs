@@ -3,6 +3,7 @@
 use crate::NoMemory;
 use crate::directory::Directory;
 use crate::host::Host;
+use crate::limits::POOLS_MAX;
 pub(crate) use crate::limits::SHARD_BITS;
 use crate::shard::{Aging, Shard};
 use crate::sync::atomic::Ordering::Relaxed;
@@ -92,12 +93,18 @@ pub(crate) struct Record {
 
 /// All pools there ever were. Each is a frame that is reused and never given back.
 #[derive(Debug)]
-pub(crate) struct Pools(Directory<Shard, SHARDS>);
+pub(crate) struct Pools(Directory<Shard, SHARDS, { POOLS_MAX as usize }>);
 
 impl Pools {
-    /// Room for `pools_max` pools.
-    pub(crate) fn new(pools_max: u32) -> Result<Self, NoMemory> {
-        Directory::new(pools_max as usize * SHARDS).map(Self)
+    /// No pools.
+    pub(crate) fn new() -> Result<Self, NoMemory> {
+        Directory::new().map(Self)
+    }
+
+    /// The pool that a client's word names.
+    #[inline(always)]
+    pub(crate) fn known(&self, number: u32) -> Option<Pool<'_>> {
+        self.0.known_segment(number as usize).map(Pool)
     }
 
     /// Pool `number`, if it was ever made.

@@ -16,6 +16,7 @@ mod remove;
 pub(crate) use find::{FullName, PageName};
 pub(crate) use get::Taking;
 pub(crate) use put::{Put, PutStep, Unput};
+pub(crate) use remove::Removed;
 
 use self::find::RecentHead;
 use self::orphans::Orphans;

@@ -106,19 +106,18 @@ impl State {
         let Some(pages) = block.pages_mut() else { broken::no_such_page() };
         let is_sparse = pages.taken();
         let head = match *block {
-            Block::First { .. } => None,
-            Block::Further { head, .. } => Some(head),
+            Block::First { .. } => SlotId::NONE,
+            Block::Further { head, .. } => head,
             _ => return self.taken_from_dead(key, lead, is_sparse),
         };
-        match head.map(|head| self.headed_pages(head)) {
-            None => self.nr_live -= 1,
-            Some(Some(headed)) => {
-                headed.set(headed.get() - 1);
-                self.nr_live -= 1;
-            }
-            // Of a head that was flushed.
-            Some(None) => return self.taken_from_dead(key, lead, is_sparse),
+        if let Some(head) = head.some() {
+            let Some(headed) = self.headed_pages(head) else {
+                // Of a head that was flushed.
+                return self.taken_from_dead(key, lead, is_sparse);
+            };
+            headed.set(headed.get() - 1);
         }
+        self.nr_live -= 1;
         if is_sparse {
             self.tidy(key, lead);
         }
