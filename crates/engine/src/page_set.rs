@@ -66,7 +66,8 @@ impl PageMap {
 pub(crate) struct PageSet {
     /// Pages there are.
     len: u8,
-    /// What place each of the inline entries is for; only those with a page count.
+    /// What place each of the inline entries is for; only those with a page count. With a map: the
+    /// map's slot number, from the low end.
     places: [u8; INLINE_LEN],
     form: Form,
 }
@@ -74,8 +75,8 @@ pub(crate) struct PageSet {
 #[derive(Debug)]
 enum Form {
     Inline([Entry; INLINE_LEN]),
-    /// The map's slot.
-    Map(SlotId),
+    /// In a map. The room that the entries left is used for a label.
+    Map([u32; 2 * INLINE_LEN]),
 }
 
 impl Default for PageSet {
@@ -94,15 +95,29 @@ impl PageSet {
     /// The map's slot, if there is one.
     pub(crate) const fn map(&self) -> SlotId {
         match self.form {
-            Form::Map(map) => map,
+            Form::Map(_) => self.map_slot(),
             Form::Inline(_) => SlotId::NONE,
         }
+    }
+
+    /// The map's slot, in a block that has a map.
+    const fn map_slot(&self) -> SlotId {
+        let [low, middle, high] = self.places;
+        SlotId(u32::from_le_bytes([low, middle, high, 0]))
+    }
+
+    /// The label that was given when the map was made; a block without one has no room for it.
+    #[inline(always)]
+    pub(crate) fn label(&self) -> Option<[u64; 3]> {
+        let Form::Map([a, b, c, d, e, f]) = self.form else { return None };
+        let word = |low: u32, high: u32| u64::from(high) << 32 | u64::from(low);
+        Some([word(a, b), word(c, d), word(e, f)])
     }
 
     /// Pages, counted anew for the audit.
     pub(crate) fn recount(&self, maps: &Maps) -> u32 {
         let entries = match &self.form {
-            Form::Map(map) => &maps.get(*map).0[..],
+            Form::Map(_) => &maps.get(self.map_slot()).0[..],
             Form::Inline(entries) => entries,
         };
         entries.iter().map(|entry| u32::from(entry.is_page())).sum()
@@ -112,7 +127,7 @@ impl PageSet {
     #[inline]
     pub(crate) fn get<'a>(&'a self, place: u8, maps: &'a Maps) -> Option<&'a Entry> {
         let entry = match &self.form {
-            Form::Map(map) => maps.get(*map).at(place),
+            Form::Map(_) => maps.get(self.map_slot()).at(place),
             Form::Inline(entries) => {
                 let is_it = |nth: usize| self.places[nth] == place && entries[nth].is_page();
                 &entries[(0..INLINE_LEN).find(|&nth| is_it(nth))?]
@@ -137,7 +152,7 @@ impl PageSet {
         maps: &'a mut Maps,
     ) -> Option<&'a mut Entry> {
         match self.form {
-            Form::Map(map) => maps.get_mut(map).page_mut(place),
+            Form::Map(_) => maps.get_mut(self.map_slot()).page_mut(place),
             Form::Inline(_) => self.inline_mut(place),
         }
     }
@@ -145,7 +160,9 @@ impl PageSet {
     /// The place of any page, if there is one.
     pub(crate) fn any(&self, maps: &Maps) -> Option<u8> {
         match &self.form {
-            Form::Map(map) => (0..).zip(&maps.get(*map).0).find(|(_, entry)| entry.is_page()),
+            Form::Map(_) => {
+                (0..).zip(&maps.get(self.map_slot()).0).find(|(_, entry)| entry.is_page())
+            }
             Form::Inline(entries) => {
                 self.places.into_iter().zip(entries).find(|(_, entry)| entry.is_page())
             }
@@ -184,9 +201,12 @@ impl PageSet {
         self.len += 1;
     }
 
-    /// Adds a page at a place that has none. [`prepare`](Self::prepare) went before.
+    /// Adds a page at a place that has none. [`prepare`](Self::prepare) went before. `label` is kept if
+    /// that takes a map.
     #[inline(never)]
-    pub(crate) fn insert(&mut self, place: u8, page: Entry, maps: &mut Maps) {
+    pub(crate) fn insert(&mut self, place: u8, page: Entry, maps: &mut Maps, [a, b, c]: [u64; 3]) {
+        let (low, high) = (|word: u64| word as u32, |word: u64| (word >> 32) as u32);
+        let label = [low(a), high(a), low(b), high(b), low(c), high(c)];
         if let Form::Inline(entries) = &mut self.form
             && usize::from(self.len) == INLINE_LEN
         {
@@ -194,10 +214,13 @@ impl PageSet {
             for (&at, entry) in self.places.iter().zip(entries) {
                 *maps.get_mut(map).entry_mut(at) = core::mem::take(entry);
             }
-            self.form = Form::Map(map);
+            let [low, middle, high, _] = map.0.to_le_bytes();
+            self.places = [low, middle, high];
+            self.form = Form::Map(label);
         }
+        let map = self.map();
         match &mut self.form {
-            Form::Map(map) => *maps.get_mut(*map).entry_mut(place) = page,
+            Form::Map(_) => *maps.get_mut(map).entry_mut(place) = page,
             Form::Inline(entries) => {
                 let mut slots = self.places.iter_mut().zip(entries);
                 match slots.find(|(_, entry)| !entry.is_page()) {
@@ -221,7 +244,7 @@ impl PageSet {
     /// be collected.
     #[inline(never)]
     pub(crate) fn shrink(&mut self, maps: &mut Maps) -> bool {
-        let Form::Map(map) = self.form else { return false };
+        let Some(map) = self.map().some() else { return false };
         let mut entries = [const { Entry::none() }; INLINE_LEN];
         let pages = (0..).zip(&mut maps.get_mut(map).0).filter(|(_, entry)| entry.is_page());
         for ((entry, at), (place, page)) in entries.iter_mut().zip(&mut self.places).zip(pages) {
@@ -263,7 +286,9 @@ mod tests {
         for (nr, &place) in (1..).zip(&places) {
             assert_eq!(frame(&set, place, &maps), None);
             set.prepare(&mut maps, &mut supply).expect("there is a chunk");
-            set.insert(place, page(nr), &mut maps);
+            set.insert(place, page(nr), &mut maps, [7, u64::MAX, 1 << 33]);
+            let is_labelled = set.map().some().map(|_| [7, u64::MAX, 1 << 33]);
+            assert_eq!(set.label(), is_labelled);
             assert_eq!((set.len(), frame(&set, place, &maps)), (nr, Some(nr)));
         }
         for (nr, &place) in (1..).zip(&places) {
@@ -280,7 +305,7 @@ mod tests {
         assert_eq!(maps.recount().0, 0);
         take(&mut set, 30, &mut maps);
         assert_eq!(set.any(&maps), Some(62));
-        set.insert(0, page(9), &mut maps);
+        set.insert(0, page(9), &mut maps, [0; 3]);
         assert_eq!((frame(&set, 62, &maps), frame(&set, 0, &maps)), (Some(6), Some(9)));
     }
 }

@@ -176,6 +176,13 @@ impl<T: Slot, const N: usize, const W: usize, const INLINE: usize> Slab<T, N, W,
         }
     }
 
+    /// The slot `id`, if it exists; whatever it holds.
+    #[inline(always)]
+    pub(crate) fn try_get(&self, id: SlotId) -> Option<&T> {
+        let chunk = self.chunks.get(Self::chunk_of(id))?.as_ref()?;
+        Some(&chunk[id.0 as usize % N])
+    }
+
     /// The slot `id`, if its chunk is still there; whatever it holds now.
     #[inline(always)]
     pub(crate) fn try_get_mut(&mut self, id: SlotId) -> Option<&mut T> {

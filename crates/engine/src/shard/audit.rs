@@ -105,8 +105,11 @@ impl State {
                     blocks.headed_pages += u64::from(headed);
                     self.audit_list(id, first)?;
                 }
-                Block::Further { head, .. } => match self.blocks.get(head) {
-                    Block::Head { .. } => {
+                Block::Further { head, ref pages, .. } => match self.blocks.get(head) {
+                    Block::Head { oid, .. } => {
+                        if pages.label().is_some_and(|label| label != *oid) {
+                            return Err(AuditError::BlockList);
+                        }
                         blocks.live_pages += nr_pages;
                         blocks.further_pages += nr_pages;
                     }

@@ -10,11 +10,13 @@ use crate::page_set::{PLACE_BITS, PageSet, place_of};
 use crate::slab::SlotId;
 use core::cell::Cell;
 
-/// The live head that was met last: the blocks of one large object are compared, and its pages
-/// counted, again and again.
+/// The live head whose pages were counted last, twice in a row: large objects are written page by
+/// page, so its blocks are compared and its pages counted again and again.
 #[derive(Debug)]
 pub(super) struct RecentHead {
-    pub(super) id: Cell<SlotId>,
+    id: Cell<SlotId>,
+    /// The one that was met last.
+    next: Cell<SlotId>,
     oid: Cell<[u64; 3]>,
     /// Pages in all of its blocks.
     nr_pages: Cell<u32>,
@@ -22,7 +24,17 @@ pub(super) struct RecentHead {
 
 impl RecentHead {
     pub(super) const fn none() -> Self {
-        Self { id: Cell::new(SlotId::NONE), oid: Cell::new([0; 3]), nr_pages: Cell::new(0) }
+        Self {
+            id: Cell::new(SlotId::NONE),
+            next: Cell::new(SlotId::NONE),
+            oid: Cell::new([0; 3]),
+            nr_pages: Cell::new(0),
+        }
+    }
+
+    #[inline(always)]
+    fn is_it(&self, head: SlotId, wanted: [u64; 3]) -> bool {
+        self.id.get() == head && is_same(self.oid.get(), wanted)
     }
 }
 
@@ -89,37 +101,31 @@ impl State {
     fn is_named(&self, block: SlotId, name: &PageName) -> bool {
         match self.blocks.get(block) {
             Block::First { oid, .. } => name.number == 0 && is_same(*oid, name.oid),
-            Block::Further { head, number, .. } => {
-                *number == name.number && self.is_head_of(*head, name.oid)
+            Block::Further { head, number, pages, .. } => {
+                *number == name.number
+                    && (self.recent_head.is_it(*head, name.oid)
+                        || self.is_labelled(pages, name.oid)
+                        || self.is_head_of(*head, name.oid))
             }
             _ => false,
         }
     }
 
+    /// Whether a further block says of itself that it is of this object. One of a head that was
+    /// flushed is not, so where there may be such a head is to be asked.
     #[inline(always)]
-    fn is_head_of(&self, head: SlotId, wanted: [u64; 3]) -> bool {
-        let recent = &self.recent_head;
-        (recent.id.get() == head && is_same(recent.oid.get(), wanted))
-            || self.is_other_head_of(head, wanted)
+    fn is_labelled(&self, pages: &PageSet, wanted: [u64; 3]) -> bool {
+        self.nr_dead == 0 && pages.label().is_some_and(|label| is_same(label, wanted))
     }
 
-    #[cold]
     #[inline(never)]
-    fn is_other_head_of(&self, head: SlotId, wanted: [u64; 3]) -> bool {
-        match self.blocks.get(head) {
-            Block::Head { oid, nr_pages, .. } if *oid == wanted => {
-                self.forget_recent_head();
-                self.recent_head.id.set(head);
-                self.recent_head.oid.set(*oid);
-                self.recent_head.nr_pages.set(nr_pages.get());
-                true
-            }
-            _ => false,
-        }
+    fn is_head_of(&self, head: SlotId, wanted: [u64; 3]) -> bool {
+        matches!(self.blocks.get(head), Block::Head { oid, .. } if *oid == wanted)
     }
 
     /// Has the recent head count its pages itself again.
     pub(super) fn forget_recent_head(&self) {
+        self.recent_head.next.set(SlotId::NONE);
         let recent = self.recent_head.id.replace(SlotId::NONE);
         if let Some(recent) = recent.some()
             && let Block::Head { nr_pages, .. } = self.blocks.get(recent)
@@ -134,10 +140,21 @@ impl State {
         if self.recent_head.id.get() == head {
             return Some(&self.recent_head.nr_pages);
         }
-        match self.blocks.get(head) {
-            Block::Head { nr_pages, .. } => Some(nr_pages),
-            _ => None,
+        self.other_headed_pages(head)
+    }
+
+    #[inline(never)]
+    fn other_headed_pages(&self, head: SlotId) -> Option<&Cell<u32>> {
+        let Block::Head { oid, nr_pages, .. } = self.blocks.get(head) else { return None };
+        let recent = &self.recent_head;
+        if recent.next.replace(head) != head {
+            return Some(nr_pages);
         }
+        self.forget_recent_head();
+        recent.id.set(head);
+        recent.oid.set(*oid);
+        recent.nr_pages.set(nr_pages.get());
+        Some(&recent.nr_pages)
     }
 
     /// The head of the object, if it is a large one.

@@ -10,6 +10,9 @@ use crate::member::Members;
 use crate::page::{Entry, Standing};
 use crate::slab::SlotId;
 
+/// Records of age in a cache line.
+const AGED_PER_LINE: u32 = 4;
+
 /// How a get takes the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Taking {
@@ -70,14 +73,16 @@ impl State {
         Some(Pinned { lead, place, record, frame })
     }
 
-    /// Tells `prefetch` which records [`finish_get`](Self::finish_get) is going to change, so that
-    /// they come while the page is copied.
+    /// Tells `prefetch` which records of age [`finish_get`](Self::finish_get) is going to change, so
+    /// that they come while the page is copied.
     #[inline(always)]
     pub(crate) fn foresee_removal(&self, pinned: Pinned, prefetch: impl Fn(&Aged)) {
-        let record = self.ages.get(pinned.record);
-        for neighbour in [record.older(), record.younger()] {
-            if let Some(neighbour) = neighbour.some() {
-                prefetch(self.ages.get(neighbour));
+        // Its neighbours' ages are mostly its neighbours in memory too, and so close enough to be
+        // fetched by guess; to read them from it would be to wait for it.
+        let record = pinned.record.0;
+        for near in [record, record.wrapping_sub(AGED_PER_LINE), record + AGED_PER_LINE] {
+            if let Some(aged) = self.ages.try_get(SlotId(near)) {
+                prefetch(aged);
             }
         }
     }

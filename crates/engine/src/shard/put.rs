@@ -259,7 +259,7 @@ impl State {
             _ => SlotId::NONE,
         };
         let Some(pages) = record.pages_mut() else { broken::no_such_page() };
-        pages.insert(place, entry, &mut self.maps);
+        pages.insert(place, entry, &mut self.maps, name.oid);
         if pages.map() != lead.map().unwrap_or(SlotId::NONE) {
             let map = pages.map();
             self.index.set_map(name.block_hash.0, block, map);
