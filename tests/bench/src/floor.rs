@@ -7,12 +7,17 @@ use crate::clock::Moment;
 use crate::rng::permutation;
 use anyhow::{Context as _, Result, ensure};
 use core::hint::black_box;
+use core::sync::atomic::Ordering::Relaxed;
 use core::sync::atomic::{Ordering, fence};
 use std::time::Duration;
 use tmem_host_sim::{Arena, GFNS_PER_DOMAIN, Memory, PageWords, copy_page, copy_page_words};
 
 /// The seed of the order in which a floor visits its arena.
 const ORDER_SEED: u64 = 77;
+/// The seed of what the table says.
+const TABLE_SEED: u64 = 78;
+/// Entries in a page of the table.
+const ENTRIES_PER_PAGE: usize = 512;
 
 /// Which floor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,12 +32,21 @@ pub enum Kind {
     WriteSerialised,
     /// As `Read`, with the barriers.
     ReadSerialised,
+    /// As `ReadSerialised`, but the page's number is first read from a table of eight bytes a page, at
+    /// a random place: what a look-up costs that has its answer in one access.
+    ReadIndexed,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Hot, Self::Write, Self::Read, Self::WriteSerialised, Self::ReadSerialised];
+    pub const ALL: [Self; 6] = [
+        Self::Hot,
+        Self::Write,
+        Self::Read,
+        Self::WriteSerialised,
+        Self::ReadSerialised,
+        Self::ReadIndexed,
+    ];
 
     /// The name in tables and in the JSON.
     pub const fn name(self) -> &'static str {
@@ -42,6 +56,7 @@ impl Kind {
             Self::Read => "rd",
             Self::WriteSerialised => "wrS",
             Self::ReadSerialised => "rdS",
+            Self::ReadIndexed => "rdX",
         }
     }
 }
@@ -50,6 +65,7 @@ impl Kind {
 pub struct Floor<'a> {
     arena: &'a Arena,
     ring: &'a Arena,
+    table: &'a Arena,
     /// The pages of the arena in the order of the visits.
     order: Vec<u32>,
     /// The place in `order` of the next visit.
@@ -60,6 +76,8 @@ pub struct Floor<'a> {
 pub struct FloorMemory {
     arena: Arena,
     ring: Arena,
+    /// Eight bytes for each page of the arena, for [`Kind::ReadIndexed`].
+    table: Arena,
 }
 
 impl FloorMemory {
@@ -70,7 +88,9 @@ impl FloorMemory {
     pub fn new(nr_pages: usize) -> Result<Self> {
         let arena = Arena::new(nr_pages).context("no memory for the copy floor's arena")?;
         let ring = Arena::new(GFNS_PER_DOMAIN).context("no memory for the copy floor's ring")?;
-        Ok(Self { arena, ring })
+        let table = Arena::new(nr_pages.div_ceil(ENTRIES_PER_PAGE));
+        let table = table.context("no memory for the copy floor's table")?;
+        Ok(Self { arena, ring, table })
     }
 
     /// A floor over the first `nr_pages` pages.
@@ -80,7 +100,13 @@ impl FloorMemory {
     pub fn floor(&self, nr_pages: usize) -> Result<Floor<'_>> {
         ensure!(nr_pages <= self.arena.nr_pages(), "the floor's arena is smaller than the host");
         let order = permutation(nr_pages, ORDER_SEED);
-        Ok(Floor { arena: &self.arena, ring: &self.ring, order, next: 0 })
+        for (place, page) in permutation(nr_pages, TABLE_SEED).into_iter().enumerate() {
+            if let Some(words) = self.table.words(place / ENTRIES_PER_PAGE) {
+                words[place % ENTRIES_PER_PAGE].store(page.into(), Relaxed);
+            }
+        }
+        let Self { arena, ring, table } = self;
+        Ok(Floor { arena, ring, table, order, next: 0 })
     }
 }
 
@@ -107,13 +133,36 @@ impl Floor<'_> {
                 copy_page_words(ring, page);
                 barrier();
             }),
+            Kind::ReadIndexed => {
+                let (arena, table) = (self.arena, self.table);
+                self.visit_numbers(nr_copies, |ring, place| {
+                    barrier();
+                    let entries = table.words(place / ENTRIES_PER_PAGE);
+                    let page = entries.map(|e| e[place % ENTRIES_PER_PAGE].load(Relaxed));
+                    if let Some(page) = page.and_then(|page| arena.words(page as usize)) {
+                        copy_page_words(ring, page);
+                    }
+                    barrier();
+                })
+            }
         }
     }
 
-    /// Times `copy` for the next `nr_copies` pages of the ring and of the arena. No division and no
-    /// more than a step of two counters is in the loop: it would count as copying.
+    /// Times `copy` for the next `nr_copies` pages of the ring and of the arena.
     #[inline(always)]
     fn visit(&mut self, nr_copies: usize, copy: impl Fn(&PageWords, &PageWords)) -> Duration {
+        let arena = self.arena;
+        self.visit_numbers(nr_copies, |ring, page| {
+            if let Some(page) = arena.words(page) {
+                copy(ring, page);
+            }
+        })
+    }
+
+    /// The same with the number of the arena's page. No division and no more than a step of two
+    /// counters is in the loop: it would count as copying.
+    #[inline(always)]
+    fn visit_numbers(&mut self, nr_copies: usize, copy: impl Fn(&PageWords, usize)) -> Duration {
         let mut left = nr_copies;
         let start = Moment::now();
         while left > 0 {
@@ -126,8 +175,8 @@ impl Floor<'_> {
             let nr_here = left.min(rest.len());
             for (visit, &page) in rest[..nr_here].iter().enumerate() {
                 let ring = self.ring.words(visit % GFNS_PER_DOMAIN);
-                if let (Some(ring), Some(page)) = (ring, self.arena.words(page as usize)) {
-                    copy(ring, page);
+                if let Some(ring) = ring {
+                    copy(ring, page as usize);
                 }
             }
             self.next += nr_here;
