@@ -11,7 +11,7 @@ use crate::frame::FrameId;
 use crate::host::Host;
 use crate::policy::{Age, Event, Policy};
 use crate::pool::Kind;
-use crate::shard::{PageName, State, Taking};
+use crate::shard::{PageName, Taking};
 
 /// What a get found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +85,11 @@ impl<H: Host> Engine<H> {
         }
         let members = if is_shared { self.members(access) } else { None };
         let Some(pinned) = state.begin_get(name, members.as_ref(), taking) else {
-            return Ok(Self::missed(&mut state, access));
+            if state.nr_live() == 0 && access.pool().is_empty() {
+                return Ok(GetOutcome::Empty);
+            }
+            state.stats.misses += 1;
+            return Ok(GetOutcome::Miss);
         };
         if taking == Taking::Exclusive || taking == Taking::Refreshing {
             state.foresee_removal(pinned, |record| self.host.prefetch(record));
@@ -117,15 +121,5 @@ impl<H: Host> Engine<H> {
             }
         }
         copied.map_or_else(|error| Err(GetError::Drain(error)), |()| Ok(GetOutcome::Hit))
-    }
-
-    /// What a get that found no page answers.
-    #[inline(always)]
-    fn missed(state: &mut State, access: &Access<'_>) -> GetOutcome {
-        if state.nr_live() == 0 && access.pool().is_empty() {
-            return GetOutcome::Empty;
-        }
-        state.stats.misses += 1;
-        GetOutcome::Miss
     }
 }

@@ -177,8 +177,9 @@ impl<'a> Pool<'a> {
         self.0.iter().map(|shard| u64::from(shard.nr_live())).sum()
     }
 
-    /// Whether no page can be found, a moment ago.
-    #[inline(always)]
+    /// Whether no page can be found, a moment ago. Rarely asked.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn is_empty(self) -> bool {
         self.0.iter().all(|shard| shard.nr_live() == 0)
     }

@@ -175,8 +175,8 @@ impl<P: Platform> Service<P> {
     #[inline(never)]
     fn get(&self, caller: Caller, block: &impl OpBlock) -> Outcome {
         let Handle { pool_id, object, index } = block.handle();
-        let to = Gfn(block.frame_number());
-        let drain = |frame| self.platform().copy_out(caller.domain(), frame, to);
+        let to = || Gfn(block.frame_number());
+        let drain = |frame| self.platform().copy_out(caller.domain(), frame, to());
         Outcome::Done(match self.engine.get(caller, pool_id, object.0, index.0, drain) {
             Ok(GetOutcome::Hit) => Status::Success,
             Ok(GetOutcome::Miss) => Status::Nothing,

@@ -88,24 +88,34 @@ impl State {
     /// The block of this name, even if its last user has left.
     #[inline(always)]
     pub(super) fn find_block(&self, name: &PageName) -> Option<Lead> {
-        let mut probe = self.index.probe(name.block_hash.0)?;
-        loop {
-            let lead = probe.next()?;
-            if self.is_named(lead.block(), name) {
-                return Some(lead);
-            }
+        let hash = name.block_hash.0;
+        // The first entry that looks right is right, but once in many thousand times.
+        let lead = self.index.probe(hash)?.next()?;
+        if self.is_named(lead.block(), name.number, name.oid) {
+            return Some(lead);
         }
+        let [o0, o1, o2] = name.oid;
+        self.find_among_many(hash, name.number, o0, o1, o2)
     }
 
+    /// The same where several entries look right. The id comes word by word, for in registers it costs
+    /// those who do not come here nothing.
+    #[cold]
+    #[inline(never)]
+    fn find_among_many(&self, hash: u64, number: u32, o0: u64, o1: u64, o2: u64) -> Option<Lead> {
+        self.index.probe(hash)?.find(|lead| self.is_named(lead.block(), number, [o0, o1, o2]))
+    }
+
+    /// Whether the block is number `wanted` of object `oid`.
     #[inline(always)]
-    fn is_named(&self, block: SlotId, name: &PageName) -> bool {
+    fn is_named(&self, block: SlotId, wanted: u32, wanted_oid: [u64; 3]) -> bool {
         match self.blocks.get(block) {
-            Block::First { oid, .. } => name.number == 0 && is_same(*oid, name.oid),
+            Block::First { oid, .. } => wanted == 0 && is_same(*oid, wanted_oid),
             Block::Further { head, number, pages, .. } => {
-                *number == name.number
-                    && (self.recent_head.is_it(*head, name.oid)
-                        || self.is_labelled(pages, name.oid)
-                        || self.is_head_of(*head, name.oid))
+                *number == wanted
+                    && (self.recent_head.is_it(*head, wanted_oid)
+                        || self.is_labelled(pages, wanted_oid)
+                        || self.is_head_of(*head, wanted_oid))
             }
             _ => false,
         }
