@@ -27,6 +27,9 @@ use alloc::vec::Vec;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoPool;
 
+/// In place of a client's number: there are not so many.
+pub(crate) const NO_CLIENT: u16 = u16::MAX;
+
 /// Transcendent memory on a host.
 ///
 /// All calls may be made from any CPU at any time. `fill` and `drain` of the data path are called
@@ -45,7 +48,7 @@ pub struct Engine<H: Host> {
     pub(crate) exceeding: AtomicU16,
     /// The pool record whose pages are counted next (`share.rs`).
     pub(crate) settle_turn: AtomicU32,
-    /// Client number + 1 by domain; 0 for none.
+    /// Client number by domain; [`NO_CLIENT`] for none.
     pub(crate) domains: Box<[AtomicU16; DOMAINS]>,
     pub(crate) clients: Clients,
     pub(crate) pools: Pools,
@@ -73,14 +76,14 @@ impl<H: Host> Engine<H> {
     pub fn new(host: H, hash_key: [u64; 4]) -> Result<Self, NoMemory> {
         let mut domains = Vec::new();
         domains.try_reserve_exact(DOMAINS).map_err(|_| NoMemory)?;
-        domains.resize_with(DOMAINS, AtomicU16::default);
+        domains.resize_with(DOMAINS, || AtomicU16::new(NO_CLIENT));
         Ok(Self {
             host,
             key: HashKey::new(hash_key),
             clock: AtomicU64::new(1),
             ephemeral_pages: AtomicU64::new(0),
             weight_sum: AtomicU64::new(0),
-            exceeding: AtomicU16::new(u16::MAX),
+            exceeding: AtomicU16::new(NO_CLIENT),
             settle_turn: AtomicU32::new(0),
             domains: domains.into_boxed_slice().try_into().map_err(|_| NoMemory)?,
             clients: Directory::new()?,
@@ -99,7 +102,7 @@ impl<H: Host> Engine<H> {
     #[inline(always)]
     pub fn client_of(&self, domain: DomainId) -> Option<Caller> {
         let number = self.domains.get(usize::from(domain.0))?.load(Acquire);
-        number.checked_sub(1).map(|number| Caller { client: ClientId(number), domain })
+        (number != NO_CLIENT).then(|| Caller { client: ClientId(number), domain })
     }
 
     pub(crate) fn client(&self, client: ClientId) -> Option<&Client> {

@@ -20,8 +20,6 @@ pub enum GetOutcome {
     Hit,
     /// No page under this handle.
     Miss,
-    /// No page in the whole pool (R16).
-    Empty,
 }
 
 /// Why a get failed.
@@ -29,6 +27,8 @@ pub enum GetOutcome {
 pub enum GetError<E> {
     /// No such pool.
     NoPool,
+    /// There is no page in the whole pool (R16).
+    Empty,
     /// `drain` failed, with its error. The page stays, unless somebody has missed it meanwhile.
     Drain(E),
 }
@@ -86,7 +86,7 @@ impl<H: Host> Engine<H> {
         let members = if is_shared { self.members(access) } else { None };
         let Some(pinned) = state.begin_get(name, members.as_ref(), taking) else {
             if state.nr_live() == 0 && access.pool().is_empty() {
-                return Ok(GetOutcome::Empty);
+                return Err(GetError::Empty);
             }
             state.stats.misses += 1;
             return Ok(GetOutcome::Miss);

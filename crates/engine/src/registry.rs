@@ -8,7 +8,7 @@ use crate::client::{
     CLIENTS_PER_SEGMENT, Caller, Client, ClientId, DYING, FREE, LIVE, NO_MEMBER, Slot, SlotState,
     SlotWord,
 };
-use crate::engine::{CLIENTS_MAX, Engine, POOLS_MAX};
+use crate::engine::{CLIENTS_MAX, Engine, NO_CLIENT, POOLS_MAX};
 use crate::host::{DomainId, Host};
 use crate::pool::{self, Kind, Lifetime, Pool, PoolKind};
 use crate::stats::PoolStats;
@@ -134,7 +134,7 @@ impl<H: Host> Engine<H> {
         client.frozen.store(false, Relaxed);
         client.weight.store(0, Relaxed);
         client.state.store(LIVE, Relaxed);
-        place.store(id.0 + 1, Release);
+        place.store(id.0, Release);
         Ok(Caller { client: id, domain })
     }
 
@@ -410,7 +410,7 @@ impl<H: Host> Engine<H> {
             return false;
         }
         if let Some(place) = self.domains.get(usize::from(domain.0)) {
-            place.store(0, Release);
+            place.store(NO_CLIENT, Release);
         }
         self.change_weight(client, 0);
         client.state.store(FREE, Release);

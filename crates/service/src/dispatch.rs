@@ -180,8 +180,8 @@ impl<P: Platform> Service<P> {
         Outcome::Done(match self.engine.get(caller, pool_id, object.0, index.0, drain) {
             Ok(GetOutcome::Hit) => Status::Success,
             Ok(GetOutcome::Miss) => Status::Nothing,
-            Ok(GetOutcome::Empty) => Status::Empty,
             Err(GetError::NoPool) => Status::NoDevice,
+            Err(GetError::Empty) => Status::Empty,
             Err(GetError::Drain(_)) => Status::BadAddress,
         })
     }

@@ -22,12 +22,14 @@ use tmem_engine::DomainId;
 /// Frames that each domain can name, 0 to 255: a ring that a guest puts from and gets into.
 pub const GFNS_PER_DOMAIN: usize = 256;
 
+/// Numbers that domains can have.
+const DOMAIN_NUMBERS: usize = 1 << 16;
+
 /// A domain's account, in cache lines of its own.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 struct Account {
     nr_charged: AtomicU64,
-    is_dying: AtomicBool,
 }
 
 /// Frames of metadata granted and freed by one CPU, in cache lines of its own.
@@ -52,6 +54,9 @@ pub struct LeanHost {
     free: FreeList,
     cpus: Box<[Cpu]>,
     accounts: Box<[Account]>,
+    /// Whether a domain lives, for each number there can be. In a hypervisor it is a word that the
+    /// caller's record holds; few cache lines of this are ever read.
+    living: Box<[AtomicBool; DOMAIN_NUMBERS]>,
     /// The numbers of the frames that metadata occupies, where it takes its room from them.
     metadata_frames: Option<Mutex<Vec<u32>>>,
 }
@@ -70,12 +75,16 @@ impl LeanHost {
         let cpus: Box<[Cpu]> = (spares.by_ref().take(nr_cpus.max(1)))
             .map(|before| Cpu { kept: Kept::new(before + 1), metadata: Metadata::default() })
             .collect();
+        let living: Vec<_> =
+            (0..DOMAIN_NUMBERS).map(|nr| AtomicBool::new(nr < nr_domains)).collect();
+        let living = living.into_boxed_slice().try_into().map_err(|_| too_many())?;
         Ok(Self {
             frames: Arena::new(nr_frames + cpus.len())?,
             guests: Arena::new(nr_domains * GFNS_PER_DOMAIN)?,
             free: FreeList::new(last),
             cpus,
             accounts: (0..nr_domains).map(|_| Account::default()).collect(),
+            living,
             metadata_frames: None,
         })
     }
@@ -118,9 +127,7 @@ impl LeanHost {
 
     /// Begins the destruction of a domain: from now on it is dying.
     pub fn kill_domain(&self, domain: DomainId) {
-        if let Some(account) = self.account(domain) {
-            account.is_dying.store(true, Relaxed);
-        }
+        self.living[usize::from(domain.0)].store(false, Relaxed);
     }
 
     fn account(&self, domain: DomainId) -> Option<&Account> {
