@@ -33,7 +33,7 @@ const OTHERS: u64 = SLOT_MASK | u64::MAX << STAMP_SHIFT;
 
 impl Slot for Aged {
     // Numbers below the one that stands for none.
-    const CHUNKS_MAX: u32 = (1 << SLOT_BITS) / PER_CHUNK as u32 - 1;
+    const CHUNKS_MAX: usize = (1 << SLOT_BITS) / PER_CHUNK - 1;
 }
 
 impl Default for Aged {
@@ -42,7 +42,6 @@ impl Default for Aged {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "slot numbers have 23 bits")]
 const fn slot(word: u64) -> SlotId {
     SlotId((word & SLOT_MASK) as u32)
 }

@@ -100,7 +100,7 @@ pub(crate) enum Block {
 
 impl Slot for Block {
     // The index keeps their numbers.
-    const CHUNKS_MAX: u32 = (1 << NUMBER_BITS) / PER_CHUNK as u32;
+    const CHUNKS_MAX: usize = (1 << NUMBER_BITS) / PER_CHUNK;
 }
 
 impl Block {

@@ -8,7 +8,7 @@ pub(crate) const NO_CHUNK: u16 = u16::MAX;
 pub(crate) struct ChunkInfo<const W: usize> {
     /// A bit for each place that is used or on the slab's desk.
     used: [u64; W],
-    nr_used: u16,
+    nr_used: u32,
     /// Neighbours in the list of chunks with a free place; `next` also links numbers without chunk.
     pub(crate) prev: u16,
     pub(crate) next: u16,
@@ -26,8 +26,8 @@ impl<const W: usize> ChunkInfo<W> {
     }
 
     /// Free places of the `N` that there are.
-    pub(crate) const fn nr_free<const N: usize>(&self) -> u32 {
-        N as u32 - self.nr_used as u32
+    pub(crate) const fn nr_free<const N: usize>(&self) -> usize {
+        N - self.nr_used as usize
     }
 
     /// Marks the free places of the first word that has one as used: the place that the lowest bit
@@ -39,7 +39,7 @@ impl<const W: usize> ChunkInfo<W> {
             let free = !*word & mask;
             if free != 0 {
                 *word |= free;
-                self.nr_used += free.count_ones() as u16;
+                self.nr_used += free.count_ones();
                 return (first, free);
             }
             first += 64;
@@ -52,7 +52,7 @@ impl<const W: usize> ChunkInfo<W> {
     pub(crate) fn mark_free(&mut self, place: u32, bits: u64) {
         if let Some(word) = self.used.get_mut(place as usize / 64) {
             *word &= !(bits << (place % 64));
-            self.nr_used -= bits.count_ones() as u16;
+            self.nr_used -= bits.count_ones();
         }
     }
 
@@ -66,7 +66,7 @@ impl<const W: usize> ChunkInfo<W> {
         })
     }
 
-    /// Used places, counted anew for the audit; `None`: not as many as it says.
+    /// Used places, counted anew for the audit.
     pub(crate) fn recount(&self) -> u32 {
         self.used.iter().map(|word| word.count_ones()).sum()
     }

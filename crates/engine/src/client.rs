@@ -143,6 +143,7 @@ impl SlotWord {
     }
 
     /// The pool's number.
+    #[expect(clippy::cast_possible_truncation, reason = "takes the low bits")]
     pub(crate) const fn pool(self) -> u32 {
         self.0 as u32 & 0xffff
     }

@@ -102,7 +102,7 @@ impl<H: Host> Engine<H> {
     #[inline(always)]
     pub fn client_of(&self, domain: DomainId) -> Option<Caller> {
         let number = self.domains.get(usize::from(domain.0))?.load(Acquire);
-        (number != NO_CLIENT).then(|| Caller { client: ClientId(number), domain })
+        (number != NO_CLIENT).then_some(Caller { client: ClientId(number), domain })
     }
 
     pub(crate) fn client(&self, client: ClientId) -> Option<&Client> {

@@ -34,7 +34,7 @@ pub(crate) struct PageMap([Entry; PLACES]);
 
 impl Slot for PageMap {
     // The index keeps their numbers, and the greatest stands for none.
-    const CHUNKS_MAX: u32 = (1 << NUMBER_BITS) / MAPS_PER_CHUNK as u32 - 1;
+    const CHUNKS_MAX: usize = (1 << NUMBER_BITS) / MAPS_PER_CHUNK - 1;
 }
 
 impl Default for PageMap {
@@ -204,6 +204,7 @@ impl PageSet {
     /// Adds a page at a place that has none. [`prepare`](Self::prepare) went before. `label` is kept if
     /// that takes a map.
     #[inline(never)]
+    #[expect(clippy::cast_possible_truncation, reason = "takes words apart")]
     pub(crate) fn insert(&mut self, place: u8, page: Entry, maps: &mut Maps, [a, b, c]: [u64; 3]) {
         let (low, high) = (|word: u64| word as u32, |word: u64| (word >> 32) as u32);
         let label = [low(a), high(a), low(b), high(b), low(c), high(c)];

@@ -45,7 +45,7 @@ impl SlotId {
 pub(crate) trait Slot: Default {
     /// Chunks of such slots that a slab can have: as many as the fields that keep their numbers can
     /// name.
-    const CHUNKS_MAX: u32;
+    const CHUNKS_MAX: usize;
 }
 
 /// The block that a new slot wants.
@@ -56,6 +56,17 @@ pub(crate) enum SlabNeed {
     Infos(PagedNeed),
     /// No more slot numbers.
     Full,
+}
+
+/// What a scan for a used slot came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scanned {
+    /// This slot is used.
+    Found(SlotId),
+    /// It has looked at as many chunks as it may; this is where to go on.
+    Unfinished(SlotId),
+    /// There is none.
+    End,
 }
 
 /// Blocks for new slots, allocated beforehand.
@@ -117,8 +128,9 @@ pub(crate) struct Slab<T, const N: usize, const W: usize, const INLINE: usize> {
 
 impl<T: Slot, const N: usize, const W: usize, const INLINE: usize> Slab<T, N, W, INLINE> {
     const PLACE_BITS: u32 = N.trailing_zeros();
+    const PLACE_MASK: u32 = (1 << Self::PLACE_BITS) - 1;
     const CHUNKS_MAX: usize = {
-        let named = T::CHUNKS_MAX as usize;
+        let named = T::CHUNKS_MAX;
         let kept = Paged::<ChunkInfo<W>, INLINE, INFOS_PER_LEAF>::LEN_MAX;
         if named < kept { named } else { kept }
     };
@@ -210,7 +222,7 @@ impl<T: Slot, const N: usize, const W: usize, const INLINE: usize> Slab<T, N, W,
     /// As [`prepare`](Self::prepare).
     pub(crate) fn prepare_two(&mut self, supply: &mut SlabSupply<T, N, W>) -> Result<(), SlabNeed> {
         self.prepare(supply)?;
-        let mut nr_ready = self.desk.count_ones();
+        let mut nr_ready = self.desk.count_ones() as usize;
         if self.open != NO_CHUNK {
             let open = self.open;
             let info = self.info(open);
@@ -326,7 +338,7 @@ impl<T: Slot, const N: usize, const W: usize, const INLINE: usize> Slab<T, N, W,
         let at = Self::chunk_of(id) as u16;
         let info = self.info(at);
         let nr_free = info.nr_free::<N>();
-        info.mark_free(id.0 % N as u32, bits);
+        info.mark_free(id.0 & Self::PLACE_MASK, bits);
         if nr_free > 0 && !info.is_empty() {
             return false;
         }
@@ -375,10 +387,11 @@ impl<T: Slot, const N: usize, const W: usize, const INLINE: usize> Slab<T, N, W,
         }
     }
 
-    /// The first used slot at or after `from`; with `SlotId(0)` it costs no scan of empty chunks
-    /// that an earlier call has already passed.
-    pub(crate) fn next_used(&mut self, from: SlotId) -> Option<SlotId> {
-        let (mut at, mut place) = (Self::chunk_of(from), from.0 % N as u32);
+    /// The first used slot at or after `from`, looking at no more than `chunks` chunks, which it
+    /// counts down; with `SlotId(0)` it costs no scan of empty chunks that an earlier call has
+    /// already passed.
+    pub(crate) fn next_used(&mut self, from: SlotId, chunks: &mut usize) -> Scanned {
+        let (mut at, mut place) = (Self::chunk_of(from), from.0 & Self::PLACE_MASK);
         let from_start = from.0 == 0;
         if from_start {
             (at, place) = (self.scan_from.into(), 0);
@@ -386,6 +399,13 @@ impl<T: Slot, const N: usize, const W: usize, const INLINE: usize> Slab<T, N, W,
         while at < usize::from(self.nr_chunks) {
             #[expect(clippy::cast_possible_truncation, reason = "chunk numbers have 16 bits")]
             let chunk = at as u16;
+            if from_start {
+                self.scan_from = chunk;
+            }
+            if *chunks == 0 {
+                return Scanned::Unfinished(Self::slot_at(chunk, place));
+            }
+            *chunks -= 1;
             let (desk, base) = (self.desk, self.desk_base);
             let in_desk = |place: u32| {
                 let bit = Self::slot_at(chunk, place).0.wrapping_sub(base);
@@ -393,16 +413,13 @@ impl<T: Slot, const N: usize, const W: usize, const INLINE: usize> Slab<T, N, W,
             };
             while let Some(used) = self.info(chunk).first_used(place) {
                 if !in_desk(used) {
-                    if from_start {
-                        self.scan_from = chunk;
-                    }
-                    return Some(Self::slot_at(chunk, used));
+                    return Scanned::Found(Self::slot_at(chunk, used));
                 }
                 place = used + 1;
             }
             (at, place) = (at + 1, 0);
         }
-        None
+        Scanned::End
     }
 
     /// Hands one block of an empty slab to the garbage. `true` when none is left.

@@ -42,14 +42,12 @@ impl Lead {
 
     /// The block or the head.
     #[inline(always)]
-    #[expect(clippy::cast_possible_truncation, reason = "numbers have 20 bits")]
     pub(crate) const fn block(self) -> SlotId {
         SlotId((self.0 & NUMBER_MASK) as u32)
     }
 
     /// The block's map. `None`: it has none.
     #[inline(always)]
-    #[expect(clippy::cast_possible_truncation, reason = "numbers have 20 bits")]
     pub(crate) const fn map(self) -> Option<SlotId> {
         let map = self.0 >> NUMBER_BITS & NUMBER_MASK;
         if map == NUMBER_MASK { None } else { Some(SlotId(map as u32)) }

@@ -5,7 +5,7 @@ use crate::audit::{AuditError, ShardAudit};
 use crate::block::Block;
 use crate::hash::HashKey;
 use crate::page_set::PageSet;
-use crate::slab::SlotId;
+use crate::slab::{Scanned, SlotId};
 
 /// What the walk of the blocks counts.
 #[derive(Default)]
@@ -25,8 +25,8 @@ impl State {
     /// Compares everything that is said twice. See [`crate::Engine::audit`].
     pub(crate) fn audit(&mut self, key: &HashKey, aging: Aging) -> Result<ShardAudit, AuditError> {
         let mut found = ShardAudit::default();
-        let mut at = SlotId(0);
-        while let Some(id) = self.ages.next_used(at) {
+        let (mut at, mut unbounded) = (SlotId(0), usize::MAX);
+        while let Scanned::Found(id) = self.ages.next_used(at, &mut unbounded) {
             at = SlotId(id.0 + 1);
             let aged = self.ages.get(id);
             let pages = self.blocks.get(aged.block()).pages();
@@ -70,8 +70,8 @@ impl State {
         found: &mut ShardAudit,
     ) -> Result<Blocks, AuditError> {
         let mut blocks = Blocks::default();
-        let mut at = SlotId(0);
-        while let Some(id) = self.blocks.next_used(at) {
+        let (mut at, mut unbounded) = (SlotId(0), usize::MAX);
+        while let Scanned::Found(id) = self.blocks.next_used(at, &mut unbounded) {
             at = SlotId(id.0 + 1);
             if let Some(hash) = self.hash_of(key, id) {
                 blocks.indexed += 1;

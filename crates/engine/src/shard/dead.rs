@@ -7,7 +7,11 @@ use crate::broken;
 use crate::garbage::Garbage;
 use crate::hash::HashKey;
 use crate::member::Members;
-use crate::slab::SlotId;
+use crate::slab::{Scanned, SlotId};
+
+/// Chunks of blocks that one slice looks at in search of one that is used: a guest may have made
+/// thousands and flushed the blocks of all but the last.
+const CHUNKS_PER_SLICE_MAX: usize = 256;
 
 impl State {
     /// Makes a live block and its pages unreachable, in constant time.
@@ -135,15 +139,15 @@ impl State {
         budget: &mut usize,
         garbage: &mut Garbage<F>,
     ) {
+        let mut chunks = CHUNKS_PER_SLICE_MAX;
         loop {
             self.drain_dead(key, aging, budget, garbage);
             if *budget == 0 || garbage.is_full() || self.has_dead() {
                 return;
             }
-            if !self.has_pages() {
+            let Scanned::Found(block) = self.blocks.next_used(SlotId(0), &mut chunks) else {
                 return;
-            }
-            let Some(block) = self.blocks.next_used(SlotId(0)) else { return };
+            };
             match *self.blocks.get(block) {
                 Block::Head { .. } => self.kill_head(key, block),
                 Block::Further { head, .. } => self.kill_head(key, head),
@@ -163,12 +167,13 @@ impl State {
         budget: &mut usize,
         garbage: &mut Garbage<F>,
     ) -> Option<SlotId> {
-        let mut at = from;
+        let (mut at, mut chunks) = (from, CHUNKS_PER_SLICE_MAX);
         loop {
-            if !self.has_pages() {
-                return None;
-            }
-            let block = self.blocks.next_used(at)?;
+            let block = match self.blocks.next_used(at, &mut chunks) {
+                Scanned::Found(block) => block,
+                Scanned::Unfinished(at) => return Some(at),
+                Scanned::End => return None,
+            };
             if *budget == 0 || garbage.is_full() {
                 return Some(block);
             }
