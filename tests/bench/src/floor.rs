@@ -139,7 +139,8 @@ impl Floor<'_> {
                     barrier();
                     let entries = table.words(place / ENTRIES_PER_PAGE);
                     let page = entries.map(|e| e[place % ENTRIES_PER_PAGE].load(Relaxed));
-                    if let Some(page) = page.and_then(|page| arena.words(page as usize)) {
+                    let page = page.and_then(|page| usize::try_from(page).ok());
+                    if let Some(page) = page.and_then(|page| arena.words(page)) {
                         copy_page_words(ring, page);
                     }
                     barrier();

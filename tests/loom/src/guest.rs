@@ -4,7 +4,7 @@ use crate::history::{About, Event, Told};
 use crate::host::LoomHost;
 use std::sync::Arc;
 use tmem_engine::{
-    ClientId, Destroyed, DomainId, Engine, EvictedPage, Flushed, GetError, GetOutcome, Lifetime,
+    Caller, Destroyed, DomainId, Engine, EvictedPage, Flushed, GetError, GetOutcome, Lifetime,
     PoolKind, PutError,
 };
 
@@ -33,7 +33,7 @@ impl Page {
 pub struct Guest {
     engine: Arc<Engine<LoomHost>>,
     domain: u16,
-    client: ClientId,
+    client: Caller,
 }
 
 /// Slices that the pools of these tests take at most, if nothing holds them up.
@@ -53,7 +53,7 @@ impl Guest {
     }
 
     /// The client's number.
-    pub fn client(&self) -> ClientId {
+    pub fn client(&self) -> Caller {
         self.client
     }
 
@@ -92,7 +92,7 @@ impl Guest {
         });
         let event = match (got, value) {
             (Ok(GetOutcome::Hit), Some(value)) => Event::Hit(value),
-            (Ok(GetOutcome::Miss | GetOutcome::Empty), None) => Event::Miss,
+            (Ok(GetOutcome::Miss) | Err(GetError::Empty), None) => Event::Miss,
             (Err(GetError::NoPool), None) => Event::NoPool,
             (_, value) => unreachable!("a get that delivers {value:?} and does not say so"),
         };
@@ -103,7 +103,7 @@ impl Guest {
     pub fn get_into_bad_frame(&self, pool: u32, page: Page) -> Told {
         let got = self.engine.get(self.client, pool, page.oid(), page.index, |_| Err(Bad));
         let event = match got {
-            Ok(GetOutcome::Miss | GetOutcome::Empty) => Event::Miss,
+            Ok(GetOutcome::Miss) | Err(GetError::Empty) => Event::Miss,
             Ok(GetOutcome::Hit) => unreachable!("a hit in a bad frame"),
             Err(GetError::Drain(Bad)) => Event::BadFrame,
             Err(GetError::NoPool) => Event::NoPool,
