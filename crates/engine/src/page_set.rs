@@ -129,8 +129,8 @@ impl PageSet {
         let entry = match &self.form {
             Form::Map(_) => maps.get(self.map_slot()).at(place),
             Form::Inline(entries) => {
-                let is_it = |nth: usize| self.places[nth] == place && entries[nth].is_page();
-                &entries[(0..INLINE_LEN).find(|&nth| is_it(nth))?]
+                let mut pages = self.places.iter().zip(entries);
+                pages.find(|(at, entry)| **at == place && entry.is_page())?.1
             }
         };
         entry.is_page().then_some(entry)
@@ -140,8 +140,8 @@ impl PageSet {
     #[inline(always)]
     pub(crate) fn inline_mut(&mut self, place: u8) -> Option<&mut Entry> {
         let Form::Inline(entries) = &mut self.form else { return None };
-        let is_it = |nth: usize| self.places[nth] == place && entries[nth].is_page();
-        (0..INLINE_LEN).find(|&nth| is_it(nth)).map(|nth| &mut entries[nth])
+        let mut pages = self.places.iter().zip(entries);
+        pages.find(|(at, entry)| **at == place && entry.is_page()).map(|(_, entry)| entry)
     }
 
     /// The page at `place`, to be changed; it stays a page.

@@ -202,6 +202,19 @@ impl<H: Host> Engine<H> {
         step
     }
 
+    /// The same with a stock. Out of line: while more is fetched its frame is not on the stack.
+    #[inline(never)]
+    fn publish_from_stock(
+        &self,
+        access: Access<'_>,
+        name: PageName,
+        frame: Frame,
+        may_add: bool,
+        stock: &mut Stock,
+    ) -> PutStep {
+        self.publish(access.kind(), &access, &name, frame, may_add, Some(stock))
+    }
+
     /// The same, fetching metadata as it is asked for.
     #[cold]
     #[inline(never)]
@@ -216,8 +229,7 @@ impl<H: Host> Engine<H> {
         let mut stock = Stock::default();
         let mut round = 0;
         let step = loop {
-            let kind = access.kind();
-            let step = self.publish(kind, &access, &name, frame, may_add, Some(&mut stock));
+            let step = self.publish_from_stock(access, name, frame, may_add, &mut stock);
             let PutStep::Unput(Unput::Need(need), unused) = step else { break step };
             frame = unused;
             round += 1;

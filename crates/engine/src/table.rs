@@ -122,11 +122,11 @@ impl Iterator for Probe<'_> {
         loop {
             let entry = self.table[self.at % TABLE_LEN];
             self.at += 1;
-            if entry.tag() == self.tag {
-                return Some(entry.lead());
-            }
             if entry.is_none() {
                 return None;
+            }
+            if entry.tag() == self.tag {
+                return Some(entry.lead());
             }
         }
     }
