@@ -27,6 +27,11 @@ use alloc::vec::Vec;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoPool;
 
+/// In cache lines of its own: what many CPUs write beside what all of them read.
+#[derive(Debug)]
+#[repr(align(128))]
+pub(crate) struct Apart<T>(pub(crate) T);
+
 /// In place of a client's number: there are not so many.
 pub(crate) const NO_CLIENT: u16 = u16::MAX;
 
@@ -38,7 +43,7 @@ pub struct Engine<H: Host> {
     pub(crate) host: H,
     pub(crate) key: HashKey,
     /// Counts creations and refreshments of ephemeral pages: their age.
-    pub(crate) clock: AtomicU64,
+    pub(crate) clock: Apart<AtomicU64>,
     /// Pages in ephemeral pools, as each pool last told (`share.rs`).
     pub(crate) ephemeral_pages: AtomicU64,
     /// Sum of the clients' weights; changes under the registry's lock.
@@ -80,7 +85,7 @@ impl<H: Host> Engine<H> {
         Ok(Self {
             host,
             key: HashKey::new(hash_key),
-            clock: AtomicU64::new(1),
+            clock: Apart(AtomicU64::new(1)),
             ephemeral_pages: AtomicU64::new(0),
             weight_sum: AtomicU64::new(0),
             exceeding: AtomicU16::new(NO_CLIENT),
@@ -203,7 +208,7 @@ impl<H: Host> Engine<H> {
 
     /// The next stamp of age.
     pub(crate) fn tick(&self) -> u64 {
-        self.clock.fetch_add(1, Relaxed)
+        self.clock.0.fetch_add(1, Relaxed)
     }
 }
 

@@ -76,7 +76,7 @@ impl EvictionQueue {
 impl<H: Host> Engine<H> {
     /// Enters an ephemeral pool into the queue. No page in it is older than `now`.
     pub(crate) fn queue_pool(&self, number: u32, pool: Pool<'_>) {
-        let stamp = self.clock.load(Relaxed);
+        let stamp = self.clock.0.load(Relaxed);
         let mut queue = self.queue.lock(&self.host);
         // A record that was used before may still be there, with a bound that is low enough.
         if !pool.queued.swap(true, Relaxed) {
@@ -142,7 +142,7 @@ impl<H: Host> Engine<H> {
     #[inline(never)]
     fn oldest_pool(&self) -> Option<(Bound, Choice<'_>)> {
         let mut queue = self.queue.lock(&self.host);
-        let now = self.clock.load(Relaxed);
+        let now = self.clock.0.load(Relaxed);
         for _ in 0..RAISES_PER_EVICTION_MAX {
             let mut top = queue.heap.peek_mut()?;
             let bound = top.0;

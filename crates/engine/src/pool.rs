@@ -71,6 +71,7 @@ impl Kind {
 /// What a pool is, beside its shards. Changes under the registry's lock only; the data path reads it
 /// without.
 #[derive(Debug, Default)]
+#[repr(align(64))]
 pub(crate) struct Record {
     pub(crate) state: AtomicU8,
     /// [`Kind`].

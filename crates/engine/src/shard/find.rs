@@ -11,30 +11,19 @@ use crate::slab::SlotId;
 use core::cell::Cell;
 
 /// The live head whose pages were counted last, twice in a row: large objects are written page by
-/// page, so its blocks are compared and its pages counted again and again.
+/// page, so its pages are counted again and again.
 #[derive(Debug)]
 pub(super) struct RecentHead {
     id: Cell<SlotId>,
     /// The one that was met last.
     next: Cell<SlotId>,
-    oid: Cell<[u64; 3]>,
     /// Pages in all of its blocks.
     nr_pages: Cell<u32>,
 }
 
 impl RecentHead {
     pub(super) const fn none() -> Self {
-        Self {
-            id: Cell::new(SlotId::NONE),
-            next: Cell::new(SlotId::NONE),
-            oid: Cell::new([0; 3]),
-            nr_pages: Cell::new(0),
-        }
-    }
-
-    #[inline(always)]
-    fn is_it(&self, head: SlotId, wanted: [u64; 3]) -> bool {
-        self.id.get() == head && is_same(self.oid.get(), wanted)
+        Self { id: Cell::new(SlotId::NONE), next: Cell::new(SlotId::NONE), nr_pages: Cell::new(0) }
     }
 }
 
@@ -113,9 +102,7 @@ impl State {
             Block::First { oid, .. } => wanted == 0 && is_same(*oid, wanted_oid),
             Block::Further { head, number, pages, .. } => {
                 *number == wanted
-                    && (self.recent_head.is_it(*head, wanted_oid)
-                        || self.is_labelled(pages, wanted_oid)
-                        || self.is_head_of(*head, wanted_oid))
+                    && (self.is_labelled(pages, wanted_oid) || self.is_head_of(*head, wanted_oid))
             }
             _ => false,
         }
@@ -155,14 +142,13 @@ impl State {
 
     #[inline(never)]
     fn other_headed_pages(&self, head: SlotId) -> Option<&Cell<u32>> {
-        let Block::Head { oid, nr_pages, .. } = self.blocks.get(head) else { return None };
+        let Block::Head { nr_pages, .. } = self.blocks.get(head) else { return None };
         let recent = &self.recent_head;
         if recent.next.replace(head) != head {
             return Some(nr_pages);
         }
         self.forget_recent_head();
         recent.id.set(head);
-        recent.oid.set(*oid);
         recent.nr_pages.set(nr_pages.get());
         Some(&recent.nr_pages)
     }

@@ -28,23 +28,27 @@ use crate::pool::Record;
 use crate::slab::{Slab, SlotId};
 use crate::stats::ShardStats;
 use crate::sync::Lock;
-use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 #[cfg(not(loom))]
 use crate::{meta::BLOCK_BYTES_MAX, pool::SHARDS};
 
 /// A shard: the lock, and figures that others read without it.
+///
+/// In this order, so that nothing that a CPU writes under the lock lies in a cache line of another
+/// shard, or in that of the pool's record, which all CPUs read.
 #[derive(Debug)]
-#[repr(align(64))]
+#[repr(C, align(64))]
 pub(crate) struct Shard {
     pub(crate) state: Lock<State>,
     /// Stamp of the oldest page; `u64::MAX` when there is none.
     oldest: AtomicU64,
     /// Pages that can be found.
     nr_live: AtomicU32,
-    /// Heads of large objects; dead ones count until they are freed, so that a flush looks here.
-    nr_heads: AtomicU32,
-    /// Dead blocks and heads whose pages wait to be freed.
-    nr_dead: AtomicU32,
+    /// Whether there are heads of large objects; dead ones count until they are freed, so that a
+    /// flush looks here.
+    has_heads: AtomicBool,
+    /// Whether there are dead blocks or heads whose pages wait to be freed.
+    has_dead: AtomicBool,
     /// The pool's, in its first shard.
     pub(crate) record: Record,
 }
@@ -65,8 +69,8 @@ impl Shard {
             state: Lock::new(State::new()),
             oldest: AtomicU64::new(u64::MAX),
             nr_live: AtomicU32::new(0),
-            nr_heads: AtomicU32::new(0),
-            nr_dead: AtomicU32::new(0),
+            has_heads: AtomicBool::new(false),
+            has_dead: AtomicBool::new(false),
             record: Record::default(),
         }
     }
@@ -83,12 +87,12 @@ impl Shard {
 
     /// Whether there was a large object's head a moment ago.
     pub(crate) fn has_heads(&self) -> bool {
-        self.nr_heads.load(Relaxed) > 0
+        self.has_heads.load(Relaxed)
     }
 
     /// Whether pages waited to be freed a moment ago.
     pub(crate) fn has_dead(&self) -> bool {
-        self.nr_dead.load(Relaxed) > 0
+        self.has_dead.load(Relaxed)
     }
 
     /// Tells others what has become of the pages; at the end of each hold of the lock that changed
@@ -105,8 +109,8 @@ impl Shard {
     /// may have changed.
     pub(crate) fn publish(&self, state: &State) {
         self.publish_pages(state, Aging::Aged);
-        self.nr_heads.store(state.nr_heads, Relaxed);
-        self.nr_dead.store(state.nr_dead, Relaxed);
+        self.has_heads.store(state.nr_heads > 0, Relaxed);
+        self.has_dead.store(state.nr_dead > 0, Relaxed);
     }
 }
 

@@ -48,7 +48,11 @@ impl Host for LeanHost {
     fn give_frame(&self, frame: Frame) {
         let Some(cpu) = self.cpu() else { return };
         if let Err(frame) = cpu.kept.push(frame) {
-            self.free.give(frame);
+            cpu.kept.spill(&self.free);
+            // There is room now.
+            if let Err(frame) = cpu.kept.push(frame) {
+                self.free.give(frame);
+            }
         }
     }
 

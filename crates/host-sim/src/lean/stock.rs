@@ -51,6 +51,18 @@ impl Kept {
         spare
     }
 
+    /// Moves the frames of a full stock that were given first to `free`, a batch of them.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn spill(&self, free: &FreeList) {
+        let (first, last) = self.stock.split_at(BATCH);
+        free.give_all(first.iter().map(|place| place.load(Relaxed)));
+        for (to, from) in self.stock.iter().zip(last) {
+            to.store(from.load(Relaxed), Relaxed);
+        }
+        self.nr.store(u32::try_from(BATCH).unwrap_or(0), Relaxed);
+    }
+
     /// Keeps `frame`, as the spare if there is none, or hands it back: there is no room.
     pub(super) fn push(&self, frame: Frame) -> Result<(), Frame> {
         if self.spare.load(Relaxed) == 0 {
@@ -121,8 +133,13 @@ impl FreeList {
 
     /// Takes a frame back.
     pub(super) fn give(&self, frame: Frame) {
+        self.give_all([frame.into_id().get()]);
+    }
+
+    /// Takes frames back by their numbers.
+    fn give_all(&self, frames: impl IntoIterator<Item = u32>) {
         let mut numbers = self.lock();
-        numbers.push(frame.into_id().get());
+        numbers.extend(frames);
         self.nr.store(numbers.len(), Release);
     }
 
