@@ -1,10 +1,10 @@
 //! Get, under the shard's lock: before the copy, and after it.
 
 use super::{Aging, PageName, State};
-use crate::age_record::Aged;
-use crate::block::Membership;
+use crate::block::{Block, Membership};
 use crate::frame::{Frame, FrameId};
 use crate::hash::HashKey;
+use crate::host::Host;
 use crate::index::Lead;
 use crate::member::Members;
 use crate::page::{Entry, Standing};
@@ -73,17 +73,26 @@ impl State {
         Some(Pinned { lead, place, record, frame })
     }
 
-    /// Tells `prefetch` which records of age [`finish_get`](Self::finish_get) is going to change, so
-    /// that they come while the page is copied.
+    /// Tells `host` what [`finish_get`](Self::finish_get) is going to change, so that it comes while
+    /// the page is copied.
     #[inline(always)]
-    pub(crate) fn foresee_removal(&self, pinned: Pinned, prefetch: impl Fn(&Aged)) {
+    pub(crate) fn foresee_removal<H: Host>(&self, pinned: Pinned, taking: Taking, host: &H) {
         // Its neighbours' ages are mostly its neighbours in memory too, and so close enough to be
         // fetched by guess; to read them from it would be to wait for it.
         let record = pinned.record.0;
         for near in [record, record.wrapping_sub(AGED_PER_LINE), record + AGED_PER_LINE] {
             if let Some(aged) = self.ages.try_get(SlotId(near)) {
-                prefetch(aged);
+                host.prefetch(aged);
             }
+        }
+        if taking != Taking::Exclusive {
+            return;
+        }
+        if let Some(info) = self.ages.info_of(pinned.record) {
+            host.prefetch(info);
+        }
+        if let Block::Further { head, .. } = self.blocks.get(pinned.lead.block()) {
+            host.prefetch(self.blocks.get(*head));
         }
     }
 
