@@ -8,10 +8,10 @@ use crate::pool::Pool;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed};
 
 /// Frames of metadata that a client's ephemeral pools may always have. A shard that once held much
-/// keeps up to 13 when it is empty (root, leaf and a chunk for ages, blocks and maps; the index's
-/// directory, root, leaf and first table), so sixteen pools keep 1664, and one who has flushed all
-/// must be able to begin again.
-const METADATA_FRAMES_FLOOR: u64 = 2048;
+/// keeps up to 19 when it is empty (a chunk, and root and leaf of two arrays, for ages, blocks and
+/// maps; the index's directory, root, leaf and first table), so sixteen pools keep 2432, and one who
+/// has flushed all must be able to begin again.
+const METADATA_FRAMES_FLOOR: u64 = 2560;
 /// Beyond that, one frame of metadata for so many pages that the client holds. Even scattered pages
 /// need a fifth of this.
 const PAGES_PER_METADATA_FRAME: u64 = 8;

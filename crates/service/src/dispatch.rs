@@ -34,7 +34,7 @@ impl<P: Platform> Service<P> {
     /// A service without clients. `hash_key` should be drawn at random.
     ///
     /// # Errors
-    /// No memory for the tables of clients and pools, about 280 KiB.
+    /// No memory for the tables of clients and pools, about 400 KiB.
     pub fn new(platform: P, hash_key: [u64; 4]) -> Result<Self, NoMemory> {
         Ok(Self { engine: Engine::new(platform, hash_key)? })
     }

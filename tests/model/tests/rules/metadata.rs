@@ -10,7 +10,7 @@ use tmem_model_tests::{EVICTED_PER_PUT_MAX, Guest, World, answer, at, flags};
 use tmem_service::DomainId;
 
 /// Frames of metadata that a client's ephemeral pools may always have.
-const FLOOR: u64 = 2048;
+const FLOOR: u64 = 2560;
 /// Pages that entitle a client to one frame more.
 const PAGES_PER_FRAME: u64 = 8;
 
