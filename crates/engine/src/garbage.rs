@@ -133,6 +133,12 @@ impl<const FRAMES: usize> Garbage<FRAMES> {
         self.tables.push(table);
     }
 
+    /// Blocks of metadata in it.
+    #[cfg(test)]
+    pub(crate) fn nr_blocks(&self) -> u32 {
+        u32::try_from(self.boxes.len + self.tables.len).unwrap_or(u32::MAX)
+    }
+
     /// Frees everything. No lock is held.
     ///
     /// Frames of a pool with a payer were charged to it, and so was its metadata.

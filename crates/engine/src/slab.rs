@@ -471,3 +471,6 @@ impl<T: Slot, const N: usize, const W: usize, const INLINE: usize> Slab<T, N, W,
         counts
     }
 }
+
+#[cfg(test)]
+mod tests;
