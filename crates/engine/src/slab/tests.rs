@@ -121,7 +121,7 @@ fn a_walk_looks_at_no_more_chunks_than_it_may() {
     let ids: Vec<_> = (0..PER_CHUNK * 10).map(|_| listed.insert()).collect();
     // One slot in each chunk but the last, which is full.
     for &id in &ids[..PER_CHUNK * 9] {
-        if id.0 as usize % PER_CHUNK != 0 {
+        if !(id.0 as usize).is_multiple_of(PER_CHUNK) {
             listed.remove(id);
         }
     }
