@@ -96,9 +96,6 @@ impl<H: Host> Engine<H> {
         }
         drop(state);
 
-        if taking != Taking::Keeping {
-            self.host.prefetch_frame(pinned.frame);
-        }
         let copied = drain(pinned.frame);
 
         let mut state = shard.state.lock(&self.host);

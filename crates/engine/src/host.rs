@@ -1,6 +1,6 @@
 //! What the engine asks of its host.
 
-use crate::frame::{Frame, FrameId};
+use crate::frame::Frame;
 use crate::policy::Policy;
 
 /// A domain, as the host numbers them.
@@ -72,14 +72,8 @@ pub trait Host: Sync {
     /// Takes back a charge of `frames` frames; never more than was charged.
     fn uncharge(&self, domain: DomainId, frames: u32);
 
-    /// The content of `frame` is going to be read soon. A hint: it may be ignored, and costs no more
-    /// than a few instructions.
-    fn prefetch_frame(&self, frame: FrameId) {
-        let _ = frame;
-    }
-
-    /// `record` is going to be used soon. As [`prefetch_frame`](Self::prefetch_frame); unlike all
-    /// other calls this one is made with a lock held, for it is an instruction and no call.
+    /// `record` is going to be used soon. A hint: it may be ignored, and costs an instruction. Unlike
+    /// all other calls this one is made with a lock held.
     #[inline(always)]
     fn prefetch<T>(&self, record: &T) {
         let _ = record;

@@ -72,11 +72,6 @@ impl Host for SimHost {
         self.frames.give_room(frame);
     }
 
-    fn prefetch_frame(&self, frame: FrameId) {
-        locks::assert_none_held("prefetch_frame");
-        drop(self.frames.read(frame));
-    }
-
     fn metadata_wanted(&self) -> bool {
         locks::assert_none_held("metadata_wanted");
         if self.faults.strikes(Fault::Metadata) {

@@ -24,7 +24,6 @@ unsafe extern "C" {
     pub(crate) safe fn tmem_xen_charge(domid: u16, nr: u32) -> bool;
     pub(crate) safe fn tmem_xen_uncharge(domid: u16, nr: u32);
     pub(crate) safe fn tmem_xen_domain_is_dying(domid: u16) -> bool;
-    pub(crate) safe fn tmem_xen_prefetch_frame(mfn: u64);
     fn tmem_xen_copy_from_guest(cmfn: u64, mfn: u64) -> i32;
     fn tmem_xen_copy_to_guest(mfn: u64, cmfn: u64) -> i32;
     pub(crate) fn tmem_xen_percpu(cpu: u32) -> *mut c_void;

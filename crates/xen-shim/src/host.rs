@@ -31,10 +31,6 @@ impl Host for Xen {
         ffi::free_frame(frame);
     }
 
-    fn prefetch_frame(&self, frame: FrameId) {
-        ffi::tmem_xen_prefetch_frame(u64::from(frame.get()));
-    }
-
     #[inline(always)]
     fn prefetch<T>(&self, record: &T) {
         ffi::prefetch(record);

@@ -60,12 +60,6 @@ impl Host for LeanHost {
         self.free.give(frame);
     }
 
-    fn prefetch_frame(&self, frame: FrameId) {
-        if let Some(words) = self.frame_words(frame) {
-            prefetch(words);
-        }
-    }
-
     #[inline(always)]
     fn prefetch<T>(&self, record: &T) {
         prefetch(record);

@@ -124,13 +124,6 @@ static void copy_frame(mfn_t to, mfn_t from)
     unmap_domain_page(src);
 }
 
-void tmem_xen_prefetch_frame(uint64_t mfn)
-{
-    /* Only what the direct map reaches; an address that is not mapped here does no harm. */
-    if ( mfn <= PFN_DOWN(__pa(HYPERVISOR_VIRT_END - 1)) )
-        __builtin_prefetch(mfn_to_virt(mfn));
-}
-
 int tmem_xen_copy_from_guest(uint64_t cmfn, uint64_t mfn)
 {
     struct page_info *page = get_guest_page(cmfn, false);

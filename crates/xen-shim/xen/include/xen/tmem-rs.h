@@ -66,8 +66,6 @@ bool tmem_xen_domain_is_dying(domid_t domid);
 /* Copy a whole page of the current domain.  Return 0 or -EFAULT. */
 int tmem_xen_copy_from_guest(uint64_t cmfn, uint64_t mfn);
 int tmem_xen_copy_to_guest(uint64_t mfn, uint64_t cmfn);
-/* A hint that a frame of ours is about to be read. */
-void tmem_xen_prefetch_frame(uint64_t mfn);
 
 /* CPUs and the end: tmem.c. */
 
