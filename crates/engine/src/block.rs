@@ -99,8 +99,8 @@ pub(crate) enum Block {
 }
 
 impl Slot for Block {
-    // The index keeps their numbers.
-    const CHUNKS_MAX: usize = (1 << NUMBER_BITS) / PER_CHUNK;
+    // The index keeps their numbers, but for the greatest.
+    const CHUNKS_MAX: usize = (1 << NUMBER_BITS) / PER_CHUNK - 1;
 }
 
 impl Block {

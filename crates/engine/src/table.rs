@@ -23,8 +23,10 @@ pub(crate) const NUMBER_BITS: u32 = 20;
 const NUMBER_MASK: u64 = (1 << NUMBER_BITS) - 1;
 const TAG_SHIFT: u32 = 2 * NUMBER_BITS;
 
-/// What an entry leads to: the block (20 bits) or the head, and the block's map (20 bits above), if it
-/// has one. What is above these is the entry's tag or 0.
+/// What an entry leads to: the block (20 bits, each inverted) or the head, and the block's map (20
+/// bits above), if it has one. What is above these is the entry's tag or 0.
+///
+/// No block has the greatest number, so that no lead is 0, which is no entry.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lead(u64);
 
@@ -32,7 +34,7 @@ impl Lead {
     #[inline(always)]
     pub(crate) const fn new(block: SlotId, map: SlotId) -> Self {
         let (block, map) = (block.0 as u64, map.0 as u64);
-        Self((map & NUMBER_MASK) << NUMBER_BITS | block & NUMBER_MASK)
+        Self((map & NUMBER_MASK) << NUMBER_BITS | !block & NUMBER_MASK)
     }
 
     /// To a head, or to a block without a map.
@@ -43,7 +45,7 @@ impl Lead {
     /// The block or the head.
     #[inline(always)]
     pub(crate) const fn block(self) -> SlotId {
-        SlotId((self.0 & NUMBER_MASK) as u32)
+        SlotId((!self.0 & NUMBER_MASK) as u32)
     }
 
     /// The block's map. `None`: it has none.
@@ -54,15 +56,14 @@ impl Lead {
     }
 }
 
-/// The upper 24 bits of a hash, of which the lowest is always set: the upper nine say where in a
-/// table an entry would like to be, the next eleven which table it is in, and the rest make it
-/// unlikely that a look-up stops at a wrong one.
+/// The upper 24 bits of a hash: the upper nine say where in a table an entry would like to be, the next
+/// eleven which table it is in, and the rest make it unlikely that a look-up stops at a wrong one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tag(u64);
 
 impl Tag {
     pub(crate) const fn of(hash: u64) -> Self {
-        Self(hash >> TAG_SHIFT | 1)
+        Self(hash >> TAG_SHIFT)
     }
 
     /// The place in a table that an entry of this tag would like to have.
@@ -236,13 +237,14 @@ mod tests {
     #[test]
     fn a_lead_survives_its_packing() {
         let numbers = [0, 1, 0xffff, 0x1_0000, (1 << NUMBER_BITS) - 2].map(SlotId);
-        for block in numbers.into_iter().chain([SlotId((1 << NUMBER_BITS) - 1)]) {
+        for block in numbers {
             for map in numbers.into_iter().chain([SlotId::NONE]) {
-                let tag = tag(511, 0x3fff);
-                let entry = Entry::new(tag, Lead::new(block, map));
-                let lead = entry.lead();
-                assert_eq!((entry.tag(), entry.is_none()), (tag, false));
-                assert_eq!((lead.block(), lead.map()), (block, map.some()));
+                for tag in [Tag::of(0), tag(511, 0x3fff)] {
+                    let entry = Entry::new(tag, Lead::new(block, map));
+                    let lead = entry.lead();
+                    assert_eq!((entry.tag(), entry.is_none()), (tag, false));
+                    assert_eq!((lead.block(), lead.map()), (block, map.some()));
+                }
             }
         }
     }

@@ -78,7 +78,7 @@ impl State {
     #[inline(always)]
     pub(super) fn find_block(&self, name: &PageName) -> Option<Lead> {
         let hash = name.block_hash.0;
-        // The first entry that looks right nearly always is: tags of one table differ in 12 to 23 bits.
+        // The first entry that looks right nearly always is: tags of one table differ in 13 to 24 bits.
         let lead = self.index.probe(hash)?.next()?;
         if self.is_named(lead.block(), name.number, name.oid) {
             return Some(lead);
