@@ -24,15 +24,21 @@ pub enum DecodeError {
 
 /// A caller's block of bytes, in one of the two layouts: all fields but the frame number lie at the
 /// same offsets. Reading a field never panics, whatever the bytes are.
-pub trait OpBlock {
+pub trait OpBlock: AsRef<[u8]> {
     /// The guest frame number, in the commands that have one.
     fn frame_number(&self) -> u64;
 
     /// The 32-bit field at `at`; 0 outside the block.
-    fn u32_at(&self, at: usize) -> u32;
+    #[inline(always)]
+    fn u32_at(&self, at: usize) -> u32 {
+        u32_at(self.as_ref(), at)
+    }
 
     /// The 64-bit field at `at`; 0 outside the block.
-    fn u64_at(&self, at: usize) -> u64;
+    #[inline(always)]
+    fn u64_at(&self, at: usize) -> u64 {
+        u64_at(self.as_ref(), at)
+    }
 
     /// The pool id, in the commands that have one.
     #[inline(always)]
@@ -96,16 +102,6 @@ impl OpBlock for [u8; OP_BYTES_64] {
     fn frame_number(&self) -> u64 {
         u64_at(self, UNION_OFFSET + offset_of!(GenArm64, cmfn))
     }
-
-    #[inline(always)]
-    fn u32_at(&self, at: usize) -> u32 {
-        u32_at(self, at)
-    }
-
-    #[inline(always)]
-    fn u64_at(&self, at: usize) -> u64 {
-        u64_at(self, at)
-    }
 }
 
 /// The block of a 32-bit caller; its frame number is zero-extended.
@@ -113,16 +109,6 @@ impl OpBlock for [u8; OP_BYTES_32] {
     #[inline(always)]
     fn frame_number(&self) -> u64 {
         u64::from(u32_at(self, UNION_OFFSET + offset_of!(GenArm32, cmfn)))
-    }
-
-    #[inline(always)]
-    fn u32_at(&self, at: usize) -> u32 {
-        u32_at(self, at)
-    }
-
-    #[inline(always)]
-    fn u64_at(&self, at: usize) -> u64 {
-        u64_at(self, at)
     }
 }
 

@@ -171,22 +171,9 @@ impl State {
         })
     }
 
-    /// The way to the block that holds the reachable page of this name, claimed and doomed ones
-    /// included.
-    #[inline]
-    pub(crate) fn find_page(
-        &mut self,
-        name: &PageName,
-        members: Option<&Members<'_>>,
-    ) -> Option<Lead> {
-        let lead = self.find_block(name)?;
-        let is_kept = self.is_kept(lead.block(), members);
-        (is_kept && self.page_mut(lead, name.place).is_some()).then_some(lead)
-    }
-
     /// Whether a put under this name would replace a page.
     pub(crate) fn holds(&mut self, name: &PageName, members: Option<&Members<'_>>) -> bool {
-        let lead = self.find_page(name, members);
+        let lead = self.find_block(name).filter(|lead| self.is_kept(lead.block(), members));
         let page = lead.and_then(|lead| self.page_mut(lead, name.place));
         page.is_some_and(|page| page.standing() != Standing::Doomed)
     }
