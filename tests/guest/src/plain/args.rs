@@ -11,6 +11,12 @@ pub enum Boot {
     Off,
     /// A small machine that runs nothing but the demonstration.
     Demo,
+    /// tmem on, a processor that can run PVH domains: other domains are built.
+    Domains,
+    /// The same on two processors.
+    DomainsSmp,
+    /// The same as `DomainsSmp`, for cases that take long.
+    DomainsLong,
 }
 
 impl Boot {
@@ -21,6 +27,9 @@ impl Boot {
             Self::Small => "small",
             Self::Off => "off",
             Self::Demo => "demo",
+            Self::Domains => "domains",
+            Self::DomainsSmp => "domains-smp",
+            Self::DomainsLong => "domains-long",
         }
     }
 }
