@@ -57,20 +57,22 @@ unsigned long __init tmem_frames_init(void)
     return reserve;
 }
 
-/* How many pages tmem may take now. */
+/*
+ * How many pages tmem may take now.  On a full host every put asks, so no
+ * lock is taken for it: the allocator decides, under its own.
+ */
 static unsigned long room(void)
 {
-    uint64_t free, claims;
+    unsigned long free;
 
     if ( tmem_growth_forbidden() )
         return 0;
 
-    get_outstanding_claims(&free, &claims);
-    free -= min(free, claims);
-    free -= min_t(uint64_t, free, reserve);
+    free = unclaimed_pages();
+    free -= min(free, reserve);
 
-    if ( spare_low )
-        free = min_t(uint64_t, free, avail_domheap_pages_region(-1, 33, 0));
+    if ( free && spare_low )
+        free = min(free, avail_domheap_pages_region(-1, 33, 0));
 
     return free;
 }
