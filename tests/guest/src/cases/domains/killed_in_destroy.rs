@@ -1,5 +1,5 @@
 //! **Checks** a domain that is killed while its call to destroy a large pool is half done and will
-//! never be taken up again (R27, P58, P14): the domain dies, its pages are free, others' are untouched.
+//! never be taken up again (R27, P58): the domain dies, its pages are free, others' are untouched.
 //!
 //! **Why:** Xen puts a long call off between two slices and lets the domain make it again. A domain
 //! that is killed then never does, so the pool is half destroyed when the domain's death finds it.
