@@ -140,6 +140,19 @@ cases![
     birth_and_death,
     killed_in_destroy,
     zombie,
+    multicall,
+    multicall_pv32,
+    scrub,
+    soft_reset,
+    shared_join,
+    shared_leave,
+    shared_twice,
+    shared_limit,
+    frozen,
+    weights,
+    flush_freeable,
+    control_refused,
+    control_dying,
 ];
 
 mod model;
