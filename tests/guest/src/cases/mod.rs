@@ -48,6 +48,16 @@ impl Case {
         Self { name, boots: &[Boot::Default], about, needs: Needs::Tmem, run }
     }
 
+    /// A case of these boots, all with tmem.
+    const fn of(
+        boots: &'static [Boot],
+        name: &'static str,
+        about: &'static str,
+        run: fn(&mut Rig) -> CaseResult,
+    ) -> Self {
+        Self { name, boots, about, needs: Needs::Tmem, run }
+    }
+
     /// A case of the boot on a small machine.
     const fn small(
         name: &'static str,
@@ -56,15 +66,27 @@ impl Case {
     ) -> Self {
         Self { name, boots: &[Boot::Small], about, needs: Needs::SmallMachine, run }
     }
+
+    /// A case with other domains, of one of the boots that are for them.
+    const fn with_domains(
+        boot: Boot,
+        name: &'static str,
+        about: &'static str,
+        run: fn(&mut Rig) -> CaseResult,
+    ) -> Self {
+        Self { name, boots: boot.alone(), about, needs: Needs::Tmem, run }
+    }
 }
 
-/// Declares the modules and lists their `CASE`s in the same order.
+/// Declares the modules and lists their `CASE`s in the same order; then those of modules in folders,
+/// which declare their modules themselves.
 macro_rules! cases {
-    ($($module:ident),* $(,)?) => {
+    ($($module:ident),* $(,)? $(; $folder:ident: $($inner:ident),* $(,)?)*) => {
         $(mod $module;)*
+        $(mod $folder;)*
 
         /// Every case, in the order in which they run.
-        pub const CASES: &[Case] = &[$($module::CASE),*];
+        pub const CASES: &[Case] = &[$($module::CASE,)* $($($folder::$inner::CASE,)*)*];
     };
 }
 
@@ -109,7 +131,12 @@ cases![
     interrupted_destroy,
     interrupted_flush,
     abandoned_calls,
+    multicall,
+    protected_mode,
     storm,
+    hostile_calls,
+    hostile_storm,
+    hostile_storm_pvh,
     evict_oldest_first,
     evict_across_pools,
     evict_put_age,
@@ -119,9 +146,18 @@ cases![
     evict_duplicate,
     storm_full,
     off_commands,
-    demo,
+    demo;
+    domains:
+    every_caller,
+    caller_pv32,
+    isolation,
+    domid_reuse,
+    birth_and_death,
+    killed_in_destroy,
+    zombie,
 ];
 
+mod hostile;
 mod model;
 mod script;
 

@@ -15,9 +15,39 @@ pub enum Boot {
     Pvh64,
     /// The same, with every tmem call made from 32-bit mode.
     Pvh32,
+    /// tmem on, one case that makes millions of calls.
+    Storm,
+    /// The same, the guest being a PVH domain that calls from 64-bit mode.
+    StormPvh64,
+    /// The same from 32-bit mode.
+    StormPvh32,
+    /// tmem on, a processor that can run PVH domains: other domains are built.
+    Domains,
+    /// The same on two processors.
+    DomainsSmp,
+    /// The same as `DomainsSmp`, for cases that take long.
+    DomainsLong,
 }
 
 impl Boot {
+    /// This boot and no other.
+    pub const fn alone(self) -> &'static [Self] {
+        match self {
+            Self::Default => &[Self::Default],
+            Self::Small => &[Self::Small],
+            Self::Off => &[Self::Off],
+            Self::Demo => &[Self::Demo],
+            Self::Pvh64 => &[Self::Pvh64],
+            Self::Pvh32 => &[Self::Pvh32],
+            Self::Storm => &[Self::Storm],
+            Self::StormPvh64 => &[Self::StormPvh64],
+            Self::StormPvh32 => &[Self::StormPvh32],
+            Self::Domains => &[Self::Domains],
+            Self::DomainsSmp => &[Self::DomainsSmp],
+            Self::DomainsLong => &[Self::DomainsLong],
+        }
+    }
+
     /// The name in `cases.toml` and on the command line.
     pub const fn name(self) -> &'static str {
         match self {
@@ -27,6 +57,12 @@ impl Boot {
             Self::Demo => "demo",
             Self::Pvh64 => "pvh64",
             Self::Pvh32 => "pvh32",
+            Self::Storm => "storm",
+            Self::StormPvh64 => "storm-pvh64",
+            Self::StormPvh32 => "storm-pvh32",
+            Self::Domains => "domains",
+            Self::DomainsSmp => "domains-smp",
+            Self::DomainsLong => "domains-long",
         }
     }
 }

@@ -19,14 +19,19 @@
 pub mod balloon;
 pub mod caller;
 pub mod console;
+pub mod domctl;
 pub mod events;
+pub mod foreign;
 mod hypercall;
 pub mod memory;
+pub mod multicall;
 pub mod platform;
 mod pv;
 pub mod pvh;
+pub mod release;
 pub mod shutdown;
 mod start;
+pub mod sysctl;
 pub mod tmem;
 pub mod version;
 
