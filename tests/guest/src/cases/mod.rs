@@ -67,14 +67,14 @@ impl Case {
         Self { name, boots: &[Boot::Small], about, needs: Needs::SmallMachine, run }
     }
 
-    /// A case with other domains, of one of the boots that are for them.
+    /// A case with other domains, of some of the boots that are for them.
     const fn with_domains(
-        boot: Boot,
+        boots: &'static [Boot],
         name: &'static str,
         about: &'static str,
         run: fn(&mut Rig) -> CaseResult,
     ) -> Self {
-        Self { name, boots: boot.alone(), about, needs: Needs::Tmem, run }
+        Self::of(boots, name, about, run)
     }
 }
 

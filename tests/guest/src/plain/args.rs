@@ -30,24 +30,6 @@ pub enum Boot {
 }
 
 impl Boot {
-    /// This boot and no other.
-    pub const fn alone(self) -> &'static [Self] {
-        match self {
-            Self::Default => &[Self::Default],
-            Self::Small => &[Self::Small],
-            Self::Off => &[Self::Off],
-            Self::Demo => &[Self::Demo],
-            Self::Pvh64 => &[Self::Pvh64],
-            Self::Pvh32 => &[Self::Pvh32],
-            Self::Storm => &[Self::Storm],
-            Self::StormPvh64 => &[Self::StormPvh64],
-            Self::StormPvh32 => &[Self::StormPvh32],
-            Self::Domains => &[Self::Domains],
-            Self::DomainsSmp => &[Self::DomainsSmp],
-            Self::DomainsLong => &[Self::DomainsLong],
-        }
-    }
-
     /// The name in `cases.toml` and on the command line.
     pub const fn name(self) -> &'static str {
         match self {
