@@ -1,7 +1,8 @@
-//! **Checks** 100,000 calls with random arguments: every command number, pool ids in and out of range,
+//! **Checks** 50,000 calls with random arguments: every command number, pool ids in and out of range,
 //! frames and pointers good and bad (R1 to R25, R73, P40, P42, P43, P44, P49). Each answer is one that
 //! the command can give; afterwards the pools that were left alone hold what they held, no byte of
-//! anybody else's was delivered, no room is lost (R52, R71, R72).
+//! anybody else's was delivered, no room is lost (R52, R71, R72). Xen writes next to nothing to its console meanwhile, which the reader
+//! of the log counts (P45).
 //!
 //! **Why:** a guest decides every bit of a call. The seed is printed and repeats the run.
 //!
@@ -22,5 +23,5 @@ pub(super) const CASE: Case = Case::of(
 );
 
 fn run(rig: &mut Rig) -> CaseResult {
-    storm(rig, 100_000)
+    storm(rig, 50_000)
 }

@@ -43,6 +43,16 @@ impl Case {
         Self { name, boots, about, needs: Needs::Tmem, run }
     }
 
+    /// A case of the boots with memory to spare that makes very many calls, of which none depends on
+    /// the width of the caller.
+    const fn bulk(
+        name: &'static str,
+        about: &'static str,
+        run: fn(&mut Rig) -> CaseResult,
+    ) -> Self {
+        Self::of(&[Boot::Default, Boot::Pvh64], name, about, run)
+    }
+
     /// A case of the boot with memory to spare that is about what only a PV guest has.
     const fn pv(name: &'static str, about: &'static str, run: fn(&mut Rig) -> CaseResult) -> Self {
         Self { name, boots: &[Boot::Default], about, needs: Needs::Tmem, run }
@@ -111,6 +121,9 @@ cases![
     put_bad_frame,
     get_bad_frame,
     page_table_frame,
+    descriptor_frame,
+    readable_frame,
+    foreign_frame,
     frames_hidden,
     released_frame,
     flush_page,
@@ -155,6 +168,9 @@ cases![
     birth_and_death,
     killed_in_destroy,
     zombie,
+    frame_types,
+    granted_frame,
+    log_dirty,
 ];
 
 mod hostile;

@@ -61,7 +61,7 @@ fn mixed(rig: &Rig) -> CaseResult {
 
 /// A list that begins with the destruction of a large pool, and an interrupt in the middle of that.
 fn interrupted(rig: &Rig) -> CaseResult {
-    for (kind, pages) in [(Kind::Persistent, 7000), (Kind::Ephemeral, 16_000)] {
+    for (kind, pages) in Kind::BOTH.map(|kind| (kind, 3000)) {
         let dying = rig.new_pool(kind)?;
         let kept = rig.new_pool(Kind::Persistent)?;
         put_many(rig, dying, pages)?;

@@ -6,8 +6,11 @@ pub(super) mod birth_and_death;
 pub(super) mod caller_pv32;
 pub(super) mod domid_reuse;
 pub(super) mod every_caller;
+pub(super) mod frame_types;
+pub(super) mod granted_frame;
 pub(super) mod isolation;
 pub(super) mod killed_in_destroy;
+pub(super) mod log_dirty;
 pub(super) mod zombie;
 
 use crate::plain::content::Content;
