@@ -45,6 +45,9 @@ pub(crate) struct Boot {
     /// After this many seconds the machine is ended.
     #[serde(default = "default_limit_s")]
     pub(crate) limit_s: u64,
+    /// How many lines Xen may write to the console while a case runs; any number if absent.
+    #[serde(default)]
+    pub(crate) xen_lines_max: Option<usize>,
     /// Only with `--long` or when one of its cases is asked for by name.
     #[serde(default)]
     pub(crate) long: bool,

@@ -43,9 +43,29 @@ impl Case {
         Self { name, boots, about, needs: Needs::Tmem, run }
     }
 
+    /// A case of the boots with memory to spare that makes very many calls, of which none depends on
+    /// the width of the caller.
+    const fn bulk(
+        name: &'static str,
+        about: &'static str,
+        run: fn(&mut Rig) -> CaseResult,
+    ) -> Self {
+        Self::of(&[Boot::Default, Boot::Pvh64], name, about, run)
+    }
+
     /// A case of the boot with memory to spare that is about what only a PV guest has.
     const fn pv(name: &'static str, about: &'static str, run: fn(&mut Rig) -> CaseResult) -> Self {
         Self { name, boots: &[Boot::Default], about, needs: Needs::Tmem, run }
+    }
+
+    /// A case of these boots, all with tmem.
+    const fn of(
+        boots: &'static [Boot],
+        name: &'static str,
+        about: &'static str,
+        run: fn(&mut Rig) -> CaseResult,
+    ) -> Self {
+        Self { name, boots, about, needs: Needs::Tmem, run }
     }
 
     /// A case of the boot on a small machine.
@@ -64,7 +84,7 @@ impl Case {
         about: &'static str,
         run: fn(&mut Rig) -> CaseResult,
     ) -> Self {
-        Self { name, boots, about, needs: Needs::Tmem, run }
+        Self::of(boots, name, about, run)
     }
 }
 
@@ -101,6 +121,9 @@ cases![
     put_bad_frame,
     get_bad_frame,
     page_table_frame,
+    descriptor_frame,
+    readable_frame,
+    foreign_frame,
     frames_hidden,
     released_frame,
     flush_page,
@@ -121,7 +144,12 @@ cases![
     interrupted_destroy,
     interrupted_flush,
     abandoned_calls,
+    multicall,
+    protected_mode,
     storm,
+    hostile_calls,
+    hostile_storm,
+    hostile_storm_pvh,
     evict_oldest_first,
     evict_across_pools,
     evict_put_age,
@@ -140,7 +168,7 @@ cases![
     birth_and_death,
     killed_in_destroy,
     zombie,
-    multicall,
+    multicall_domains,
     multicall_pv32,
     scrub,
     soft_reset,
@@ -153,8 +181,12 @@ cases![
     flush_freeable,
     control_refused,
     control_dying,
+    frame_types,
+    granted_frame,
+    log_dirty,
 ];
 
+mod hostile;
 mod model;
 mod script;
 

@@ -18,7 +18,7 @@ use hypercall_abi::control::{ClientId, ControlStatus};
 use hypercall_abi::{PoolFlags, Uuid};
 
 pub(in super::super) const CASE: Case = Case::with_domains(
-    Boot::Domains,
+    &[Boot::Domains],
     "control-dying",
     "control operations on absent, dying and dead domains make no client",
     run,

@@ -21,7 +21,7 @@ use hypercall_abi::control::{
 use hypercall_abi::{Op, PoolFlags, Uuid};
 
 pub(in super::super) const CASE: Case = Case::with_domains(
-    Boot::Domains,
+    &[Boot::Domains],
     "control-refused",
     "a domain without privilege is refused every control operation",
     run,

@@ -21,7 +21,7 @@ use crate::verdict::{CaseResult, expect};
 use hypercall_abi::control::ClientId;
 
 pub(in super::super) const CASE: Case = Case::with_domains(
-    Boot::Domains,
+    &[Boot::Domains],
     "flush-freeable",
     "freeze, ask for freeable memory, flush it, build a domain with it, thaw",
     run,

@@ -19,7 +19,7 @@ use hypercall_abi::control::ClientId;
 use hypercall_abi::{PoolFlags, Uuid};
 
 pub(in super::super) const CASE: Case = Case::with_domains(
-    Boot::Domains,
+    &[Boot::Domains],
     "frozen",
     "a frozen domain's new puts are refused, all else goes on",
     run,

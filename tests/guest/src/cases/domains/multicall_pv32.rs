@@ -12,7 +12,7 @@ use crate::toolstack::Caller;
 use crate::verdict::CaseResult;
 
 pub(in super::super) const CASE: Case = Case::with_domains(
-    Boot::Domains,
+    &[Boot::Domains],
     "multicall-pv32",
     "the same in multicalls of a 32-bit PV domain",
     run,

@@ -18,7 +18,7 @@ use crate::verdict::{CaseResult, expect};
 use crate::xen::foreign::populate;
 
 pub(in super::super) const CASE: Case = Case::with_domains(
-    Boot::Domains,
+    &[Boot::Domains],
     "scrub",
     "no byte of a stored page is in a new domain's memory, however the page went",
     run,

@@ -21,7 +21,7 @@ use crate::verdict::{CaseResult, expect};
 use hypercall_abi::{PoolFlags, Uuid};
 
 pub(in super::super) const CASE: Case = Case::with_domains(
-    Boot::Domains,
+    &[Boot::Domains],
     "shared-join",
     "authorised domains share a pool's pages, others get a private pool",
     run,

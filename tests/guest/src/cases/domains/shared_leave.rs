@@ -21,7 +21,7 @@ use crate::verdict::{CaseResult, expect};
 use hypercall_abi::{PoolFlags, Uuid};
 
 pub(in super::super) const CASE: Case = Case::with_domains(
-    Boot::Domains,
+    &[Boot::Domains],
     "shared-leave",
     "a sharer that leaves or dies takes its objects along, the last one the pool",
     run,

@@ -17,7 +17,7 @@ use crate::verdict::{CaseResult, expect};
 use hypercall_abi::{PoolFlags, SHARED_POOLS_MAX, Uuid};
 
 pub(in super::super) const CASE: Case = Case::with_domains(
-    Boot::Domains,
+    &[Boot::Domains],
     "shared-limit",
     "the 17th shared pool of the host is refused and leaves the slot usable",
     run,

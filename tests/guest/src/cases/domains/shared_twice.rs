@@ -19,7 +19,7 @@ use crate::verdict::{CaseResult, expect};
 use hypercall_abi::{PoolFlags, Uuid};
 
 pub(in super::super) const CASE: Case = Case::with_domains(
-    Boot::Domains,
+    &[Boot::Domains],
     "shared-twice",
     "a domain joins a shared pool twice and leaves it in either order, or dies",
     run,

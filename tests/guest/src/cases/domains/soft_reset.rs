@@ -22,7 +22,7 @@ use crate::verdict::{CaseResult, expect};
 use crate::xen::foreign::rest;
 
 pub(in super::super) const CASE: Case = Case::with_domains(
-    Boot::Domains,
+    &[Boot::Domains],
     "soft-reset",
     "a soft reset drops a domain's pools and frees their room",
     run,

@@ -17,7 +17,7 @@ use crate::verdict::{CaseResult, expect};
 use hypercall_abi::Op;
 
 pub(in super::super) const CASE: Case = Case::with_domains(
-    Boot::Domains,
+    &[Boot::Domains],
     "weights",
     "two domains that compete keep parts of the host that follow their weights",
     run,

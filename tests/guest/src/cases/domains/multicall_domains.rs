@@ -24,8 +24,8 @@ use core::sync::atomic::Ordering;
 use hypercall_abi::{HYPERVISOR_TMEM_OP, Op};
 
 pub(in super::super) const CASE: Case = Case::with_domains(
-    Boot::Domains,
-    "multicall",
+    &[Boot::Domains],
+    "multicall-domains",
     "operations in a multicall get their answers, also behind one that is interrupted",
     run,
 );
