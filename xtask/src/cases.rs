@@ -42,6 +42,9 @@ pub(crate) struct Boot {
     /// After this many seconds the machine is ended.
     #[serde(default = "default_limit_s")]
     pub(crate) limit_s: u64,
+    /// The policy that a Xen with FLASK enforces, in place of the default one.
+    #[serde(default)]
+    pub(crate) policy: Option<String>,
     /// Only with `--long` or when one of its cases is asked for by name.
     #[serde(default)]
     pub(crate) long: bool,
@@ -136,6 +139,26 @@ impl Plan {
         }
     }
 
+    /// Takes out the boots that need a policy, which only a Xen with FLASK enforces; answers their
+    /// cases.
+    ///
+    /// # Errors
+    /// When one of those cases is wanted by name.
+    pub(crate) fn without_policies(&mut self, wanted: &[String]) -> Result<Vec<String>> {
+        let boots: Vec<String> = self.boots.iter().map(|boot| boot.name.clone()).collect();
+        self.boots.retain(|boot| boot.policy.is_none());
+        let is_gone = |name: &String| !self.boots.iter().any(|boot| boot.name == *name);
+        let gone_boots: Vec<String> = boots.into_iter().filter(is_gone).collect();
+        let is_gone = |case: &&Case| gone_boots.contains(&case.boot);
+        let gone: Vec<String> =
+            self.cases.iter().filter(is_gone).map(|case| case.name.clone()).collect();
+        if let Some(name) = gone.iter().find(|name| wanted.contains(name)) {
+            bail!("the case {name} needs a Xen that enforces a policy: add --flask");
+        }
+        self.cases.retain(|case| !gone.contains(&case.name));
+        Ok(gone)
+    }
+
     fn boot(&self, name: &str) -> Option<&Boot> {
         self.boots.iter().find(|boot| boot.name == name)
     }
@@ -212,6 +235,9 @@ mod tests {
         name = \"small\"
         mem_mib = 128
         [[boot]]
+        name = \"denied\"
+        policy = \"denied\"
+        [[boot]]
         name = \"storm\"
         long = true
         [[case]]
@@ -223,6 +249,9 @@ mod tests {
         [[case]]
         name = \"evict\"
         boot = \"small\"
+        [[case]]
+        name = \"label-denied\"
+        boot = \"denied\"
         [[case]]
         name = \"puts-for-hours\"
         boot = \"storm\"
@@ -241,8 +270,24 @@ mod tests {
 
     #[test]
     fn without_names_every_boot_is_made_once_and_long_ones_wait() {
-        assert_eq!(cases_of(&[], false), ["boot=default", "boot=small"]);
-        assert_eq!(cases_of(&[], true), ["boot=default", "boot=small", "boot=storm"]);
+        assert_eq!(cases_of(&[], false), ["boot=default", "boot=small", "boot=denied"]);
+        assert_eq!(cases_of(&[], true).last().map(String::as_str), Some("boot=storm"));
+    }
+
+    #[test]
+    fn a_xen_without_flask_is_not_given_the_boots_with_a_policy() {
+        let mut plan = plan();
+        assert_eq!(plan.without_policies(&[]).expect("none is wanted"), ["label-denied"]);
+        let names = plan.rounds(&[], true).expect("they are known");
+        assert!(names.iter().all(|round| round.boot.policy.is_none()));
+        assert_eq!(names.len(), 3);
+    }
+
+    #[test]
+    fn a_case_with_a_policy_is_not_silently_left_out_when_it_is_asked_for() {
+        let wanted = ["label-denied".to_owned()];
+        let error = plan().without_policies(&wanted).expect_err("it needs FLASK").to_string();
+        assert!(error.contains("--flask"), "{error}");
     }
 
     #[test]

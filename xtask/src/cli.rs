@@ -130,18 +130,27 @@ pub(crate) struct XenArguments {
     /// With all assertions, C's and Rust's.
     #[arg(long)]
     debug: bool,
-    /// The patched tree with the option TMEM off: needs no Rust and holds none of our code.
+    /// With all assertions, and every undefined behaviour of the C code told.
     #[arg(long, conflicts_with = "debug")]
+    ubsan: bool,
+    /// With the security module FLASK, enforcing a policy.
+    #[arg(long, conflicts_with_all = ["debug", "ubsan"])]
+    flask: bool,
+    /// The patched tree with the option TMEM off: needs no Rust and holds none of our code.
+    #[arg(long, conflicts_with_all = ["debug", "ubsan", "flask"])]
     without_tmem: bool,
 }
 
 impl XenArguments {
     fn request(&self) -> Request {
-        let flavour = match (self.debug, self.without_tmem) {
-            (_, true) => Flavour::WithoutTmem,
-            (true, false) => Flavour::Debug,
-            (false, false) => Flavour::Release,
-        };
+        let asked = [
+            (self.debug, Flavour::Debug),
+            (self.ubsan, Flavour::Ubsan),
+            (self.flask, Flavour::Flask),
+            (self.without_tmem, Flavour::WithoutTmem),
+        ];
+        let one = asked.into_iter().find(|(is_asked, _)| *is_asked);
+        let flavour = one.map_or(Flavour::Release, |(_, flavour)| flavour);
         Request { own_tree: self.xen_src.clone(), flavour }
     }
 }

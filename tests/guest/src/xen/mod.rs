@@ -16,6 +16,7 @@
 pub mod balloon;
 pub mod console;
 pub mod events;
+pub mod flask;
 mod hypercall;
 pub mod memory;
 pub mod shutdown;
