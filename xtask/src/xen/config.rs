@@ -91,6 +91,9 @@ impl Config {
     }
 }
 
+/// What the test guest needs of a Xen besides tmem: 32-bit PV domains call, too.
+const FOR_TESTS: &str = "\nCONFIG_PV32=y\n";
+
 /// Configures the tree for a flavour.
 ///
 /// # Errors
@@ -105,6 +108,7 @@ pub(crate) fn configure(
     if flavour.has_tmem() {
         fragment = fs::read_to_string(fragment_file)
             .with_context(|| format!("cannot read {}", fragment_file.display()))?;
+        fragment.push_str(FOR_TESTS);
     }
     if !flavour.options().is_empty() {
         fragment.push('\n');

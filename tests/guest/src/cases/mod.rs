@@ -52,15 +52,27 @@ impl Case {
     ) -> Self {
         Self { name, boot: Boot::Small, about, needs: Needs::SmallMachine, run }
     }
+
+    /// A case with other domains, of one of the boots that are for them.
+    const fn with_domains(
+        boot: Boot,
+        name: &'static str,
+        about: &'static str,
+        run: fn(&mut Rig) -> CaseResult,
+    ) -> Self {
+        Self { name, boot, about, needs: Needs::Tmem, run }
+    }
 }
 
-/// Declares the modules and lists their `CASE`s in the same order.
+/// Declares the modules and lists their `CASE`s in the same order; then those of modules in folders,
+/// which declare their modules themselves.
 macro_rules! cases {
-    ($($module:ident),* $(,)?) => {
+    ($($module:ident),* $(,)? $(; $folder:ident: $($inner:ident),* $(,)?)*) => {
         $(mod $module;)*
+        $(mod $folder;)*
 
         /// Every case, in the order in which they run.
-        pub const CASES: &[Case] = &[$($module::CASE),*];
+        pub const CASES: &[Case] = &[$($module::CASE,)* $($($folder::$inner::CASE,)*)*];
     };
 }
 
@@ -116,7 +128,15 @@ cases![
     storm_full,
     off_commands,
     label_denied,
-    demo,
+    demo;
+    domains:
+    every_caller,
+    caller_pv32,
+    isolation,
+    domid_reuse,
+    birth_and_death,
+    killed_in_destroy,
+    zombie,
 ];
 
 mod model;

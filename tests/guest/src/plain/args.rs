@@ -13,6 +13,12 @@ pub enum Boot {
     Denied,
     /// A small machine that runs nothing but the demonstration.
     Demo,
+    /// tmem on, a processor that can run PVH domains: other domains are built.
+    Domains,
+    /// The same on two processors.
+    DomainsSmp,
+    /// The same as `DomainsSmp`, for cases that take long.
+    DomainsLong,
 }
 
 impl Boot {
@@ -24,6 +30,9 @@ impl Boot {
             Self::Off => "off",
             Self::Denied => "denied",
             Self::Demo => "demo",
+            Self::Domains => "domains",
+            Self::DomainsSmp => "domains-smp",
+            Self::DomainsLong => "domains-long",
         }
     }
 }

@@ -15,12 +15,16 @@
 
 pub mod balloon;
 pub mod console;
+pub mod domctl;
 pub mod events;
 pub mod flask;
+pub mod foreign;
 mod hypercall;
 pub mod memory;
+pub mod release;
 pub mod shutdown;
 mod start;
+pub mod sysctl;
 pub mod tmem;
 pub mod version;
 
