@@ -7,8 +7,8 @@ use crate::results::Results;
 use crate::xen::build::Request;
 use crate::xen::config::Flavour;
 use crate::{
-    check_abi, check_object, clean, coverage, doctor, fuzz, guest, loom, qemu_run, qemu_test, tsan,
-    xen,
+    check_abi, check_object, clean, coverage, doctor, fuzz, guest, loom, matrix, qemu_run,
+    qemu_test, tsan, xen,
 };
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -60,6 +60,12 @@ enum Command {
         /// The long ones too.
         #[arg(long)]
         long: bool,
+        /// All of them on every Xen: release, debug, UBSAN and FLASK, and on the trees of --also.
+        #[arg(long, conflicts_with_all = ["cases", "debug", "ubsan", "flask", "without_tmem"])]
+        matrix: bool,
+        /// A source tree of another release, for the matrix; may be given several times.
+        #[arg(long, value_name = "DIR", requires = "matrix")]
+        also: Vec<PathBuf>,
         /// Write a JUnit report.
         #[arg(long, value_name = "FILE")]
         junit: Option<PathBuf>,
@@ -169,7 +175,12 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
             return finish(&results, junit.as_deref());
         }
         Command::QemuRun { xen, verbose } => qemu_run::run(&paths, &xen.request(), verbose)?,
-        Command::QemuTest { cases, long, junit, xen } => {
+        Command::QemuTest { matrix: true, long, also, junit, xen, .. } => {
+            let extent = matrix::Extent { tree: xen.xen_src, others: also, long };
+            matrix::run(&paths, &extent, &mut results)?;
+            return finish(&results, junit.as_deref());
+        }
+        Command::QemuTest { cases, long, junit, xen, .. } => {
             qemu_test::run(&paths, &cases, long, &xen.request(), &mut results)?;
             return finish(&results, junit.as_deref());
         }

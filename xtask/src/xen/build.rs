@@ -18,8 +18,8 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// Images that are kept; the oldest go first.
-const IMAGES_KEPT: usize = 8;
+/// Images that are kept; the oldest go first. The matrix has nine.
+const IMAGES_KEPT: usize = 16;
 /// Where Xen's makefile looks for the Rust object, below the tree's top.
 const OBJECT_PLACE: &str = "xen/common/tmem_rs.o";
 
