@@ -19,7 +19,7 @@ use hypercall_abi::{NewPool, Op, POOLS_PER_DOMAIN_MAX, Uuid};
 
 pub(super) const CASE: Case = Case {
     name: "label-denied",
-    boot: Boot::Denied,
+    boots: &[Boot::Denied],
     about: "a domain whose label is denied tmem gets -1, and nothing happens",
     needs: Needs::Denied,
     run,

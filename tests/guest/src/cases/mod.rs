@@ -28,8 +28,8 @@ pub enum Needs {
 pub struct Case {
     /// Its name in verdict lines, `cases.toml` and `run=`.
     pub name: &'static str,
-    /// The boot in which it says something.
-    pub boot: Boot,
+    /// The boots in which it says something: its verdict is owed in each.
+    pub boots: &'static [Boot],
     /// What it checks, in a line.
     pub about: &'static str,
     /// Its prerequisite.
@@ -39,9 +39,15 @@ pub struct Case {
 }
 
 impl Case {
-    /// A case of the boot with memory to spare.
+    /// A case of the boots with memory to spare, for every kind of guest and of caller.
     const fn new(name: &'static str, about: &'static str, run: fn(&mut Rig) -> CaseResult) -> Self {
-        Self { name, boot: Boot::Default, about, needs: Needs::Tmem, run }
+        let boots = &[Boot::Default, Boot::Pvh64, Boot::Pvh32];
+        Self { name, boots, about, needs: Needs::Tmem, run }
+    }
+
+    /// A case of the boot with memory to spare that is about what only a PV guest has.
+    const fn pv(name: &'static str, about: &'static str, run: fn(&mut Rig) -> CaseResult) -> Self {
+        Self { name, boots: &[Boot::Default], about, needs: Needs::Tmem, run }
     }
 
     /// A case of the boot on a small machine.
@@ -50,17 +56,17 @@ impl Case {
         about: &'static str,
         run: fn(&mut Rig) -> CaseResult,
     ) -> Self {
-        Self { name, boot: Boot::Small, about, needs: Needs::SmallMachine, run }
+        Self { name, boots: &[Boot::Small], about, needs: Needs::SmallMachine, run }
     }
 
-    /// A case with other domains, of one of the boots that are for them.
+    /// A case with other domains, of some of the boots that are for them.
     const fn with_domains(
-        boot: Boot,
+        boots: &'static [Boot],
         name: &'static str,
         about: &'static str,
         run: fn(&mut Rig) -> CaseResult,
     ) -> Self {
-        Self { name, boot, about, needs: Needs::Tmem, run }
+        Self { name, boots, about, needs: Needs::Tmem, run }
     }
 }
 

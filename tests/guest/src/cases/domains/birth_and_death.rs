@@ -18,7 +18,7 @@ use crate::verdict::{CaseResult, expect};
 use hypercall_abi::Op;
 
 pub(in super::super) const CASE: Case = Case::with_domains(
-    Boot::Domains,
+    &[Boot::Domains],
     "birth-and-death",
     "200 domains put pages and are destroyed, and the host has its frames back each time",
     run,

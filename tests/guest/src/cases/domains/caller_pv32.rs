@@ -13,7 +13,7 @@ use crate::toolstack::Caller;
 use crate::verdict::CaseResult;
 
 pub(in super::super) const CASE: Case = Case::with_domains(
-    Boot::Domains,
+    &[Boot::Domains],
     "caller-pv32",
     "32-bit PV domains put, get and flush",
     run,

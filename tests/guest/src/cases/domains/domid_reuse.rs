@@ -17,7 +17,7 @@ use crate::verdict::{CaseResult, expect};
 use hypercall_abi::POOLS_PER_DOMAIN_MAX;
 
 pub(in super::super) const CASE: Case = Case::with_domains(
-    Boot::Domains,
+    &[Boot::Domains],
     "domid-reuse",
     "a domain with a dead one's id finds no pools and no pages",
     run,

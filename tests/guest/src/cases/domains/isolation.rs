@@ -19,7 +19,7 @@ use crate::verdict::{CaseResult, expect};
 use hypercall_abi::{Op, POOLS_PER_DOMAIN_MAX, PoolFlags, Uuid};
 
 pub(in super::super) const CASE: Case = Case::with_domains(
-    Boot::Domains,
+    &[Boot::Domains],
     "isolation",
     "no pool id, uuid or frame number of one domain reaches another's pages",
     run,

@@ -19,7 +19,7 @@ use core::sync::atomic::Ordering;
 use hypercall_abi::Op;
 
 pub(in super::super) const CASE: Case = Case::with_domains(
-    Boot::Domains,
+    &[Boot::Domains],
     "killed-in-destroy",
     "a domain killed in the middle of a pool's destruction dies and leaves nothing",
     run,

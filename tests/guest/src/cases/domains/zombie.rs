@@ -20,7 +20,7 @@ use crate::toolstack::{Caller, Child, Plan};
 use crate::verdict::{CaseResult, expect};
 
 pub(in super::super) const CASE: Case = Case::with_domains(
-    Boot::Domains,
+    &[Boot::Domains],
     "zombie",
     "a dead domain that is still mapped has nothing left in tmem",
     run,
