@@ -21,6 +21,7 @@ pub(crate) struct Transcript {
     xen_lines: BTreeMap<String, usize>,
     done: Option<usize>,
     last_words: Option<String>,
+    undefined: Option<String>,
 }
 
 /// A verdict line's content: one of XTF's words, and the reason.
@@ -74,6 +75,9 @@ pub(crate) const NOT_BEGUN: &str = "no verdict: it did not begin";
 const LAST_WORDS: &[&str] =
     &["Panic on CPU", "Assertion '", "Xen BUG at", "FATAL TRAP", "Watchdog"];
 
+/// What a Xen with UBSAN says of C code whose behaviour is undefined, and then goes on.
+const UNDEFINED: &str = "UBSAN: Undefined behaviour";
+
 impl Transcript {
     /// Reads a whole log.
     pub(crate) fn read(log: &str) -> Self {
@@ -99,6 +103,9 @@ impl Transcript {
                 None if LAST_WORDS.iter().any(|words| line.contains(words)) => {
                     transcript.last_words.get_or_insert_with(|| line.trim().to_owned());
                 }
+                None if line.contains(UNDEFINED) => {
+                    transcript.undefined.get_or_insert_with(|| line.trim().to_owned());
+                }
                 None => {}
             }
         }
@@ -118,6 +125,9 @@ impl Transcript {
     pub(crate) fn boot_failure(&self) -> Option<String> {
         if let Some(words) = &self.last_words {
             return Some(format!("Xen crashed: {words}"));
+        }
+        if let Some(words) = &self.undefined {
+            return Some(format!("Xen went wrong: {words}"));
         }
         if self.start.is_none() {
             return Some("the guest did not start".to_owned());
@@ -210,6 +220,14 @@ mod tests {
     fn a_marker_that_counts_wrong_is_not_believed() {
         let log = GOOD.replace("done 3 cases", "done 4 cases");
         assert!(Transcript::read(&log).boot_failure().is_some_and(|why| why.contains('4')));
+    }
+
+    #[test]
+    fn undefined_behaviour_fails_the_boot_although_the_guest_came_to_its_end() {
+        let line = "(XEN) UBSAN: Undefined behaviour in common/tmem.c:1:2\r\n";
+        let transcript = Transcript::read(&format!("{line}{GOOD}"));
+        assert!(transcript.boot_failure().is_some_and(|why| why.contains("common/tmem.c:1:2")));
+        assert_eq!(transcript.outcome("put"), Outcome::Passed);
     }
 
     #[test]

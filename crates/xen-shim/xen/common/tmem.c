@@ -25,6 +25,8 @@
 
 #include <asm/guest.h>
 
+#include <xsm/xsm.h>
+
 static bool __initdata opt_tmem;
 boolean_param("tmem", opt_tmem);
 
@@ -46,7 +48,14 @@ long do_tmem_op(XEN_GUEST_HANDLE_PARAM(void) uops)
     if ( pv_shim )
         return -ENOSYS;
 
-    if ( !tmem_enabled || d->is_dying )
+    if ( !tmem_enabled )
+        return -ENODEV;
+
+    /* One status for every refusal, whatever the security module's reason. */
+    if ( xsm_tmem_op(XSM_HOOK) )
+        return -EPERM;
+
+    if ( d->is_dying )
         return -ENODEV;
 
 #ifdef CONFIG_COMPAT

@@ -15,6 +15,7 @@
 #include <xen/sched.h>
 #include <xen/string.h>
 #include <xen/tmem.h>
+#include <xen/tmem-compat.h>
 #include <xen/tmem-rs.h>
 
 #include <asm/p2m.h>
@@ -37,7 +38,7 @@ bool tmem_xen_charge(domid_t domid, uint32_t nr)
     if ( !d )
         return false;
 
-    spin_lock(&d->page_alloc_lock);
+    nrspin_lock(&d->page_alloc_lock);
 
     if ( !d->is_dying )
     {
@@ -52,7 +53,7 @@ bool tmem_xen_charge(domid_t domid, uint32_t nr)
             d->tmem_pages += nr;
     }
 
-    spin_unlock(&d->page_alloc_lock);
+    nrspin_unlock(&d->page_alloc_lock);
     rcu_unlock_domain(d);
 
     return ok;
@@ -68,10 +69,10 @@ void tmem_xen_uncharge(domid_t domid, uint32_t nr)
         return;
     }
 
-    spin_lock(&d->page_alloc_lock);
+    nrspin_lock(&d->page_alloc_lock);
     ASSERT(d->tmem_pages >= nr);
     d->tmem_pages -= min(d->tmem_pages, nr);
-    spin_unlock(&d->page_alloc_lock);
+    nrspin_unlock(&d->page_alloc_lock);
 
     rcu_unlock_domain(d);
 }

@@ -20,6 +20,8 @@ pub enum Needs {
     SmallMachine,
     /// A Xen with tmem built in and switched off.
     Off,
+    /// A Xen whose security policy denies tmem to the guest.
+    Denied,
 }
 
 /// One case.
@@ -159,6 +161,7 @@ cases![
     evict_duplicate,
     storm_full,
     off_commands,
+    label_denied,
     demo;
     domains:
     every_caller,

@@ -9,6 +9,8 @@ pub enum Boot {
     Small,
     /// tmem built in, but not asked for on Xen's command line.
     Off,
+    /// tmem on, with a security policy that denies it to the guest's label.
+    Denied,
     /// A small machine that runs nothing but the demonstration.
     Demo,
     /// As [`Boot::Default`], the guest being a PVH domain that calls from 64-bit mode.
@@ -36,6 +38,7 @@ impl Boot {
             Self::Default => "default",
             Self::Small => "small",
             Self::Off => "off",
+            Self::Denied => "denied",
             Self::Demo => "demo",
             Self::Pvh64 => "pvh64",
             Self::Pvh32 => "pvh32",

@@ -100,6 +100,10 @@ const PAGING_POOL: u64 = 2 << 20;
 /// Xen's answer where a kind of domain is not built in, or the processor can't run it.
 const INVALID: i64 = -22;
 const NOT_SUPPORTED: i64 = -95;
+/// Xen's answer where a domain has the id that is wanted.
+const EXISTS: i64 = -17;
+/// How often an id is asked for before it counts as taken.
+const ID_PATIENCE: u32 = 100_000;
 /// How often a vCPU is given way before it counts as hanging.
 const PATIENCE: u32 = 20_000_000;
 
@@ -130,7 +134,7 @@ impl Child {
         let Plan { caller, vcpus, room, domid } = plan;
         let (flags, emulation) =
             if caller.is_pv() { (0, 0) } else { (CREATE_HVM | CREATE_HAP, EMULATE_LAPIC) };
-        let domid = match release.create(&Creation { domid, flags, emulation, max_vcpus: vcpus }) {
+        let domid = match create(release, &Creation { domid, flags, emulation, max_vcpus: vcpus }) {
             Ok(domid) => domid,
             Err(INVALID) => skip!("Xen builds no {caller:?} domain here"),
             Err(answer) => give_up!("creating a {caller:?} domain: {answer}"),
@@ -450,6 +454,18 @@ impl Drop for Child {
             let _nobody_to_tell = self.kill();
         }
     }
+}
+
+/// Creates a domain. From 4.22 the id of a dead one is free only a while after nothing else is left
+/// of it: then it is asked for again.
+fn create(release: Release, what: &Creation) -> Result<u16, i64> {
+    for _ in 0..ID_PATIENCE {
+        match release.create(what) {
+            Err(EXISTS) if what.domid != 0 => give_way(),
+            answer => return answer,
+        }
+    }
+    Err(EXISTS)
 }
 
 fn step(what: &str, answer: i64) -> CaseResult {

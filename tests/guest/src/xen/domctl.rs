@@ -201,7 +201,8 @@ impl Release {
             grant_opts: GRANT_VERSION,
             tail,
         };
-        let mut request = self.request(command::CREATE_DOMAIN, what.domid, body);
+        let domid = if what.domid == 0 { self.any_domid } else { what.domid };
+        let mut request = self.request(command::CREATE_DOMAIN, domid, body);
         match send(&mut request) {
             0 => Ok(request.domain),
             answer => Err(answer),

@@ -21,6 +21,7 @@ pub mod caller;
 pub mod console;
 pub mod domctl;
 pub mod events;
+pub mod flask;
 pub mod foreign;
 pub mod frame_types;
 pub mod grants;

@@ -5,7 +5,7 @@
 //! **A broken host** reads the blocks of the list's calls in the wrong layout.
 
 use super::super::Case;
-use super::multicall::converse;
+use super::multicall_domains::converse;
 use crate::plain::args::Boot;
 use crate::rig::Rig;
 use crate::toolstack::Caller;
