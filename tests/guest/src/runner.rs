@@ -4,7 +4,7 @@ use crate::cases::{CASES, Case, Needs};
 use crate::plain::args::Args;
 use crate::rig::{Kind, ROOM, Rig, statuses};
 use crate::verdict::{CaseResult, Reason, Verdict};
-use crate::xen::{Start, StartInfo, memory, version};
+use crate::xen::{Start, StartInfo, clock, memory, version};
 use crate::{fail, give_up, say, skip};
 use hypercall_abi::{POOLS_PER_DOMAIN_MAX, Uuid};
 
@@ -26,7 +26,7 @@ pub unsafe fn main(info: *const StartInfo) {
             say!("{:<26} {:<8} {}", case.name, case.boot.name(), case.about);
         }
     }
-    let seed = args.seed().unwrap_or_else(clock);
+    let seed = args.seed().unwrap_or_else(clock::cycles);
     let Some(mut rig) = Rig::new(start, seed) else {
         say!("Xen's start_info makes no sense to this guest");
         return;
@@ -104,11 +104,4 @@ fn clean(rig: &mut Rig) -> CaseResult {
         give_up!("could not set the room for persistent pages: {room} frames, not {ROOM}");
     }
     Ok(())
-}
-
-/// The cycle counter: differs from run to run.
-#[cfg(target_arch = "x86_64")]
-fn clock() -> u64 {
-    // SAFETY: every x86_64 has the instruction, and Xen lets a PV guest use it or emulates it.
-    unsafe { core::arch::x86_64::_rdtsc() }
 }

@@ -42,6 +42,15 @@ impl Case {
         Self { name, boot: Boot::Default, about, needs: Needs::Tmem, run }
     }
 
+    /// A case of the boot that counts instructions.
+    const fn price(
+        name: &'static str,
+        about: &'static str,
+        run: fn(&mut Rig) -> CaseResult,
+    ) -> Self {
+        Self { name, boot: Boot::Price, about, needs: Needs::Tmem, run }
+    }
+
     /// A case of the boot on a small machine.
     const fn small(
         name: &'static str,
@@ -114,6 +123,7 @@ cases![
     storm_full,
     off_commands,
     demo,
+    price,
 ];
 
 mod model;

@@ -11,6 +11,8 @@ pub enum Boot {
     Off,
     /// A small machine that runs nothing but the demonstration.
     Demo,
+    /// A machine that counts instructions.
+    Price,
 }
 
 impl Boot {
@@ -21,6 +23,7 @@ impl Boot {
             Self::Small => "small",
             Self::Off => "off",
             Self::Demo => "demo",
+            Self::Price => "price",
         }
     }
 }

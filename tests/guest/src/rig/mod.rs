@@ -1,15 +1,18 @@
 //! What a case works with: pages, frames, and tmem operations with their checks.
 //!
 //! `pages` owns the memory, `calls` makes the operations, `frames` finds frames that a host
-//! must refuse.
+//! must refuse; `meter` counts what operations take, with the pages of `ring`.
 
 mod calls;
 mod frames;
+pub mod meter;
 mod pages;
+mod ring;
 
 pub use calls::{Kind, at, statuses};
 pub use frames::BadFrame;
 pub use pages::Pages;
+pub use ring::{RING_PAGES, Ring};
 
 use crate::plain::rng::Rng;
 use crate::xen::Start;

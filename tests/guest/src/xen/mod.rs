@@ -14,6 +14,7 @@
 //! link.
 
 pub mod balloon;
+pub mod clock;
 pub mod console;
 pub mod events;
 mod hypercall;

@@ -9,10 +9,16 @@ const VERSION: u64 = 0;
 /// `XENVER_extraversion`: fills 16 bytes.
 const EXTRAVERSION: u64 = 1;
 
+/// Xen's version, major << 16 | minor: the hypercall that does the least.
+#[inline(always)]
+pub fn number() -> i64 {
+    // SAFETY: takes no pointer.
+    unsafe { hypercall(__HYPERVISOR_xen_version, [VERSION, 0, 0, 0]) }
+}
+
 /// Xen's release as its banner shows it, for example `4.17.5`: major, minor, extraversion.
 pub fn release() -> Text<40> {
-    // SAFETY: takes no pointer.
-    let number = unsafe { hypercall(__HYPERVISOR_xen_version, [VERSION, 0, 0, 0]) };
+    let number = number();
     let mut extra = [0_u8; 16];
     let place = extra.as_mut_ptr().expose_provenance() as u64;
     // SAFETY: writes 16 bytes, through the address given.
