@@ -2,7 +2,7 @@
 //!
 //! Holds the layouts of the operation block for 64-bit and 32-bit callers, every command number
 //! live or retired, the pool flags, every status, the decoding of raw bytes into an owned [`Op`]
-//! and the encoding of a [`Status`].
+//! and the encoding of a [`Status`]. The toolstack's interface is in [`control`].
 //!
 //! Must not know: pools, pages, domains' rights, Xen's internals. It is `no_std`, allocates
 //! nothing and forbids `unsafe`, so that hypervisor, test guest and tools share one set of numbers.
@@ -13,6 +13,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod control;
 mod decode;
 mod flags;
 mod layout;

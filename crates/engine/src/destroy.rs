@@ -61,6 +61,14 @@ impl<H: Host> Engine<H> {
         self.end_client(domain, client)
     }
 
+    /// Destroys a slice of the pools that a domain has, which goes on living and stays a client with
+    /// its settings and rights (a guest that starts anew: R30). `true` when it has none left.
+    pub fn destroy_pools(&self, domain: DomainId) -> bool {
+        let Some(caller) = self.client_of(domain) else { return true };
+        (0..POOLS_PER_CLIENT)
+            .all(|pool_id| self.destroy_pool(caller, pool_id) == Destroyed::Nothing)
+    }
+
     /// Destroys a slice of what a pool id stands for. A live pool is begun with only while the
     /// client is in state `expected`: the record of a dead client may serve another by now.
     #[inline(never)]

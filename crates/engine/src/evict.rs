@@ -108,8 +108,8 @@ impl<H: Host> Engine<H> {
         self.evict_from(&oldest)
     }
 
-    /// Evicts the host's oldest page.
-    fn evict_oldest(&self, left: &mut u32) -> Option<Frame> {
+    /// Evicts the host's oldest page. Counts down `left`, as [`evict`](Self::evict).
+    pub(crate) fn evict_oldest(&self, left: &mut u32) -> Option<Frame> {
         let mut passed_over = [None; PASSED_OVER_MAX];
         let mut frame = None;
         for place in &mut passed_over {

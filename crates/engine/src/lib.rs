@@ -45,13 +45,13 @@ mod index;
 mod limits;
 mod member;
 mod meta;
-
 mod page;
 mod page_set;
 mod paged;
 mod policy;
 mod pool;
 mod put;
+mod reclaim;
 mod registry;
 mod shard;
 mod share;
@@ -72,7 +72,7 @@ pub use host::{ChargeRefused, DomainId, EvictedPage, Host};
 pub use policy::{Age, Event, Fifo, Lru, Policy, Share, Victim};
 pub use pool::{Lifetime, PoolKind};
 pub use put::{PutError, PutOutcome};
-pub use registry::{AuthError, NewPoolError};
+pub use registry::{AuthError, ClientState, NewPoolError};
 pub use stats::{PoolStats, Totals};
 
 /// There is no memory for the engine's own needs.

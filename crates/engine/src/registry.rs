@@ -71,6 +71,17 @@ pub enum AuthError {
     Dying,
 }
 
+/// A client as the toolstack sees it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClientState {
+    /// Pool ids in use, those of pools that are being destroyed included.
+    pub nr_pools: u32,
+    /// Whether its puts of new pages are refused.
+    pub frozen: bool,
+    /// Its part of ephemeral memory against others' weights.
+    pub weight: u32,
+}
+
 impl Registry {
     pub(crate) fn new() -> Result<Self, NoMemory> {
         let mut shared = Vec::new();
@@ -193,6 +204,19 @@ impl<H: Host> Engine<H> {
     pub fn weight(&self, domain: DomainId) -> Option<u32> {
         let client = self.client_of(domain).and_then(|caller| self.client(caller.client))?;
         Some(client.weight.load(Relaxed))
+    }
+
+    /// A domain's state as a client; `None` if it is none.
+    pub fn client_state(&self, domain: DomainId) -> Option<ClientState> {
+        // The lock keeps the record from being reused for another domain meanwhile.
+        let _registry = self.registry.lock(&self.host);
+        let client = self.client(self.client_of(domain)?.client)?;
+        let is_used = |slot: &&Slot| slot.word.load(Relaxed) != SlotWord::EMPTY.0;
+        Some(ClientState {
+            nr_pools: client.slots.iter().filter(is_used).fold(0, |nr, _| nr + 1),
+            frozen: client.frozen.load(Relaxed),
+            weight: client.weight.load(Relaxed),
+        })
     }
 
     /// Changes a weight, and the sum along with it (R46). The registry's lock is held.

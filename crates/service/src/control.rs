@@ -1,11 +1,11 @@
-//! What the toolstack and the hypervisor ask: freezing, authorisation, the death of a domain, and
-//! figures. The control interface that calls these is a room of its own.
+//! What the toolstack and the hypervisor ask: freezing, authorisation, memory, the death of a domain,
+//! and figures. `sysctl.rs` is the toolstack's way to most of these.
 
 use crate::dispatch::Service;
 use crate::platform::Platform;
 use hypercall_abi::{Status, Uuid};
 pub use tmem_engine::AuthError;
-use tmem_engine::{AuditError, DomainId, PoolStats, Totals};
+use tmem_engine::{AuditError, ClientState, DomainId, PoolStats, Totals};
 
 /// How far the destruction of a domain came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +35,28 @@ impl<P: Platform> Service<P> {
     /// the first call, so that it can't come back (R27, R29).
     pub fn destroy_domain(&self, domain: DomainId) -> Progress {
         if self.engine.destroy_client(domain) { Progress::Done } else { Progress::More }
+    }
+
+    /// Destroys a slice of the pools of a domain that starts anew (soft reset): it stays a client, with
+    /// its settings and its rights, and none of its pages or pools (R30, P27). None of its vCPUs runs.
+    pub fn reset_domain(&self, domain: DomainId) -> Progress {
+        if self.engine.destroy_pools(domain) { Progress::Done } else { Progress::More }
+    }
+
+    /// Gives up to `pages` frames back to the machine, by evicting the oldest pages. Returns how
+    /// many; fewer when there are not so many pages that can be evicted (R56).
+    pub fn reclaim(&self, pages: u32) -> u32 {
+        self.engine.reclaim(pages)
+    }
+
+    /// Frames that [`reclaim`](Self::reclaim) could give back, and no more (R57).
+    pub fn freeable_pages(&self) -> u64 {
+        self.engine.freeable_pages()
+    }
+
+    /// A domain's state as a client, if it is one.
+    pub fn client_state(&self, domain: DomainId) -> Option<ClientState> {
+        self.engine.client_state(domain)
     }
 
     /// Freezes or thaws clients: a frozen one's puts of new pages are refused, its flushes carried

@@ -28,6 +28,25 @@ pub trait GuestPages {
     fn copy_out(&self, domain: DomainId, from: FrameId, to: Gfn) -> Result<(), BadFrame>;
 }
 
+/// A buffer of the toolstack's can't be read or written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadBuffer;
+
+/// The memory of the toolstack whose operation is being carried out: of the caller, that is.
+pub trait ToolstackMemory {
+    /// Reads what lies at `address`.
+    ///
+    /// # Errors
+    /// [`BadBuffer`]; `into` then holds anything.
+    fn read(&self, address: u64, into: &mut [u8]) -> Result<(), BadBuffer>;
+
+    /// Writes to `address`.
+    ///
+    /// # Errors
+    /// [`BadBuffer`]; some of it may have been written.
+    fn write(&self, address: u64, bytes: &[u8]) -> Result<(), BadBuffer>;
+}
+
 /// What the service asks about domains.
 pub trait Domains {
     /// Whether `domain` is dying or gone. Once true for a domain, true until the number is reused.

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod guest;
+mod memory;
 mod model;
 mod random;
 mod rng;
@@ -15,6 +16,7 @@ mod script;
 mod world;
 
 pub use guest::{Guest, at, destroy_domain, run_to_end};
+pub use memory::Buffer;
 pub use model::{EVICTED_PER_PUT_MAX, FREED_PER_SLICE_MAX, Model, Seen};
 pub use random::{OBJECTS, Plan, run_random};
 pub use rng::Rng;

@@ -102,6 +102,14 @@ impl Script {
             3 => self.burst(),
             4 | 5 => self.long_call(),
             6 if self.rng.one_in(6) => self.death(),
+            7 => {
+                let nr_pages = self.rng.pick(&[0, 1, 5, 40]);
+                self.world.reclaim(nr_pages);
+            }
+            8 if self.rng.one_in(4) => {
+                let domain = self.domain();
+                self.world.reset_domain(domain);
+            }
             _ => {}
         }
     }

@@ -10,6 +10,9 @@ use tmem_service::DomainId;
 /// Pages that one put may evict.
 pub const EVICTED_PER_PUT_MAX: usize = 8;
 
+/// No domain has this number.
+const NOBODY: DomainId = DomainId(u16::MAX);
+
 impl Model {
     /// Judges the evictions of one call and carries them out.
     pub(crate) fn evict(&mut self, caller: DomainId, seen: &Seen) -> Verdict {
@@ -21,6 +24,27 @@ impl Model {
             return Err(format!("evicted with memory to spare: {:?}", seen.evicted));
         }
         seen.evicted.iter().try_for_each(|page| self.evict_one(caller, page))
+    }
+
+    /// Judges evictions that the host asked for: the oldest page each, until enough are gone or none
+    /// is left.
+    ///
+    /// # Errors
+    /// What the contract forbids.
+    pub fn reclaim(&mut self, wanted: u32, freed: u32, evicted: &[EvictedPage]) -> Verdict {
+        let nr_there = self.ages.len();
+        // No requester: nobody's weight has a say.
+        evicted.iter().try_for_each(|page| self.evict_one(NOBODY, page))?;
+        let nr_taken = nr_there - self.ages.len();
+        let nr_freed = usize::try_from(freed).unwrap_or(usize::MAX);
+        // Pages that are dead already are taken without a report.
+        if nr_freed < nr_taken || (nr_freed > nr_taken && self.is_settled()) {
+            return Err(format!("{nr_taken} pages went, and {freed} frames are said to be freed"));
+        }
+        if freed > wanted || (freed < wanted && !self.ages.is_empty()) {
+            return Err(format!("{wanted} frames were wanted, {freed} freed, and more were there"));
+        }
+        Ok(())
     }
 
     fn evict_one(&mut self, caller: DomainId, evicted: &EvictedPage) -> Verdict {

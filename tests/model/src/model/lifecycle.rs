@@ -167,6 +167,21 @@ impl Model {
         }
     }
 
+    /// A domain starts anew, and its pools have been destroyed to the end.
+    pub fn reset_domain(&mut self, domain: DomainId) {
+        let Some(slots) = self.clients.get(&domain).map(|client| client.slots) else { return };
+        for (slot, state) in slots.into_iter().enumerate() {
+            let grave = Grave::Slot(domain, slot);
+            if let Slot::Live(key) = state {
+                let pages = self.leave(key, domain, slot);
+                self.bury(grave, pages);
+                self.inherit(key, grave);
+            }
+            self.close(grave);
+            self.set_slot(domain, slot, Slot::Free);
+        }
+    }
+
     /// A domain of this number is made anew.
     pub fn create_domain(&mut self, domain: DomainId) {
         self.dying.remove(&domain);

@@ -4,7 +4,7 @@ use super::judge::agree;
 use super::{Step, World};
 use crate::model::FREED_PER_SLICE_MAX;
 use hypercall_abi::Uuid;
-use tmem_host_sim::{DomainSpec, Fault};
+use tmem_host_sim::{DomainSpec, Fault, SimHost};
 use tmem_service::{Clients, DomainId, Progress};
 
 impl World {
@@ -49,6 +49,38 @@ impl World {
         let expected = self.model.set_auth(DomainId(domain), uuid, is_allowed);
         self.require(agree("set_auth", done, expected));
         done
+    }
+
+    /// The host wants `pages` frames back; returns how many it got.
+    pub fn reclaim(&mut self, pages: u32) -> u32 {
+        drop(self.host().take_evicted());
+        let frames_before = self.host().nr_frames_out();
+        let freed = self.service.reclaim(pages);
+        let nr_given = frames_before - self.host().nr_frames_out();
+        self.trace.note(Step::Other(format!("reclaim of {pages} -> {freed}")));
+        assert_eq!(SimHost::nr_locks_held(), 0, "a call ended with a lock held");
+        assert_eq!(nr_given, usize::try_from(freed).unwrap_or(usize::MAX), "frames given back");
+        let verdict = self.model.reclaim(pages, freed, &self.service.platform().take_evicted());
+        self.require(verdict);
+        freed
+    }
+
+    /// A domain starts anew, to the end; returns the slices that it took.
+    pub fn reset_domain(&mut self, domain: u16) -> usize {
+        let mut nr_slices = 0;
+        loop {
+            let frames_before = self.host().nr_frames_out();
+            let progress = self.service.reset_domain(DomainId(domain));
+            nr_slices += 1;
+            let nr_freed = frames_before.saturating_sub(self.host().nr_frames_out());
+            assert!(nr_freed <= FREED_PER_SLICE_MAX, "one slice freed {nr_freed} frames");
+            if progress == Progress::Done {
+                break;
+            }
+        }
+        self.trace.note(Step::Other(format!("d{domain} starts anew, in {nr_slices} slices")));
+        self.model.reset_domain(DomainId(domain));
+        nr_slices
     }
 
     /// The host begins to destroy a domain.

@@ -6,6 +6,7 @@
 
 mod accounting;
 mod bad_frames;
+mod control;
 mod data;
 mod eviction;
 mod fault_points;
@@ -23,6 +24,7 @@ mod pools;
 mod pools_at_once;
 mod put_bounds;
 mod races;
+mod reclaim;
 mod shared;
 mod sharers;
 mod slices;

@@ -1,0 +1,40 @@
+//! What the host may have back, and giving it: the other half of memory that no guest owns.
+//!
+//! The host calls this where its own allocator is about to fail, perhaps with locks of its own held.
+//! Nothing here allocates, charges or gives back a charge: it evicts, and frees what that leaves.
+
+use crate::engine::Engine;
+use crate::host::Host;
+use crate::pool::FREE;
+use crate::sync::atomic::Ordering::Acquire;
+
+impl<H: Host> Engine<H> {
+    /// Evicts up to `pages` of the host's oldest pages and gives their frames back, not into a stock
+    /// ([`Host::give_room`]). Returns how many frames that were; fewer when no page is left, or when
+    /// those looked at are being read.
+    ///
+    /// The time that it takes is that of `pages` evictions, whatever is stored. It may be called on a
+    /// CPU whose own call has called into the host, since no such call is made with a lock held.
+    pub fn reclaim(&self, pages: u32) -> u32 {
+        let mut left = pages;
+        let mut freed = 0;
+        while left > 0
+            && let Some(frame) = self.evict_oldest(&mut left)
+        {
+            self.host.give_room(frame);
+            freed += 1;
+        }
+        freed
+    }
+
+    /// Pages that eviction can take, and frames that it would give back: those of ephemeral pools
+    /// which can be found now, no metadata. Exact when no call is under way.
+    ///
+    /// Takes no lock. Its time grows with the number of pools that there ever were, which is bounded.
+    pub fn freeable_pages(&self) -> u64 {
+        let pools = (0..).map_while(|number| self.pools.get(number));
+        let ephemeral =
+            pools.filter(|pool| pool.state.load(Acquire) != FREE && !pool.is_persistent());
+        ephemeral.map(|pool| self.settle(pool)).sum()
+    }
+}
