@@ -23,6 +23,7 @@ mod loom;
 mod machine;
 mod paths;
 mod pins;
+mod price;
 mod process;
 mod progress;
 mod qemu;
