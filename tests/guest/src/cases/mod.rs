@@ -124,6 +124,7 @@ cases![
     off_commands,
     demo,
     price,
+    stretch,
 ];
 
 mod model;

@@ -6,8 +6,10 @@
 //! real one, and comes exactly once.
 
 use super::HYPERCALL_PAGE;
+use super::clock::cycles;
 use super::hypercall::hypercall;
 use super::memory::set_mapping;
+use super::timer;
 use super::tmem::{Block, send_address, send_block};
 use core::arch::naked_asm;
 use core::cell::{Cell, UnsafeCell};
@@ -73,6 +75,11 @@ impl Events {
         (answer == 0).then_some(events)
     }
 
+    /// The page that Xen shares with the guest.
+    pub(super) const fn shared_info(&self) -> *const u8 {
+        self.0.cast()
+    }
+
     fn vcpu(&self) -> &VcpuInfo {
         // SAFETY: mapped by `new` for good; both sides access it as atomic bytes.
         unsafe { &*self.0 }
@@ -112,6 +119,7 @@ const SYSCALL: [u8; 2] = [0x0f, 0x05];
 
 /// The handler: `return_to` is where the guest will go on.
 extern "C" fn on_event(return_to: *const [u8; 2]) {
+    timer::on_event(cycles());
     let plan = PLAN.load(Ordering::SeqCst);
     // SAFETY: null, or set by `interrupt`, which is still running: we interrupted it.
     let Some(plan) = (unsafe { plan.as_ref() }) else { return };

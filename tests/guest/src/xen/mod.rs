@@ -21,6 +21,7 @@ mod hypercall;
 pub mod memory;
 pub mod shutdown;
 mod start;
+pub mod timer;
 pub mod tmem;
 pub mod version;
 
