@@ -2,11 +2,12 @@
 //!
 //! Each function turns C's arguments into ours and our answer into C's. Must not know more.
 
-use crate::host::Xen;
+use crate::host::{Toolstack, Xen};
 use crate::{allocator, frames};
+use hypercall_abi::control::{CONTROL_BYTES, ControlStatus};
 use hypercall_abi::{OP_BYTES_32, OP_BYTES_64, Status};
 use spin::Once;
-use tmem_service::{DomainId, NoMemory, Outcome, Progress, Service};
+use tmem_service::{ControlOutcome, DomainId, NoMemory, Outcome, Progress, Service};
 
 /// Not a status: a slice of the work is done, call again (`TMEM_RS_AGAIN`).
 const AGAIN: i64 = i64::MIN;
@@ -57,6 +58,49 @@ extern "C" fn tmem_rs_domain_destroy(domid: u16) -> i32 {
     match SERVICE.get().map(|service| service.destroy_domain(DomainId(domid))) {
         None | Some(Progress::Done) => 0,
         Some(Progress::More) => 1,
+    }
+}
+
+/// Gives back a slice of what a domain has that starts anew. 1: there is more; 0: nothing is left.
+#[unsafe(no_mangle)]
+extern "C" fn tmem_rs_domain_reset(domid: u16) -> i32 {
+    assert_stack_aligned();
+    match SERVICE.get().map(|service| service.reset_domain(DomainId(domid))) {
+        None | Some(Progress::Done) => 0,
+        Some(Progress::More) => 1,
+    }
+}
+
+/// Evicts up to `pages` pages for Xen's allocator, and tells how many frames that freed. May be
+/// called in the middle of a call of ours into Xen.
+#[unsafe(no_mangle)]
+extern "C" fn tmem_rs_reclaim(pages: u32) -> u32 {
+    assert_stack_aligned();
+    SERVICE.get().map_or(0, |service| service.reclaim(pages))
+}
+
+/// Frames that [`tmem_rs_reclaim`] could free.
+#[unsafe(no_mangle)]
+extern "C" fn tmem_rs_freeable() -> u64 {
+    assert_stack_aligned();
+    SERVICE.get().map_or(0, Service::freeable_pages)
+}
+
+/// Carries out the control operation in `block`, whose caller runs now, or a slice of it.
+///
+/// # Safety
+/// `block` points to the 56 bytes of an operation, which nobody else uses during the call.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn tmem_rs_control(block: *mut u8) -> i64 {
+    assert_stack_aligned();
+    let Some(service) = SERVICE.get() else {
+        return ControlStatus::NoDevice.encode();
+    };
+    // SAFETY: that many bytes, ours alone, as the caller promises.
+    let block = unsafe { &mut *block.cast::<[u8; CONTROL_BYTES]>() };
+    match service.control(block, &Toolstack) {
+        ControlOutcome::Done(status) => status.encode(),
+        ControlOutcome::Again => AGAIN,
     }
 }
 

@@ -26,6 +26,8 @@ unsafe extern "C" {
     pub(crate) safe fn tmem_xen_domain_is_dying(domid: u16) -> bool;
     fn tmem_xen_copy_from_guest(cmfn: u64, mfn: u64) -> i32;
     fn tmem_xen_copy_to_guest(mfn: u64, cmfn: u64) -> i32;
+    fn tmem_xen_read_buffer(addr: u64, to: *mut u8, bytes: u32) -> i32;
+    fn tmem_xen_write_buffer(addr: u64, from: *const u8, bytes: u32) -> i32;
     pub(crate) fn tmem_xen_percpu(cpu: u32) -> *mut c_void;
     pub(crate) safe fn tmem_xen_cpu() -> u32;
     #[cfg(target_os = "none")]
@@ -66,6 +68,20 @@ pub(crate) fn copy_to_guest(from: FrameId, to: u64) -> bool {
     // SAFETY: `from` names a frame of ours, which is only read; C checks that the guest may write
     // `to`.
     unsafe { tmem_xen_copy_to_guest(u64::from(from.get()), to) == 0 }
+}
+
+/// Reads the current domain's memory at `address`. `false`: it can't be read.
+pub(crate) fn read_buffer(address: u64, into: &mut [u8]) -> bool {
+    let Ok(bytes) = u32::try_from(into.len()) else { return false };
+    // SAFETY: C writes that many bytes, which are ours; it checks `address`.
+    unsafe { tmem_xen_read_buffer(address, into.as_mut_ptr(), bytes) == 0 }
+}
+
+/// Writes the current domain's memory at `address`. `false`: it can't be written.
+pub(crate) fn write_buffer(address: u64, from: &[u8]) -> bool {
+    let Ok(bytes) = u32::try_from(from.len()) else { return false };
+    // SAFETY: C reads that many bytes; it checks `address`.
+    unsafe { tmem_xen_write_buffer(address, from.as_ptr(), bytes) == 0 }
 }
 
 /// Asks the CPU to have the beginning of `record` in its caches soon.

@@ -4,7 +4,7 @@
 
 use crate::{ffi, frames};
 use tmem_engine::{ChargeRefused, DomainId, Frame, FrameId, Host, Lru};
-use tmem_service::{BadFrame, Domains, Gfn, GuestPages};
+use tmem_service::{BadBuffer, BadFrame, Domains, Gfn, GuestPages, ToolstackMemory};
 
 /// Xen. It has no state of its own: all of it is in Xen or in per-CPU areas.
 #[derive(Clone, Copy, Debug)]
@@ -66,5 +66,19 @@ impl GuestPages for Xen {
 impl Domains for Xen {
     fn is_dying(&self, domain: DomainId) -> bool {
         ffi::tmem_xen_domain_is_dying(domain.0)
+    }
+}
+
+/// The memory of the domain that runs now, whose control operation is being carried out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Toolstack;
+
+impl ToolstackMemory for Toolstack {
+    fn read(&self, address: u64, into: &mut [u8]) -> Result<(), BadBuffer> {
+        if ffi::read_buffer(address, into) { Ok(()) } else { Err(BadBuffer) }
+    }
+
+    fn write(&self, address: u64, bytes: &[u8]) -> Result<(), BadBuffer> {
+        if ffi::write_buffer(address, bytes) { Ok(()) } else { Err(BadBuffer) }
     }
 }

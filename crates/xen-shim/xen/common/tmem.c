@@ -2,10 +2,10 @@
 /*
  * tmem.c: transcendent memory, the glue's door.
  *
- * Holds the hypercall, the boot option, the start, the death of domains and
- * of CPUs.  This file calls the Rust library, so it alone is compiled with
- * the stack alignment of the ABI (see common/Makefile).  What the library
- * asks of Xen is in tmem_frames.c and tmem_guest.c.
+ * Holds the hypercall, the sysctl, the boot option, the start, the death of
+ * domains and of CPUs.  This file and tmem_reclaim.c call the Rust library, so
+ * they are compiled with the stack alignment of the ABI (see common/Makefile).
+ * What the library asks of Xen is in tmem_frames.c and tmem_guest.c.
  */
 
 #include <xen/cpu.h>
@@ -28,7 +28,7 @@
 static bool __initdata opt_tmem;
 boolean_param("tmem", opt_tmem);
 
-static bool __read_mostly tmem_enabled;
+bool __read_mostly tmem_enabled;
 
 struct tmem_percpu {
     uint8_t bytes[TMEM_PERCPU_BYTES] __aligned(64);
@@ -91,6 +91,46 @@ int tmem_domain_destroy(struct domain *d)
     ASSERT(!d->tmem_pages);
 
     return 0;
+}
+
+int tmem_domain_reset(struct domain *d)
+{
+    if ( !tmem_enabled )
+        return 0;
+
+    ASSERT(!in_irq() && local_irq_is_enabled());
+
+    while ( tmem_rs_domain_reset(d->domain_id) )
+        if ( hypercall_preempt_check() )
+            return -ERESTART;
+
+    ASSERT(!d->tmem_pages);
+
+    return 0;
+}
+
+long tmem_sysctl(struct xen_sysctl *op,
+                 XEN_GUEST_HANDLE_PARAM(xen_sysctl_t) u_sysctl)
+{
+    long rc;
+
+    BUILD_BUG_ON(sizeof(op->u.tmem_op) != TMEM_CONTROL_BYTES);
+
+    if ( !tmem_enabled )
+        return -ENODEV;
+
+    while ( (rc = tmem_rs_control(&op->u.tmem_op)) == TMEM_RS_AGAIN )
+        if ( hypercall_preempt_check() )
+        {
+            /* How far it came is in the operation itself. */
+            if ( __copy_field_to_guest(u_sysctl, op, u.tmem_op) )
+                return -EFAULT;
+
+            return hypercall_create_continuation(__HYPERVISOR_sysctl, "h",
+                                                 u_sysctl);
+        }
+
+    return rc;
 }
 
 void *tmem_xen_percpu(unsigned int cpu)

@@ -24,7 +24,8 @@
 #define SINGLES_BELOW (MB(16) >> PAGE_SHIFT)
 
 /* The library names a frame by 32 bits: only below 2^(32 + PAGE_SHIFT). */
-#define FRAME_FLAGS   (MEMF_no_scrub | MEMF_no_dma | MEMF_bits(32 + PAGE_SHIFT))
+#define FRAME_FLAGS   (MEMF_no_scrub | MEMF_no_dma | MEMF_no_tmem | \
+                       MEMF_bits(32 + PAGE_SHIFT))
 
 /* Page frames below 4GiB, of which Xen needs one for each new domain. */
 #define LOW_FRAMES    (GB(4) >> PAGE_SHIFT)
@@ -56,17 +57,22 @@ unsigned long __init tmem_frames_init(void)
     return reserve;
 }
 
-/* How many pages tmem may take now. */
+/*
+ * How many pages tmem may take now.  On a full host every put asks, so no
+ * lock is taken for it: the allocator decides, under its own.
+ */
 static unsigned long room(void)
 {
-    uint64_t free, claims;
+    unsigned long free;
 
-    get_outstanding_claims(&free, &claims);
-    free -= min(free, claims);
-    free -= min_t(uint64_t, free, reserve);
+    if ( tmem_growth_forbidden() )
+        return 0;
 
-    if ( spare_low )
-        free = min_t(uint64_t, free, avail_domheap_pages_region(-1, 33, 0));
+    free = unclaimed_pages();
+    free -= min(free, reserve);
+
+    if ( free && spare_low )
+        free = min(free, avail_domheap_pages_region(-1, 33, 0));
 
     return free;
 }
@@ -102,19 +108,22 @@ unsigned int tmem_xen_take_frames(uint64_t *mfns, unsigned int nr)
         left -= min(left, 1UL << order);
     }
 
+    tmem_note_taken(taken);
+
     return taken;
 }
 
 void tmem_xen_free_frame(uint64_t mfn)
 {
     free_domheap_page(mfn_to_page(_mfn(mfn)));
+    tmem_note_freed(1);
 }
 
 void *tmem_xen_alloc_meta(void)
 {
-    void *page = room() ? alloc_xenheap_page() : NULL;
+    void *page = room() ? alloc_xenheap_pages(0, MEMF_no_tmem) : NULL;
 
-    /* alloc_xenheap_page() leaves in it what the last owner wrote. */
+    /* alloc_xenheap_pages() leaves in it what the last owner wrote. */
     if ( page )
         clear_page(page);
 

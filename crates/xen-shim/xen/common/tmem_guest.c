@@ -3,11 +3,12 @@
  * tmem_guest.c: what tmem does to domains and to their memory.
  *
  * Holds the charge against a domain's maximum and the copies from and to the
- * calling domain's pages.  No mapping and no reference outlives a call.
+ * calling domain's memory.  No mapping and no reference outlives a call.
  */
 
 #include <xen/domain_page.h>
 #include <xen/errno.h>
+#include <xen/guest_access.h>
 #include <xen/lib.h>
 #include <xen/mm.h>
 #include <xen/rcupdate.h>
@@ -153,6 +154,24 @@ int tmem_xen_copy_to_guest(uint64_t mfn, uint64_t cmfn)
     put_page_and_type(page);
 
     return 0;
+}
+
+/*
+ * The buffers of control operations: those of whoever made the sysctl, which
+ * runs now.  The accessors keep addresses of Xen's own out.
+ */
+int tmem_xen_read_buffer(uint64_t addr, void *to, uint32_t bytes)
+{
+    return copy_from_guest((uint8_t *)to,
+                           guest_handle_from_ptr(addr, void), bytes)
+           ? -EFAULT : 0;
+}
+
+int tmem_xen_write_buffer(uint64_t addr, const void *from, uint32_t bytes)
+{
+    return copy_to_guest(guest_handle_from_ptr(addr, void),
+                         (const uint8_t *)from, bytes)
+           ? -EFAULT : 0;
 }
 
 /*

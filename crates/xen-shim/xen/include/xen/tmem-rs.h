@@ -16,11 +16,17 @@
 #define TMEM_OP_BYTES        56
 #define TMEM_OP_COMPAT_BYTES 52
 
+/* Bytes of struct xen_sysctl_tmem_op. */
+#define TMEM_CONTROL_BYTES   56
+
 /* Not a status: a slice of the work is done, call again. */
 #define TMEM_RS_AGAIN        LONG_MIN
 
 /* Room that each CPU keeps for the library's own per-CPU state. */
 #define TMEM_PERCPU_BYTES    512
+
+/* Set once the library is started, and never cleared. */
+extern bool tmem_enabled;
 
 /* The library's exports. */
 
@@ -34,8 +40,25 @@ int tmem_rs_init(uint64_t key0, uint64_t key1, uint64_t key2, uint64_t key3);
 long tmem_rs_op(domid_t domid, const void *block, bool compat);
 /* Gives back a slice of a dying domain's pages.  Returns 1 if more are left. */
 int tmem_rs_domain_destroy(domid_t domid);
+/* The same for a domain that starts anew, none of whose vCPUs runs. */
+int tmem_rs_domain_reset(domid_t domid);
 /* Empties the per-CPU state of a CPU that is offline. */
 void tmem_rs_cpu_dead(unsigned int cpu);
+/*
+ * Evicts up to nr ephemeral pages, frees their frames, returns how many.
+ * Allocates nothing and gives back no charge.  Locks of Xen may be held, but
+ * heap_lock and those that need IRQs off; this CPU may be inside the library,
+ * which calls Xen with none of its own locks held.
+ */
+unsigned int tmem_rs_reclaim(unsigned int nr);
+/* Pages that tmem_rs_reclaim() could free.  Takes no lock. */
+unsigned long tmem_rs_freeable(void);
+/*
+ * Carries out a control operation of the current domain's, or a slice of it.
+ * op is a struct xen_sysctl_tmem_op, updated when there is more to do.
+ * Returns the operation's result or TMEM_RS_AGAIN.
+ */
+long tmem_rs_control(void *op);
 
 /* What the library asks of Xen.  Memory: tmem_frames.c. */
 
@@ -57,6 +80,14 @@ void tmem_xen_free_meta(void *page);
 /* Start-up only: any size, never freed. */
 void *tmem_xen_alloc_boot(size_t bytes, size_t align);
 
+/* Memory that Xen takes back: tmem_reclaim.c. */
+
+/* Whether tmem may not take more memory, for somebody else is to get it. */
+bool tmem_growth_forbidden(void);
+/* So many frames were just taken from, or given back to, Xen's heap. */
+void tmem_note_taken(unsigned int nr);
+void tmem_note_freed(unsigned int nr);
+
 /* Domains and their memory: tmem_guest.c. */
 
 /* Takes or gives nr pages of the domain's d->max_pages. */
@@ -66,6 +97,9 @@ bool tmem_xen_domain_is_dying(domid_t domid);
 /* Copy a whole page of the current domain.  Return 0 or -EFAULT. */
 int tmem_xen_copy_from_guest(uint64_t cmfn, uint64_t mfn);
 int tmem_xen_copy_to_guest(uint64_t mfn, uint64_t cmfn);
+/* Read or write a buffer of the current domain's.  Return 0 or -EFAULT. */
+int tmem_xen_read_buffer(uint64_t addr, void *to, uint32_t bytes);
+int tmem_xen_write_buffer(uint64_t addr, const void *from, uint32_t bytes);
 
 /* CPUs and the end: tmem.c. */
 

@@ -9,6 +9,8 @@
 
 #include <xen/sched.h>
 
+#include <public/sysctl.h>
+
 #ifdef CONFIG_TMEM
 
 /*
@@ -27,6 +29,43 @@ static inline unsigned int tmem_charged_pages(const struct domain *d)
  */
 int tmem_domain_destroy(struct domain *d);
 
+/*
+ * Gives back all that tmem holds for a domain that starts anew, whose vCPUs
+ * are all down.  Its settings stay.  Returns as tmem_domain_destroy().
+ */
+int tmem_domain_reset(struct domain *d);
+
+/*
+ * An allocation of 2^order pages with these flags, below zone_hi's end, is
+ * about to fail.  Evicts a batch of ephemeral pages; returns whether that
+ * freed memory, so that the allocation is worth trying again.  *rounds is 0
+ * at the first call for an allocation, and bounds their number.
+ *
+ * Any lock may be held but heap_lock and those that need IRQs off.
+ */
+bool tmem_make_room(unsigned int zone_hi, unsigned int order,
+                    unsigned int memflags, unsigned int *rounds);
+
+/*
+ * A claim of so many pages for d has failed for want of memory.  Evicts a
+ * batch; returns whether the claim is worth trying again.  No lock is held.
+ */
+bool tmem_make_room_for_claim(const struct domain *d, unsigned long pages);
+
+/* Pages that eviction would free now.  No lock of Xen is needed. */
+unsigned long tmem_freeable_pages(void);
+
+/* The same a moment ago, at the price of a read. */
+extern unsigned long tmem_freeable_guess;
+static inline unsigned long tmem_freeable_estimate(void)
+{
+    return read_atomic(&tmem_freeable_guess);
+}
+
+/* XEN_SYSCTL_tmem_op, for a caller with the right to it. */
+long tmem_sysctl(struct xen_sysctl *op,
+                 XEN_GUEST_HANDLE_PARAM(xen_sysctl_t) u_sysctl);
+
 #else /* !CONFIG_TMEM */
 
 static inline unsigned int tmem_charged_pages(const struct domain *d)
@@ -35,6 +74,33 @@ static inline unsigned int tmem_charged_pages(const struct domain *d)
 }
 
 static inline int tmem_domain_destroy(struct domain *d)
+{
+    return 0;
+}
+
+static inline int tmem_domain_reset(struct domain *d)
+{
+    return 0;
+}
+
+static inline bool tmem_make_room(unsigned int zone_hi, unsigned int order,
+                                  unsigned int memflags, unsigned int *rounds)
+{
+    return false;
+}
+
+static inline bool tmem_make_room_for_claim(const struct domain *d,
+                                            unsigned long pages)
+{
+    return false;
+}
+
+static inline unsigned long tmem_freeable_pages(void)
+{
+    return 0;
+}
+
+static inline unsigned long tmem_freeable_estimate(void)
 {
     return 0;
 }
