@@ -29,7 +29,7 @@ unsafe extern "C" {
     fn tmem_xen_read_buffer(addr: u64, to: *mut u8, bytes: u32) -> i32;
     fn tmem_xen_write_buffer(addr: u64, from: *const u8, bytes: u32) -> i32;
     pub(crate) fn tmem_xen_percpu(cpu: u32) -> *mut c_void;
-    pub(crate) safe fn tmem_xen_cpu() -> u32;
+    pub(crate) safe fn tmem_xen_this_percpu() -> *mut c_void;
     #[cfg(target_os = "none")]
     fn tmem_xen_panic(file: *const u8, len: usize, line: u32) -> !;
 }

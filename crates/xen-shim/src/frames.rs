@@ -9,6 +9,7 @@
 
 use crate::ffi::{self, BATCH, PERCPU_ALIGN, PERCPU_BYTES};
 use core::cell::Cell;
+use core::ffi::c_void;
 use static_assertions::const_assert;
 use tmem_engine::{Frame, FrameId};
 
@@ -33,20 +34,28 @@ impl Kept {
     /// The frames of CPU `cpu`.
     ///
     /// # Safety
-    /// `cpu` is the one that this runs on, or one that is offline and whose area still exists. The
-    /// reference is not used after this call of ours has returned to Xen.
+    /// `cpu` is offline and its area still exists. The reference is not used after this call of ours
+    /// has returned to Xen.
     unsafe fn of_cpu<'a>(cpu: u32) -> &'a Self {
-        // SAFETY: the CPU has an area, by the caller's promise.
-        let area: *const Self = unsafe { ffi::tmem_xen_percpu(cpu) }.cast();
+        // SAFETY: the CPU has an area, by the caller's promise, and no other CPU uses it.
+        unsafe { Self::in_area(ffi::tmem_xen_percpu(cpu)) }
+    }
+
+    /// The frames in a CPU's area.
+    ///
+    /// # Safety
+    /// The area is that of the CPU that this runs on, or of one that is offline and whose area still
+    /// exists. The reference is not used after this call of ours has returned to Xen.
+    unsafe fn in_area<'a>(area: *const c_void) -> &'a Self {
         // SAFETY: the area is big and aligned enough (asserted above), any bytes are valid cells,
         // and no other CPU uses it (the caller's promise).
-        unsafe { &*area }
+        unsafe { &*area.cast() }
     }
 
     /// Does `action` with this CPU's frames. `action` makes no call into Xen.
     fn here<T>(action: impl FnOnce(&Self) -> T) -> T {
         // SAFETY: this CPU; it does not change before the call returns to Xen.
-        action(unsafe { Self::of_cpu(ffi::tmem_xen_cpu()) })
+        action(unsafe { Self::in_area(ffi::tmem_xen_this_percpu()) })
     }
 
     fn pop_stock(&self) -> Option<Frame> {

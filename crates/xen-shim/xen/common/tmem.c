@@ -35,9 +35,29 @@ struct tmem_percpu {
 };
 static DEFINE_PER_CPU(struct tmem_percpu, tmem_percpu);
 
+/*
+ * Goes on with an operation that is more than a slice of work.  Out of line,
+ * so that the others keep few registers.
+ */
+static long noinline go_on(XEN_GUEST_HANDLE_PARAM(void) uops,
+                           const uint64_t *block, bool compat)
+{
+    long rc;
+
+    do {
+        if ( hypercall_preempt_check() )
+            return hypercall_create_continuation(__HYPERVISOR_tmem_op, "h",
+                                                 uops);
+
+        rc = tmem_rs_op(current->domain->domain_id, block, compat);
+    } while ( rc == TMEM_RS_AGAIN );
+
+    return rc;
+}
+
 long do_tmem_op(XEN_GUEST_HANDLE_PARAM(void) uops)
 {
-    struct domain *d = current->domain;
+    const struct domain *d = current->domain;
     uint64_t block[TMEM_OP_BYTES / sizeof(uint64_t)];
     bool compat = false;
     long rc;
@@ -46,6 +66,10 @@ long do_tmem_op(XEN_GUEST_HANDLE_PARAM(void) uops)
     if ( pv_shim )
         return -ENOSYS;
 
+    /*
+     * Once is enough: domain_kill() pauses d, that is waits for this call to
+     * end, before it sets the flag.
+     */
     if ( !tmem_enabled || d->is_dying )
         return -ENODEV;
 
@@ -64,12 +88,9 @@ long do_tmem_op(XEN_GUEST_HANDLE_PARAM(void) uops)
      */
     ASSERT_NOT_IN_ATOMIC();
 
-    while ( (rc = tmem_rs_op(d->domain_id, block, compat)) == TMEM_RS_AGAIN )
-        if ( hypercall_preempt_check() )
-            return hypercall_create_continuation(__HYPERVISOR_tmem_op, "h",
-                                                 uops);
+    rc = tmem_rs_op(d->domain_id, block, compat);
 
-    return rc;
+    return likely(rc != TMEM_RS_AGAIN) ? rc : go_on(uops, block, compat);
 }
 
 int tmem_domain_destroy(struct domain *d)
@@ -138,9 +159,9 @@ void *tmem_xen_percpu(unsigned int cpu)
     return &per_cpu(tmem_percpu, cpu);
 }
 
-unsigned int tmem_xen_cpu(void)
+void *tmem_xen_this_percpu(void)
 {
-    return smp_processor_id();
+    return &this_cpu(tmem_percpu);
 }
 
 void noreturn tmem_xen_panic(const char *file, size_t len, unsigned int line)

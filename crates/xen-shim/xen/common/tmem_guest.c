@@ -20,22 +20,9 @@
 #include <asm/p2m.h>
 #include <asm/paging.h>
 
-/* The domain of that id, dying ones included, or NULL; RCU-locked. */
-static struct domain *find_domain(domid_t domid)
+static bool charge(struct domain *d, unsigned int nr)
 {
-    struct domain *curr = current->domain;
-
-    return curr->domain_id == domid ? rcu_lock_domain(curr)
-                                    : rcu_lock_domain_by_id(domid);
-}
-
-bool tmem_xen_charge(domid_t domid, uint32_t nr)
-{
-    struct domain *d = find_domain(domid);
     bool ok = false;
-
-    if ( !d )
-        return false;
 
     spin_lock(&d->page_alloc_lock);
 
@@ -53,6 +40,32 @@ bool tmem_xen_charge(domid_t domid, uint32_t nr)
     }
 
     spin_unlock(&d->page_alloc_lock);
+
+    return ok;
+}
+
+static void uncharge(struct domain *d, unsigned int nr)
+{
+    spin_lock(&d->page_alloc_lock);
+    ASSERT(d->tmem_pages >= nr);
+    d->tmem_pages -= min(d->tmem_pages, nr);
+    spin_unlock(&d->page_alloc_lock);
+}
+
+bool tmem_xen_charge(domid_t domid, uint32_t nr)
+{
+    struct domain *d = current->domain;
+    bool ok;
+
+    /* It runs, so it stays. */
+    if ( likely(d->domain_id == domid) )
+        return charge(d, nr);
+
+    d = rcu_lock_domain_by_id(domid);
+    if ( !d )
+        return false;
+
+    ok = charge(d, nr);
     rcu_unlock_domain(d);
 
     return ok;
@@ -60,25 +73,26 @@ bool tmem_xen_charge(domid_t domid, uint32_t nr)
 
 void tmem_xen_uncharge(domid_t domid, uint32_t nr)
 {
-    struct domain *d = find_domain(domid);
+    struct domain *d = current->domain;
 
+    if ( likely(d->domain_id == domid) )
+        return uncharge(d, nr);
+
+    /* Dying ones are found too. */
+    d = rcu_lock_domain_by_id(domid);
     if ( !d )
     {
         ASSERT_UNREACHABLE();
         return;
     }
 
-    spin_lock(&d->page_alloc_lock);
-    ASSERT(d->tmem_pages >= nr);
-    d->tmem_pages -= min(d->tmem_pages, nr);
-    spin_unlock(&d->page_alloc_lock);
-
+    uncharge(d, nr);
     rcu_unlock_domain(d);
 }
 
 bool tmem_xen_domain_is_dying(domid_t domid)
 {
-    struct domain *d = find_domain(domid);
+    struct domain *d = rcu_lock_domain_by_id(domid);
     bool dying = !d || d->is_dying;
 
     if ( d )
@@ -98,6 +112,21 @@ static struct page_info *get_guest_page(uint64_t cmfn, bool write)
     struct domain *d = current->domain;
     struct page_info *page;
     p2m_type_t p2mt;
+
+    /*
+     * A PV guest names machine frames, and what get_page() lets it have is
+     * RAM of its own: what the look-up below would come to.
+     */
+    if ( !paging_mode_translate(d) )
+    {
+        if ( !mfn_valid(_mfn(cmfn)) )
+            return NULL;
+
+        page = mfn_to_page(_mfn(cmfn));
+
+        return (write ? get_page_and_type(page, d, PGT_writable_page)
+                      : get_page(page, d)) ? page : NULL;
+    }
 
     /* Paged out counts as bad: there is no ring to wait on the pager. */
     if ( check_get_page_from_gfn(d, _gfn(cmfn), !write, &p2mt, &page) )

@@ -105,7 +105,8 @@ int tmem_xen_write_buffer(uint64_t addr, const void *from, uint32_t bytes);
 
 /* TMEM_PERCPU_BYTES of CPU cpu, zero when it comes up, aligned to 64. */
 void *tmem_xen_percpu(unsigned int cpu);
-unsigned int tmem_xen_cpu(void);
+/* The same of the CPU that this runs on. */
+void *tmem_xen_this_percpu(void);
 /* A fault of the library at a place in its source.  file is not terminated. */
 void noreturn tmem_xen_panic(const char *file, size_t len, unsigned int line);
 
