@@ -3,6 +3,7 @@
 //! The other side of each is in `xen/include/xen/tmem-rs.h`. Must not know: why they are called.
 
 use core::ffi::c_void;
+use core::mem::MaybeUninit;
 use tmem_engine::{Frame, FrameId};
 
 /// Bytes of per-CPU state that the glue keeps for us (`TMEM_PERCPU_BYTES`).
@@ -16,7 +17,8 @@ pub(crate) const BATCH: u32 = 32;
 // SAFETY: the signatures are those of tmem-rs.h. The `safe` ones take any argument: a domain or a
 // frame that does not exist is answered, not followed.
 unsafe extern "C" {
-    fn tmem_xen_take_frames(mfns: *mut u64, nr: u32) -> u32;
+    fn tmem_xen_take_frames(mfns: *mut u32, nr: u32) -> u32;
+    fn tmem_xen_keep_frames(mfns: *const u32, nr: u32);
     fn tmem_xen_free_frame(mfn: u64);
     pub(crate) safe fn tmem_xen_alloc_meta() -> *mut c_void;
     pub(crate) fn tmem_xen_free_meta(page: *mut c_void);
@@ -34,20 +36,48 @@ unsafe extern "C" {
     fn tmem_xen_panic(file: *const u8, len: usize, line: u32) -> !;
 }
 
-/// Takes up to [`BATCH`] frames from Xen's heap, each into `keep`. They hold what their last owner
-/// left: for being overwritten in full only.
+/// Takes up to [`BATCH`] frames, each into `keep`. They hold what their last owner left: for being
+/// overwritten in full only.
 pub(crate) fn take_frames(mut keep: impl FnMut(Frame)) {
-    let mut numbers = [0; BATCH as usize];
+    let mut numbers = [const { MaybeUninit::<u32>::uninit() }; BATCH as usize];
     // SAFETY: room for BATCH numbers, as said.
-    let nr = unsafe { tmem_xen_take_frames(numbers.as_mut_ptr(), BATCH) };
+    let nr = unsafe { tmem_xen_take_frames(numbers.as_mut_ptr().cast(), BATCH) };
     for number in numbers.into_iter().take(nr as usize) {
-        match u32::try_from(number).ok().and_then(FrameId::new) {
+        // SAFETY: C has written so many numbers.
+        let number = unsafe { number.assume_init() };
+        match FrameId::new(number) {
             Some(id) => keep(Frame::from_id(id)),
-            // Never: the glue asks for frames below 2^32, and frame 0 is no free memory.
+            // Never: frame 0 is no free memory.
             // SAFETY: just taken, known to nobody.
-            None => unsafe { tmem_xen_free_frame(number) },
+            None => unsafe { tmem_xen_free_frame(u64::from(number)) },
         }
     }
+}
+
+/// Up to [`BATCH`] frames on their way back.
+pub(crate) struct Batch {
+    numbers: [u32; BATCH as usize],
+    nr: u32,
+}
+
+impl Batch {
+    /// As many as fit of what `next` gives.
+    pub(crate) fn of(mut next: impl FnMut() -> Option<Frame>) -> Self {
+        let mut batch = Self { numbers: [0; BATCH as usize], nr: 0 };
+        for place in &mut batch.numbers {
+            let Some(frame) = next() else { break };
+            *place = frame.into_id().get();
+            batch.nr += 1;
+        }
+        batch
+    }
+}
+
+/// Gives frames back: to whoever takes some next, on any CPU, or to Xen.
+pub(crate) fn keep_frames(batch: Batch) {
+    // SAFETY: so many numbers are there. A `Frame` is one that was taken and not given back, and
+    // each of these has ended in the batch.
+    unsafe { tmem_xen_keep_frames(batch.numbers.as_ptr(), batch.nr) }
 }
 
 /// Gives a frame back to Xen, which scrubs it before anybody else can read it.

@@ -7,7 +7,7 @@
 //! Must not know: what frames are for. The state is in C's per-CPU area, of plain cells: a call
 //! into Xen may come back in here on the same CPU, so nothing is assumed to last across one.
 
-use crate::ffi::{self, BATCH, PERCPU_ALIGN, PERCPU_BYTES};
+use crate::ffi::{self, BATCH, Batch, PERCPU_ALIGN, PERCPU_BYTES};
 use core::cell::Cell;
 use core::ffi::c_void;
 use static_assertions::const_assert;
@@ -112,8 +112,20 @@ pub(crate) fn take_spare() -> Option<Frame> {
     Kept::here(Kept::pop_spare)
 }
 
-/// Keeps a frame for the next [`take`] on this CPU, or gives it back to Xen.
+/// Keeps a frame for the next [`take`] on this CPU; when there is no room, half of the stock goes to
+/// where all CPUs take from.
 pub(crate) fn give(frame: Frame) {
+    if let Err(frame) = Kept::here(|kept| kept.push(frame)) {
+        shed_and_give(frame);
+    }
+}
+
+/// Out of line, as [`refill_and_take`].
+#[cold]
+#[inline(never)]
+fn shed_and_give(frame: Frame) {
+    let batch = Kept::here(|kept| Batch::of(|| kept.pop_stock()));
+    ffi::keep_frames(batch);
     if let Err(frame) = Kept::here(|kept| kept.push(frame)) {
         ffi::free_frame(frame);
     }

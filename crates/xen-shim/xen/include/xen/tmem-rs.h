@@ -72,8 +72,15 @@ unsigned long tmem_frames_init(void);
  * Takes up to nr ownerless domheap frames with their old content, for being
  * overwritten in full.  Returns how many.
  */
-unsigned int tmem_xen_take_frames(uint64_t *mfns, unsigned int nr);
+unsigned int tmem_xen_take_frames(uint32_t *mfns, unsigned int nr);
+/* Takes nr frames back, to be taken again or for Xen to ask for. */
+void tmem_xen_keep_frames(const uint32_t *mfns, unsigned int nr);
+/* Gives a frame back to Xen's heap at once. */
 void tmem_xen_free_frame(uint64_t mfn);
+/* Gives up to nr kept frames back to Xen's heap, returns how many. */
+unsigned int tmem_free_kept(unsigned int nr);
+/* How many frames are kept. */
+unsigned int tmem_nr_kept(void);
 /* One page that is mapped in every context, or NULL. */
 void *tmem_xen_alloc_meta(void);
 void tmem_xen_free_meta(void *page);
