@@ -36,48 +36,53 @@ unsafe extern "C" {
     fn tmem_xen_panic(file: *const u8, len: usize, line: u32) -> !;
 }
 
-/// Takes up to [`BATCH`] frames, each into `keep`. They hold what their last owner left: for being
-/// overwritten in full only.
-pub(crate) fn take_frames(mut keep: impl FnMut(Frame)) {
-    let mut numbers = [const { MaybeUninit::<u32>::uninit() }; BATCH as usize];
-    // SAFETY: room for BATCH numbers, as said.
-    let nr = unsafe { tmem_xen_take_frames(numbers.as_mut_ptr().cast(), BATCH) };
-    for number in numbers.into_iter().take(nr as usize) {
-        // SAFETY: C has written so many numbers.
-        let number = unsafe { number.assume_init() };
-        match FrameId::new(number) {
-            Some(id) => keep(Frame::from_id(id)),
-            // Never: frame 0 is no free memory.
-            // SAFETY: just taken, known to nobody.
-            None => unsafe { tmem_xen_free_frame(u64::from(number)) },
-        }
-    }
-}
-
-/// Up to [`BATCH`] frames on their way back.
+/// Up to [`BATCH`] frames on their way from or to the glue. It lies on the stack and is not cleared.
 pub(crate) struct Batch {
-    numbers: [u32; BATCH as usize],
+    /// Each of the first `nr` stands for a [`Frame`].
+    numbers: [MaybeUninit<u32>; BATCH as usize],
     nr: u32,
 }
 
 impl Batch {
+    const EMPTY: Self = Self { numbers: [const { MaybeUninit::uninit() }; BATCH as usize], nr: 0 };
+
     /// As many as fit of what `next` gives.
     pub(crate) fn of(mut next: impl FnMut() -> Option<Frame>) -> Self {
-        let mut batch = Self { numbers: [0; BATCH as usize], nr: 0 };
+        let mut batch = Self::EMPTY;
         for place in &mut batch.numbers {
             let Some(frame) = next() else { break };
-            *place = frame.into_id().get();
+            place.write(frame.into_id().get());
             batch.nr += 1;
         }
         batch
     }
+
+    /// The last frame.
+    pub(crate) fn pop(&mut self) -> Option<Frame> {
+        let nr = self.nr.checked_sub(1)?;
+        let place = self.numbers.get(nr as usize)?;
+        self.nr = nr;
+        // SAFETY: one of the first `nr`.
+        let number = unsafe { place.assume_init() };
+        // Frame 0 is no free memory: Xen never has it to give.
+        FrameId::new(number).map(Frame::from_id)
+    }
+}
+
+/// Takes frames, as many as can be had. They hold what their last owner left: for being overwritten
+/// in full only.
+pub(crate) fn take_frames() -> Batch {
+    let mut batch = Batch::EMPTY;
+    // SAFETY: room for BATCH numbers, as said; C has written as many as it says.
+    batch.nr = unsafe { tmem_xen_take_frames(batch.numbers.as_mut_ptr().cast(), BATCH) };
+    batch
 }
 
 /// Gives frames back: to whoever takes some next, on any CPU, or to Xen.
 pub(crate) fn keep_frames(batch: Batch) {
     // SAFETY: so many numbers are there. A `Frame` is one that was taken and not given back, and
     // each of these has ended in the batch.
-    unsafe { tmem_xen_keep_frames(batch.numbers.as_ptr(), batch.nr) }
+    unsafe { tmem_xen_keep_frames(batch.numbers.as_ptr().cast(), batch.nr) }
 }
 
 /// Gives a frame back to Xen, which scrubs it before anybody else can read it.

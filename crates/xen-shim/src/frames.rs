@@ -37,8 +37,10 @@ impl Kept {
     /// `cpu` is offline and its area still exists. The reference is not used after this call of ours
     /// has returned to Xen.
     unsafe fn of_cpu<'a>(cpu: u32) -> &'a Self {
-        // SAFETY: the CPU has an area, by the caller's promise, and no other CPU uses it.
-        unsafe { Self::in_area(ffi::tmem_xen_percpu(cpu)) }
+        // SAFETY: the CPU has an area, by the caller's promise.
+        let area = unsafe { ffi::tmem_xen_percpu(cpu) };
+        // SAFETY: the caller's promise.
+        unsafe { Self::in_area(area) }
     }
 
     /// The frames in a CPU's area.
@@ -97,7 +99,14 @@ pub(crate) fn take() -> Option<Frame> {
 #[cold]
 #[inline(never)]
 fn refill_and_take() -> Option<Frame> {
-    ffi::take_frames(give);
+    let mut batch = ffi::take_frames();
+    // The stock was empty, and whatever came in meanwhile can't have filled it.
+    let over = Kept::here(|kept| {
+        core::iter::from_fn(|| batch.pop()).find_map(|frame| kept.push(frame).err())
+    });
+    for frame in over.into_iter().chain(core::iter::from_fn(|| batch.pop())) {
+        ffi::free_frame(frame);
+    }
     Kept::here(Kept::pop_stock)
 }
 

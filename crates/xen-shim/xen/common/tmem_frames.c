@@ -54,7 +54,7 @@ static bool __read_mostly spare_low;
  */
 #define KEPT_MAX      (MB(64) >> PAGE_SHIFT)
 static DEFINE_SPINLOCK(kept_lock);
-static PAGE_LIST_HEAD(kept);
+static uint32_t *__read_mostly kept;
 static unsigned int nr_kept;
 static unsigned int __read_mostly kept_max;
 
@@ -67,6 +67,9 @@ unsigned long __init tmem_frames_init(void)
 
     spare_low = max_page > LOW_FRAMES;
     kept_max = min_t(unsigned long, total_pages / 32, KEPT_MAX);
+    kept = xmalloc_array(uint32_t, kept_max);
+    if ( !kept )
+        kept_max = 0;
 
     return reserve;
 }
@@ -93,20 +96,18 @@ static unsigned long room(void)
 
 static unsigned int take_kept(uint32_t *mfns, unsigned int nr)
 {
-    unsigned int taken = 0;
-
     if ( !read_atomic(&nr_kept) )
         return 0;
 
     spin_lock(&kept_lock);
 
-    for ( nr = min(nr, nr_kept); taken < nr; taken++ )
-        mfns[taken] = mfn_x(page_to_mfn(page_list_remove_head(&kept)));
-    nr_kept -= taken;
+    nr = min(nr, nr_kept);
+    nr_kept -= nr;
+    memcpy(mfns, kept + nr_kept, nr * sizeof(*mfns));
 
     spin_unlock(&kept_lock);
 
-    return taken;
+    return nr;
 }
 
 static unsigned int take_from_heap(uint32_t *mfns, unsigned int nr)
@@ -152,40 +153,39 @@ unsigned int tmem_xen_take_frames(uint32_t *mfns, unsigned int nr)
 
 void tmem_xen_keep_frames(const uint32_t *mfns, unsigned int nr)
 {
-    unsigned int i, keep;
+    unsigned int keep;
 
     spin_lock(&kept_lock);
 
     keep = min(nr, kept_max - nr_kept);
-    for ( i = 0; i < keep; i++ )
-        page_list_add(mfn_to_page(_mfn(mfns[i])), &kept);
+    memcpy(kept + nr_kept, mfns, keep * sizeof(*mfns));
     nr_kept += keep;
 
     spin_unlock(&kept_lock);
 
-    for ( ; i < nr; i++ )
-        tmem_xen_free_frame(mfns[i]);
+    for ( ; keep < nr; keep++ )
+        tmem_xen_free_frame(mfns[keep]);
 }
 
 unsigned int tmem_free_kept(unsigned int nr)
 {
-    PAGE_LIST_HEAD(list);
-    struct page_info *pg;
     unsigned int freed = 0;
 
-    if ( !read_atomic(&nr_kept) )
-        return 0;
+    /* In batches: heap_lock is not taken under kept_lock. */
+    while ( freed < nr )
+    {
+        uint32_t mfns[16];
+        unsigned int i;
+        unsigned int taken = take_kept(mfns, min_t(unsigned int, nr - freed,
+                                                   ARRAY_SIZE(mfns)));
 
-    spin_lock(&kept_lock);
+        if ( !taken )
+            break;
 
-    for ( nr = min(nr, nr_kept); freed < nr; freed++ )
-        page_list_add(page_list_remove_head(&kept), &list);
-    nr_kept -= freed;
-
-    spin_unlock(&kept_lock);
-
-    while ( (pg = page_list_remove_head(&list)) )
-        tmem_xen_free_frame(mfn_x(page_to_mfn(pg)));
+        for ( i = 0; i < taken; i++ )
+            tmem_xen_free_frame(mfns[i]);
+        freed += taken;
+    }
 
     return freed;
 }

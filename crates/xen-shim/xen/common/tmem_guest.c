@@ -20,31 +20,24 @@
 #include <asm/p2m.h>
 #include <asm/paging.h>
 
-static bool charge(struct domain *d, unsigned int nr)
+static always_inline bool charge(struct domain *d, unsigned int nr)
 {
-    bool ok = false;
+    bool ok;
 
     spin_lock(&d->page_alloc_lock);
 
-    if ( !d->is_dying )
-    {
-        unsigned int room = d->max_pages;
-
-        /* Less than is used after XEN_DOMCTL_max_mem: then there is none. */
-        room -= min(room, domain_tot_pages(d));
-        room -= min(room, d->tmem_pages);
-
-        ok = nr <= room;
-        if ( ok )
-            d->tmem_pages += nr;
-    }
+    /* In 64 bits, which can't wrap.  The maximum may be less than is used. */
+    ok = !d->is_dying &&
+         0UL + domain_tot_pages(d) + d->tmem_pages + nr <= d->max_pages;
+    if ( ok )
+        d->tmem_pages += nr;
 
     spin_unlock(&d->page_alloc_lock);
 
     return ok;
 }
 
-static void uncharge(struct domain *d, unsigned int nr)
+static always_inline void uncharge(struct domain *d, unsigned int nr)
 {
     spin_lock(&d->page_alloc_lock);
     ASSERT(d->tmem_pages >= nr);
@@ -103,13 +96,15 @@ bool tmem_xen_domain_is_dying(domid_t domid)
 
 /*
  * A reference to page cmfn of the current domain, for reading or for writing,
- * or NULL.  Only plain RAM will do, as it is or while it is watched for
- * log-dirty: p2m_is_any_ram() would let in grants and foreign pages, that is
- * another domain's memory.
+ * and its frame's number; or NULL.  Only plain RAM will do, as it is or while
+ * it is watched for log-dirty: p2m_is_any_ram() would let in grants and
+ * foreign pages, that is another domain's memory.
+ *
+ * Inline for the constant write: puts and gets are little but this.
  */
-static struct page_info *get_guest_page(uint64_t cmfn, bool write)
+static always_inline struct page_info *get_guest_page(
+    struct domain *d, uint64_t cmfn, bool write, mfn_t *mfn)
 {
-    struct domain *d = current->domain;
     struct page_info *page;
     p2m_type_t p2mt;
 
@@ -119,10 +114,11 @@ static struct page_info *get_guest_page(uint64_t cmfn, bool write)
      */
     if ( !paging_mode_translate(d) )
     {
-        if ( !mfn_valid(_mfn(cmfn)) )
+        *mfn = _mfn(cmfn);
+        if ( !mfn_valid(*mfn) )
             return NULL;
 
-        page = mfn_to_page(_mfn(cmfn));
+        page = mfn_to_page(*mfn);
 
         return (write ? get_page_and_type(page, d, PGT_writable_page)
                       : get_page(page, d)) ? page : NULL;
@@ -134,7 +130,11 @@ static struct page_info *get_guest_page(uint64_t cmfn, bool write)
 
     if ( (p2mt == p2m_ram_rw || p2mt == p2m_ram_logdirty) &&
          (!write || get_page_type(page, PGT_writable_page)) )
+    {
+        *mfn = page_to_mfn(page);
+
         return page;
+    }
 
     put_page(page);
 
@@ -148,7 +148,8 @@ static void copy_frame(mfn_t to, mfn_t from)
     void *dst = map_domain_page(to);
 
     /* Not copy_page(): it bypasses the cache, and a guest reads what it got. */
-    memcpy(dst, src, PAGE_SIZE);
+    memcpy(__builtin_assume_aligned(dst, PAGE_SIZE),
+           __builtin_assume_aligned(src, PAGE_SIZE), PAGE_SIZE);
 
     unmap_domain_page(dst);
     unmap_domain_page(src);
@@ -156,12 +157,14 @@ static void copy_frame(mfn_t to, mfn_t from)
 
 int tmem_xen_copy_from_guest(uint64_t cmfn, uint64_t mfn)
 {
-    struct page_info *page = get_guest_page(cmfn, false);
+    mfn_t from;
+    struct page_info *page = get_guest_page(current->domain, cmfn, false,
+                                            &from);
 
     if ( !page )
         return -EFAULT;
 
-    copy_frame(_mfn(mfn), page_to_mfn(page));
+    copy_frame(_mfn(mfn), from);
     put_page(page);
 
     return 0;
@@ -173,13 +176,15 @@ int tmem_xen_copy_to_guest(uint64_t mfn, uint64_t cmfn)
      * The writable type keeps page tables and descriptor tables out, and for
      * HVM guests in shadow mode it drops the shadows of the page.
      */
-    struct page_info *page = get_guest_page(cmfn, true);
+    struct domain *d = current->domain;
+    mfn_t to;
+    struct page_info *page = get_guest_page(d, cmfn, true, &to);
 
     if ( !page )
         return -EFAULT;
 
-    copy_frame(page_to_mfn(page), _mfn(mfn));
-    paging_mark_dirty(current->domain, page_to_mfn(page));
+    copy_frame(to, _mfn(mfn));
+    paging_mark_dirty(d, to);
     put_page_and_type(page);
 
     return 0;
