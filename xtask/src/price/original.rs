@@ -17,7 +17,6 @@ const CALLS: &[(&str, u64)] = &[
     ("put_ephemeral", 1807),
     ("exclusive_get", 1825),
     ("put_ephemeral_again", 1789),
-    ("flush_object", 868),
 ];
 
 /// Instructions of the longest stretch: a pool of 4000 pages destroyed in one call, without a moment

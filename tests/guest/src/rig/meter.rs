@@ -64,7 +64,17 @@ impl Call {
 /// # Errors
 /// Failure, if any answer is not `want`.
 #[inline(always)]
-pub fn count(
+pub fn count(what: &str, call: Call, want: i64, vary: impl Fn(u32, &mut Call)) -> CaseResult<u64> {
+    count_some(CALLS, what, call, want, vary)
+}
+
+/// The same with another number of calls.
+///
+/// # Errors
+/// Failure, if any answer is not `want`.
+#[inline(always)]
+pub fn count_some(
+    calls: u32,
     what: &str,
     mut call: Call,
     want: i64,
@@ -72,7 +82,7 @@ pub fn count(
 ) -> CaseResult<u64> {
     let mut nr_wrong = 0;
     let start = cycles();
-    for number in 0..CALLS {
+    for number in 0..calls {
         vary(number, &mut call);
         if call.send() != want {
             nr_wrong += 1;
@@ -80,7 +90,7 @@ pub fn count(
     }
     let ticks = cycles() - start;
     if nr_wrong > 0 {
-        fail!("{what}: {nr_wrong} of {CALLS} calls were not answered by {want}");
+        fail!("{what}: {nr_wrong} of {calls} calls were not answered by {want}");
     }
     Ok(ticks)
 }
