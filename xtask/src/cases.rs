@@ -30,6 +30,9 @@ pub(crate) struct Boot {
     /// Words that tell the guest to run every case of this boot; `boot=NAME` if absent.
     #[serde(default)]
     pub(crate) guest_args: Option<String>,
+    /// Words that the guest gets in addition, whichever cases it runs.
+    #[serde(default)]
+    pub(crate) guest_always: Option<String>,
     /// Memory of the machine, in MiB.
     #[serde(default = "default_mem_mib")]
     pub(crate) mem_mib: u32,
@@ -57,8 +60,12 @@ pub(crate) struct Boot {
 pub(crate) struct Case {
     /// Its name.
     pub(crate) name: String,
-    /// The boot that it needs.
-    pub(crate) boot: String,
+    /// The boot that it needs, when there is one only.
+    #[serde(default)]
+    boot: Option<String>,
+    /// The boots that it needs, when there are several: each owes its verdict.
+    #[serde(default)]
+    boots: Vec<String>,
     /// What it is about, for people.
     #[serde(default)]
     pub(crate) about: String,
@@ -118,13 +125,11 @@ impl Plan {
     fn parse(text: &str, file: &Path) -> Result<Self> {
         let plan: Self = toml::from_str(text).with_context(|| file.display().to_string())?;
         for case in &plan.cases {
-            if plan.boot(&case.boot).is_none() {
-                bail!(
-                    "{}: case {} needs the unknown boot {}",
-                    file.display(),
-                    case.name,
-                    case.boot
-                );
+            if case.boots.is_empty() == case.boot.is_none() {
+                bail!("{}: case {} needs either `boot` or `boots`", file.display(), case.name);
+            }
+            if let Some(name) = case.boots().find(|name| plan.boot(name).is_none()) {
+                bail!("{}: case {} needs the unknown boot {name}", file.display(), case.name);
             }
             if plan.cases.iter().filter(|other| other.name == case.name).count() > 1 {
                 bail!("{}: two cases are named {}", file.display(), case.name);
@@ -167,7 +172,7 @@ impl Plan {
         };
         let mut rounds = Vec::new();
         for boot in &self.boots {
-            let all = self.cases.iter().filter(|case| case.boot == boot.name);
+            let all = self.cases.iter().filter(|case| case.needs(boot));
             let cases: Vec<&str> = all
                 .clone()
                 .filter(|case| is_wanted(case, boot))
@@ -190,7 +195,7 @@ impl Plan {
         let cases: Vec<&str> = self
             .cases
             .iter()
-            .filter(|case| case.boot == name)
+            .filter(|case| case.needs(boot))
             .map(|case| case.name.as_str())
             .collect();
         if cases.is_empty() {
@@ -202,15 +207,36 @@ impl Plan {
     /// The cases by boot, for people.
     pub(crate) fn list(&self) -> String {
         let line = |case: &Case| {
-            format!("    {:<28} {:<9} {}", case.name, case.boot, case.about).trim_end().to_owned()
+            let boots = case.boots().collect::<Vec<_>>().join(",");
+            format!("    {:<28} {boots:<9} {}", case.name, case.about).trim_end().to_owned()
         };
         self.cases.iter().map(line).collect::<Vec<_>>().join("\n")
     }
 }
 
+impl Case {
+    /// Names of the boots that it needs.
+    fn boots(&self) -> impl Iterator<Item = &str> {
+        self.boot.iter().chain(&self.boots).map(String::as_str)
+    }
+
+    fn needs(&self, boot: &Boot) -> bool {
+        self.boots().any(|name| name == boot.name)
+    }
+}
+
 impl Round<'_> {
-    /// The words that tell the guest what to do.
+    /// The words that tell the guest what to do, and how.
     pub(crate) fn guest_args(&self) -> String {
+        let words = self.selection();
+        match &self.boot.guest_always {
+            Some(always) => format!("{words} {always}"),
+            None => words,
+        }
+    }
+
+    /// The words that tell the guest which cases to run.
+    fn selection(&self) -> String {
         match (self.is_whole, &self.boot.guest_args) {
             (true, Some(words)) => words.clone(),
             (true, None) => format!("boot={}", self.boot.name),
@@ -237,6 +263,7 @@ mod tests {
         [[boot]]
         name = \"small\"
         mem_mib = 128
+        guest_always = \"caller=32\"
         [[boot]]
         name = \"storm\"
         long = true
@@ -248,7 +275,7 @@ mod tests {
         boot = \"default\"
         [[case]]
         name = \"flush\"
-        boot = \"default\"
+        boots = [\"default\", \"small\"]
         [[case]]
         name = \"evict\"
         boot = \"small\"
@@ -273,13 +300,23 @@ mod tests {
 
     #[test]
     fn without_names_every_boot_is_made_once_and_long_ones_wait() {
-        assert_eq!(cases_of(&[], false), ["boot=default", "boot=small"]);
-        assert_eq!(cases_of(&[], true), ["boot=default", "boot=small", "boot=storm"]);
+        assert_eq!(cases_of(&[], false), ["boot=default", "boot=small caller=32"]);
+        let every = ["boot=default", "boot=small caller=32", "boot=storm"];
+        assert_eq!(cases_of(&[], true), every);
+    }
+
+    #[test]
+    fn a_case_of_several_boots_is_owed_by_each() {
+        let plan = plan();
+        let rounds = plan.rounds(&[], false).expect("nothing is unknown");
+        let owed: Vec<_> = rounds.iter().map(|round| round.cases.clone()).collect();
+        assert_eq!(owed, [vec!["put-get", "flush"], vec!["flush", "evict"]]);
     }
 
     #[test]
     fn a_case_by_name_is_run_alone_even_a_long_one() {
-        assert_eq!(cases_of(&["flush"], false), ["run=flush"]);
+        assert_eq!(cases_of(&["put-get"], false), ["run=put-get"]);
+        assert_eq!(cases_of(&["flush"], false), ["run=flush", "run=flush caller=32"]);
         assert_eq!(cases_of(&["puts-for-hours"], false), ["boot=storm"]);
     }
 
@@ -302,6 +339,7 @@ mod tests {
     fn a_case_of_an_unknown_boot_is_refused() {
         let text = "boot = []\n[[case]]\nname = \"a\"\nboot = \"b\"\n";
         assert!(Plan::parse(text, Path::new("cases.toml")).is_err());
+        assert!(Plan::parse(&FILE.replace(", \"small", ", \"large"), Path::new("x")).is_err());
     }
 
     #[test]

@@ -1,9 +1,12 @@
-//! What only the bare-metal image has: notes, entry, panic handler.
+//! What only the bare-metal image has: notes, the entry of a PV guest, panic handler. The entry of a
+//! PVH guest is in `pvh`.
+
+mod pvh;
 
 use core::arch::global_asm;
 use core::panic::PanicInfo;
 use tmem_guest::runner;
-use tmem_guest::xen::{HYPERCALL_PAGE, StartInfo, console, shutdown};
+use tmem_guest::xen::{HYPERCALL_PAGE, Start, StartInfo, console, shutdown};
 
 // The notes that Xen's domain builder reads (`xen/include/public/elfnote.h`), all of owner "Xen".
 global_asm!(
@@ -26,6 +29,7 @@ global_asm!(
     xen_note 8, .asciz, "generic"
     xen_note 9, .asciz, "yes"
     xen_note 10, .asciz, "!writable_page_tables|pae_pgdir_above_4gb"
+    xen_note 18, .long, guest_entry_pvh
     .popsection
     "#,
     hypercall_page = sym HYPERCALL_PAGE,
@@ -48,6 +52,7 @@ global_asm!(
     .pushsection .bss.guest_stack, "aw", @nobits
     .balign 4096
         .skip 65536
+    .global guest_stack_top
     guest_stack_top:
     .popsection
     "#,
@@ -57,7 +62,7 @@ global_asm!(
 /// First Rust code: runs what the command line asks for, then reboots the machine.
 extern "C" fn rust_entry(start_info: *const StartInfo) -> ! {
     // SAFETY: called once, by the entry code, with the pointer that Xen's domain builder gave.
-    unsafe { runner::main(start_info) };
+    runner::main(unsafe { Start::read(start_info) });
     shutdown::reboot()
 }
 

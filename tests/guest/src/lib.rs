@@ -4,6 +4,7 @@
 //!   unit-tested on the build machine.
 //! - [`xen`]: the guest's side of Xen's interface, as little of it as is needed.
 //! - [`rig`]: what a case works with: pages to put and to get into, and tmem operations on them.
+//! - [`toolstack`]: builds other domains, and makes them call tmem as a case says.
 //! - [`verdict`], [`runner`]: the five results, and how cases are chosen, run and cleaned up after.
 //! - [`cases`]: one file a case.
 //!
@@ -14,5 +15,6 @@ pub mod cases;
 pub mod plain;
 pub mod rig;
 pub mod runner;
+pub mod toolstack;
 pub mod verdict;
 pub mod xen;

@@ -4,26 +4,30 @@ use crate::cases::{CASES, Case, Needs};
 use crate::plain::args::Args;
 use crate::rig::{Kind, ROOM, Rig, statuses};
 use crate::verdict::{CaseResult, Reason, Verdict};
-use crate::xen::{Start, StartInfo, clock, memory, version};
+use crate::xen::caller::{Caller, caller, set_caller};
+use crate::xen::platform::{FrameNumbers, platform};
+use crate::xen::{Start, clock, memory, version};
 use crate::{fail, give_up, say, skip};
 use hypercall_abi::{POOLS_PER_DOMAIN_MAX, Uuid};
 
 /// Runs what the command line asks for.
-///
-/// # Safety
-/// `info` is the pointer that Xen gave at entry; call it once.
-pub unsafe fn main(info: *const StartInfo) {
-    // SAFETY: the caller's promise.
-    let start = unsafe { Start::read(info) };
+pub fn main(start: Start) {
     let args = Args::new(start.command_line);
     say!("tmem-guest: start {} xen {}", env!("CARGO_PKG_VERSION"), version::release());
+    if let Err(why) = choose_caller(args) {
+        say!("{why}");
+        return;
+    }
+    say!("guest {}, caller {:?}", platform().name(), caller());
 
     // SAFETY: page 0 holds nothing (the image starts at 1 MiB); a null pointer faults from here on.
     let _still_mapped_at_worst = unsafe { memory::set_mapping(0, None) };
 
     if args.has("list") {
         for case in CASES {
-            say!("{:<26} {:<8} {}", case.name, case.boot.name(), case.about);
+            for boot in case.boots {
+                say!("{:<26} {:<8} {}", case.name, boot.name(), case.about);
+            }
         }
     }
     let seed = args.seed().unwrap_or_else(clock::cycles);
@@ -34,7 +38,7 @@ pub unsafe fn main(info: *const StartInfo) {
     say!("seed {seed:#x} (seed={seed:#x} on the command line repeats it)");
 
     let mut done = 0_u32;
-    for case in CASES.iter().filter(|case| args.selects(case.name, case.boot)) {
+    for case in CASES.iter().filter(|case| args.selects(case.name, case.boots)) {
         say!("tmem-guest: case {} begin", case.name);
         report(case.name, run_case(&mut rig, case));
         done += 1;
@@ -45,6 +49,19 @@ pub unsafe fn main(info: *const StartInfo) {
         done += 1;
     }
     say!("tmem-guest: done {done} cases");
+}
+
+/// Sets the mode of calls that the command line asks for.
+fn choose_caller(args: Args<'_>) -> Result<(), &'static str> {
+    match args.values("caller").next() {
+        None | Some("64") => Ok(()),
+        Some("32") if platform().frame_numbers() == FrameNumbers::Guest => {
+            set_caller(Caller::Bits32);
+            Ok(())
+        }
+        Some("32") => Err("caller=32: a 64-bit PV guest always calls from 64-bit mode"),
+        Some(_) => Err("caller=: 64 or 32"),
+    }
 }
 
 fn report(name: &str, result: CaseResult) {

@@ -116,10 +116,15 @@ fn gather(stream: TokenStream, names: &mut Vec<String>) {
 /// The guest's cases; each says in the head of its file what it proves.
 fn guest_tests(root: &Path) -> Result<Vec<Test>> {
     let plan = Plan::read_from(root)?;
+    // Cases that belong together have a folder of their own.
+    let files = sources(&root.join(GUEST).join("src/cases"))?;
     let mut tests = Vec::new();
     for case in plan.cases {
-        let file = format!("{GUEST}/src/cases/{}.rs", case.name.replace('-', "_"));
-        let numbers = Number::in_prose(&head_of(&text_of(&root.join(&file))?));
+        let wanted = format!("{}.rs", case.name.replace('-', "_"));
+        let file = files.iter().find(|file| file.ends_with(&wanted));
+        let file = file.with_context(|| format!("{GUEST}/src/cases has no {wanted}"))?;
+        let numbers = Number::in_prose(&head_of(&text_of(file)?));
+        let file = shown(root, file);
         tests.push(Test { place: Place::Guest, file, name: case.name, numbers });
     }
     Ok(tests)

@@ -27,7 +27,7 @@ const MORE: [&str; 5] =
 const STRETCHES: [(&str, Option<&str>); 4] = [
     ("destroy_pool", None),
     ("flush_object", None),
-    ("domain_death", Some("the first domain can't die alone")),
+    ("domain_death", Some("this Xen lets the guest build no domain")),
     ("put", None),
 ];
 

@@ -63,6 +63,9 @@ impl Config {
     }
 }
 
+/// What the test guest needs of a Xen besides tmem: 32-bit PV domains call, too.
+const FOR_TESTS: &str = "\nCONFIG_PV32=y\n";
+
 /// Configures the tree for a flavour.
 ///
 /// # Errors
@@ -75,8 +78,11 @@ pub(crate) fn configure(
 ) -> Result<Config> {
     let mut fragment = match flavour {
         Flavour::WithoutTmem => "CONFIG_TMEM=n\n".to_owned(),
-        Flavour::Release | Flavour::Debug => fs::read_to_string(fragment_file)
-            .with_context(|| format!("cannot read {}", fragment_file.display()))?,
+        Flavour::Release | Flavour::Debug => {
+            fs::read_to_string(fragment_file)
+                .with_context(|| format!("cannot read {}", fragment_file.display()))?
+                + FOR_TESTS
+        }
     };
     if flavour == Flavour::Debug {
         fragment.push_str("\nCONFIG_DEBUG=y\n");

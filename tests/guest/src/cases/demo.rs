@@ -19,7 +19,7 @@ use hypercall_abi::Handle;
 
 pub(super) const CASE: Case = Case {
     name: "demo",
-    boot: Boot::Demo,
+    boots: &[Boot::Demo],
     about: "a guest's life with swap and file caches in tmem, ending with a table of pools",
     needs: Needs::Tmem,
     run,

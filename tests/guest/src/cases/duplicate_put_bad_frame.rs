@@ -8,7 +8,7 @@
 
 use super::Case;
 use crate::plain::content::Content;
-use crate::rig::{BadFrame, Kind, Rig, at, statuses::{BAD_ADDRESS, EMPTY, NOTHING}};
+use crate::rig::{Kind, Rig, at, statuses::{BAD_ADDRESS, EMPTY, NOTHING}};
 use crate::verdict::{CaseResult, expect};
 
 pub(super) const CASE: Case = Case::new(
@@ -21,7 +21,7 @@ fn run(rig: &mut Rig) -> CaseResult {
     for kind in Kind::BOTH {
         let pool = rig.new_pool(kind)?;
         let (page, bystander) = (at(pool, 3, 3), at(pool, 3, 4));
-        for bad in BadFrame::ALL {
+        for bad in rig.bad_frames() {
             rig.put(page, Content(1))?;
             let answer = rig.put_frame(page, bad.mfn(rig));
             expect("duplicate put with a bad frame", answer, BAD_ADDRESS)?;

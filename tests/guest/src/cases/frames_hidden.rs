@@ -13,7 +13,7 @@ use crate::rig::{Kind, Rig, at};
 use crate::verdict::CaseResult;
 
 pub(super) const CASE: Case =
-    Case::new("frames-hidden", "no frame that holds stored pages can be mapped by the guest", run);
+    Case::pv("frames-hidden", "no frame that holds stored pages can be mapped by the guest", run);
 
 /// Pages in each pool.
 const PAGES: u32 = 3000;

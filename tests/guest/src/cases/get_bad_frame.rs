@@ -10,7 +10,7 @@
 
 use super::Case;
 use crate::plain::content::Content;
-use crate::rig::{BadFrame, Kind, Rig, at, statuses::{BAD_ADDRESS, EMPTY, NOTHING, SUCCESS}};
+use crate::rig::{Kind, Rig, at, statuses::{BAD_ADDRESS, EMPTY, NOTHING, SUCCESS}};
 use crate::verdict::{CaseResult, expect};
 use crate::fail;
 
@@ -20,7 +20,7 @@ pub(super) const CASE: Case =
 fn run(rig: &mut Rig) -> CaseResult {
     let mut rng = rig.rng(0x15);
     for kind in Kind::BOTH {
-        for bad in BadFrame::ALL {
+        for bad in rig.bad_frames() {
             one_frame(rig, kind, bad.mfn(rig))?;
         }
         for _ in 0..100 {

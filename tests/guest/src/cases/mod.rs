@@ -26,8 +26,8 @@ pub enum Needs {
 pub struct Case {
     /// Its name in verdict lines, `cases.toml` and `run=`.
     pub name: &'static str,
-    /// The boot in which it says something.
-    pub boot: Boot,
+    /// The boots in which it says something: its verdict is owed in each.
+    pub boots: &'static [Boot],
     /// What it checks, in a line.
     pub about: &'static str,
     /// Its prerequisite.
@@ -37,9 +37,15 @@ pub struct Case {
 }
 
 impl Case {
-    /// A case of the boot with memory to spare.
+    /// A case of the boots with memory to spare, for every kind of guest and of caller.
     const fn new(name: &'static str, about: &'static str, run: fn(&mut Rig) -> CaseResult) -> Self {
-        Self { name, boot: Boot::Default, about, needs: Needs::Tmem, run }
+        let boots = &[Boot::Default, Boot::Pvh64, Boot::Pvh32];
+        Self { name, boots, about, needs: Needs::Tmem, run }
+    }
+
+    /// A case of the boot with memory to spare that is about what only a PV guest has.
+    const fn pv(name: &'static str, about: &'static str, run: fn(&mut Rig) -> CaseResult) -> Self {
+        Self { name, boots: &[Boot::Default], about, needs: Needs::Tmem, run }
     }
 
     /// A case of the boot that counts instructions.
@@ -48,7 +54,7 @@ impl Case {
         about: &'static str,
         run: fn(&mut Rig) -> CaseResult,
     ) -> Self {
-        Self { name, boot: Boot::Price, about, needs: Needs::Tmem, run }
+        Self { name, boots: &[Boot::Price], about, needs: Needs::Tmem, run }
     }
 
     /// A case of the boot on a small machine.
@@ -57,17 +63,29 @@ impl Case {
         about: &'static str,
         run: fn(&mut Rig) -> CaseResult,
     ) -> Self {
-        Self { name, boot: Boot::Small, about, needs: Needs::SmallMachine, run }
+        Self { name, boots: &[Boot::Small], about, needs: Needs::SmallMachine, run }
+    }
+
+    /// A case with other domains, of some of the boots that are for them.
+    const fn with_domains(
+        boots: &'static [Boot],
+        name: &'static str,
+        about: &'static str,
+        run: fn(&mut Rig) -> CaseResult,
+    ) -> Self {
+        Self { name, boots, about, needs: Needs::Tmem, run }
     }
 }
 
-/// Declares the modules and lists their `CASE`s in the same order.
+/// Declares the modules and lists their `CASE`s in the same order; then those of modules in folders,
+/// which declare their modules themselves.
 macro_rules! cases {
-    ($($module:ident),* $(,)?) => {
+    ($($module:ident),* $(,)? $(; $folder:ident: $($inner:ident),* $(,)?)*) => {
         $(mod $module;)*
+        $(mod $folder;)*
 
         /// Every case, in the order in which they run.
-        pub const CASES: &[Case] = &[$($module::CASE),*];
+        pub const CASES: &[Case] = &[$($module::CASE,)* $($($folder::$inner::CASE,)*)*];
     };
 }
 
@@ -124,7 +142,15 @@ cases![
     off_commands,
     demo,
     price,
-    stretch,
+    stretch;
+    domains:
+    every_caller,
+    caller_pv32,
+    isolation,
+    domid_reuse,
+    birth_and_death,
+    killed_in_destroy,
+    zombie,
 ];
 
 mod model;

@@ -279,8 +279,9 @@ fn content(rig: &Rig, number: u32) -> Content {
 }
 
 fn bad_frame(rig: &Rig, rng: &mut Rng) -> u64 {
-    let frame = BadFrame::ALL.get(rng.below(7) as usize);
-    frame.copied().unwrap_or(BadFrame::AllOnes).mfn(rig)
+    // Nine kinds at most, and each guest has some of them.
+    let nth = rng.below(9) as usize;
+    rig.bad_frames().cycle().nth(nth).unwrap_or(BadFrame::BehindRam).mfn(rig)
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use hypercall_abi::Op;
 
 pub(super) const CASE: Case = Case {
     name: "off-commands",
-    boot: Boot::Off,
+    boots: &[Boot::Off],
     about: "every command answers -19 while tmem is not switched on",
     needs: Needs::Off,
     run,

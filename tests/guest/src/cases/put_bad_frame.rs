@@ -9,7 +9,7 @@
 
 use super::Case;
 use crate::fail;
-use crate::rig::{BadFrame, Kind, Rig, at, statuses::{BAD_ADDRESS, EMPTY}};
+use crate::rig::{Kind, Rig, at, statuses::{BAD_ADDRESS, EMPTY}};
 use crate::verdict::CaseResult;
 
 pub(super) const CASE: Case = Case::new(
@@ -23,7 +23,7 @@ fn run(rig: &mut Rig) -> CaseResult {
     for kind in Kind::BOTH {
         let pool = rig.new_pool(kind)?;
         let page = at(pool, 3, 3);
-        for bad in BadFrame::ALL {
+        for bad in rig.bad_frames() {
             let answer = rig.put_frame(page, bad.mfn(rig));
             if answer != BAD_ADDRESS {
                 fail!("put with frame {bad:?}: answered {answer}, not {BAD_ADDRESS}");

@@ -8,11 +8,13 @@
 //! figures, which `cargo xtask bench --xen` reads.
 
 use super::Case;
+use super::domains::fill_pool;
 use super::script::put_many;
 use crate::rig::{Kind, RING_PAGES, Rig, Ring, at, statuses::SUCCESS};
-use crate::verdict::{CaseResult, expect};
+use crate::toolstack::{Caller, Child, Plan};
+use crate::verdict::{CaseResult, Verdict, expect};
 use crate::xen::clock::cycles;
-use crate::xen::timer::Timer;
+use crate::xen::timer::{Lateness, Timer};
 use crate::{fail, give_up, say};
 
 pub(super) const CASE: Case =
@@ -42,31 +44,65 @@ fn run(rig: &mut Rig) -> CaseResult {
         give_up!("only {} events of the timer arrived in {IDLE} ticks", idle.arrivals);
     }
 
-    let destroy = sweep(rig, &timer, |pool| rig.destroy_pool(pool))?;
-    tell("destroy_pool", destroy.saturating_sub(idle.latest));
-    let flush = sweep(rig, &timer, |pool| rig.flush_object(at(pool, 0, 0)))?;
-    tell("flush_object", flush.saturating_sub(idle.latest));
+    let tell_sweep = |op: &str, latest: u64| tell(op, latest.saturating_sub(idle.latest));
+    tell_sweep("destroy_pool", sweep(|step| full_pool(rig, &timer, step, Rig::destroy_pool))?);
+    let flush = |rig: &Rig, pool| rig.flush_object(at(pool, 0, 0));
+    tell_sweep("flush_object", sweep(|step| full_pool(rig, &timer, step, flush))?);
+    let bare = sweep(|step| death(&timer, step, 0));
+    match bare.and_then(|bare| Ok((bare, sweep(|step| death(&timer, step, PAGES))?))) {
+        Ok((bare, latest)) => {
+            say!("when a domain without pages dies, events are up to {bare} ticks late");
+            tell_sweep("domain_death", latest);
+        }
+        Err(Verdict::Skip(why)) => say!("the death of a domain is not measured: {why}"),
+        Err(verdict) => return Err(verdict),
+    }
     tell("put", longest_put(rig)?);
     Ok(())
 }
 
-/// By how many ticks an event comes too late at the worst moment of `operation` on a full pool.
-fn sweep(rig: &Rig, timer: &Timer, operation: impl Fn(u32) -> i64) -> CaseResult<u64> {
+/// By how many ticks an event comes too late at the worst moment of a long call, which
+/// `measure` makes with an event due after so many ticks.
+fn sweep(measure: impl Fn(u64) -> CaseResult<Lateness>) -> CaseResult<u64> {
     let mut latest = 0;
     let mut arrivals = 0;
     for step in 1..=STEPS {
-        let pool = rig.new_pool(Kind::Persistent)?;
-        put_many(rig, pool, PAGES)?;
-        let seen = timer.measure(step * STEP, || operation(pool));
-        expect("the long call", seen.answer, SUCCESS)?;
+        let seen = measure(step * STEP)?;
         latest = latest.max(seen.latest);
         arrivals = arrivals.max(seen.arrivals);
-        rig.destroy_pool(pool);
     }
     if arrivals < 2 {
         fail!("{PAGES} pages were freed without a moment at which an event was let through");
     }
     Ok(latest)
+}
+
+/// `operation` on a pool with one object of many pages.
+fn full_pool(
+    rig: &Rig,
+    timer: &Timer,
+    step: u64,
+    operation: impl Fn(&Rig, u32) -> i64,
+) -> CaseResult<Lateness> {
+    let pool = rig.new_pool(Kind::Persistent)?;
+    put_many(rig, pool, PAGES)?;
+    let seen = timer.measure(step, || operation(rig, pool));
+    expect("the long call", seen.answer, SUCCESS)?;
+    rig.destroy_pool(pool);
+    Ok(seen)
+}
+
+/// The death of another domain that has put `pages` pages: all of it, tmem's part and Xen's.
+fn death(timer: &Timer, step: u64, pages: u32) -> CaseResult<Lateness> {
+    let mut child = Child::build(Plan::new(Caller::Pv64, u64::from(PAGES) + 200))?;
+    let pool = child.new_pool(Kind::Persistent)?;
+    if pages > 0 {
+        fill_pool(&child, pool, pages)?;
+    }
+    let seen = timer.measure(step, || child.kill());
+    expect("killing the domain", seen.answer, 0)?;
+    child.destroy()?;
+    Ok(seen)
 }
 
 /// Ticks of the longest put: nothing is looked at before it is over. The smallest over some rounds

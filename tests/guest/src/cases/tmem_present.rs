@@ -10,7 +10,7 @@ use crate::verdict::{CaseResult, expect};
 
 pub(super) const CASE: Case = Case {
     name: "tmem-present",
-    boot: Boot::Default,
+    boots: &[Boot::Default, Boot::Pvh64, Boot::Pvh32],
     about: "hypercall 38 is answered by a tmem that is switched on",
     needs: Needs::Nothing,
     run,

@@ -11,6 +11,16 @@ pub enum Boot {
     Off,
     /// A small machine that runs nothing but the demonstration.
     Demo,
+    /// tmem on, a processor that can run PVH domains: other domains are built.
+    Domains,
+    /// The same on two processors.
+    DomainsSmp,
+    /// The same as `DomainsSmp`, for cases that take long.
+    DomainsLong,
+    /// As [`Boot::Default`], the guest being a PVH domain that calls from 64-bit mode.
+    Pvh64,
+    /// The same, with every tmem call made from 32-bit mode.
+    Pvh32,
     /// A machine that counts instructions.
     Price,
 }
@@ -23,6 +33,11 @@ impl Boot {
             Self::Small => "small",
             Self::Off => "off",
             Self::Demo => "demo",
+            Self::Domains => "domains",
+            Self::DomainsSmp => "domains-smp",
+            Self::DomainsLong => "domains-long",
+            Self::Pvh64 => "pvh64",
+            Self::Pvh32 => "pvh32",
             Self::Price => "price",
         }
     }
@@ -62,16 +77,17 @@ impl<'a> Args<'a> {
         }
     }
 
-    /// Whether the line asks for the case `name` of `boot`.
-    pub fn selects(self, name: &str, boot: Boot) -> bool {
+    /// Whether the line asks for the case `name`, which belongs to `boots`.
+    pub fn selects(self, name: &str, boots: &[Boot]) -> bool {
         if self.has("list") {
             false
         } else if self.has("demo") {
-            boot == Boot::Demo
+            boots.contains(&Boot::Demo)
         } else if self.run().next().is_some() {
             self.run().any(|wanted| wanted == name)
         } else {
-            self.values("boot").next().is_none_or(|wanted| wanted == boot.name())
+            let mut wanted = self.values("boot");
+            wanted.next().is_none_or(|wanted| boots.iter().any(|boot| boot.name() == wanted))
         }
     }
 }
@@ -82,25 +98,26 @@ mod tests {
 
     #[test]
     fn nothing_selects_everything_and_a_boot_selects_its_own() {
-        assert!(Args::new("").selects("a", Boot::Small));
-        assert!(Args::new("noapic boot=small").selects("a", Boot::Small));
-        assert!(!Args::new("boot=small").selects("a", Boot::Default));
+        assert!(Args::new("").selects("a", &[Boot::Small]));
+        assert!(Args::new("noapic boot=small").selects("a", &[Boot::Small]));
+        assert!(!Args::new("boot=small").selects("a", &[Boot::Default]));
+        assert!(Args::new("boot=pvh32").selects("a", &[Boot::Default, Boot::Pvh32]));
     }
 
     #[test]
     fn run_selects_by_whole_name() {
         let args = Args::new("boot=small run=put-get,storm run=addressing");
-        assert!(args.selects("storm", Boot::Default));
-        assert!(args.selects("addressing", Boot::Default));
-        assert!(!args.selects("put", Boot::Small));
+        assert!(args.selects("storm", &[Boot::Default]));
+        assert!(args.selects("addressing", &[Boot::Default]));
+        assert!(!args.selects("put", &[Boot::Small]));
         assert_eq!(args.run().count(), 3);
     }
 
     #[test]
     fn demo_and_list() {
-        assert!(Args::new("demo").selects("demo", Boot::Demo));
-        assert!(!Args::new("demo").selects("a", Boot::Small));
-        assert!(!Args::new("list").selects("demo", Boot::Demo));
+        assert!(Args::new("demo").selects("demo", &[Boot::Demo]));
+        assert!(!Args::new("demo").selects("a", &[Boot::Small]));
+        assert!(!Args::new("list").selects("demo", &[Boot::Demo]));
     }
 
     #[test]

@@ -4,13 +4,17 @@ use super::Rig;
 use crate::give_up;
 use crate::plain::rng::Rng;
 use crate::verdict::CaseResult;
-use crate::xen::memory::highest_ram_frame;
+use crate::xen::caller::caller;
+use crate::xen::memory::{highest_ram_frame, is_hole};
+use crate::xen::platform::{FrameNumbers, platform};
 
 /// Why a frame number is bad.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BadFrame {
-    /// Frame 0: RAM of the machine, not the guest's.
+    /// Frame 0: RAM of the machine, not a PV guest's.
     Zero,
+    /// The screen's memory: no RAM, but a frame that domain 0 may map.
+    Screen,
     /// The first frame behind the machine's RAM.
     BehindRam,
     /// The local APIC's registers: no RAM.
@@ -21,19 +25,23 @@ pub enum BadFrame {
     BehindPhysical,
     /// The sign bit of the number.
     SignBit,
+    /// The widest number of a 32-bit caller.
+    AllOnes32,
     /// `INVALID_MFN`.
     AllOnes,
 }
 
 impl BadFrame {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    const ALL: [Self; 9] = [
         Self::Zero,
+        Self::Screen,
         Self::BehindRam,
         Self::Apic,
         Self::HighBits,
         Self::BehindPhysical,
         Self::SignBit,
+        Self::AllOnes32,
         Self::AllOnes,
     ];
 
@@ -41,24 +49,43 @@ impl BadFrame {
     pub fn mfn(self, rig: &Rig) -> u64 {
         match self {
             Self::Zero => 0,
+            Self::Screen => 0xb8,
             Self::BehindRam => highest_ram_frame() + 1,
             Self::Apic => 0xfee00,
             Self::HighBits => 1 << 32 | rig.pages.target_mfn(),
             Self::BehindPhysical => 1 << 40,
             Self::SignBit => 1 << 63 | rig.pages.target_mfn(),
+            Self::AllOnes32 => u64::from(u32::MAX),
             Self::AllOnes => u64::MAX,
         }
     }
 }
 
 impl Rig {
-    /// A frame of the machine's RAM that is not the guest's: Xen's own, or free. Frames that Xen
-    /// shares with the guest (it may map those) don't count.
+    /// The bad frames that this guest can name: frame 0 is a PVH guest's own, and a 32-bit caller
+    /// can't say a wide number.
+    pub fn bad_frames(&self) -> impl Iterator<Item = BadFrame> + Clone {
+        BadFrame::ALL.into_iter().filter(|&frame| match frame {
+            BadFrame::Zero => platform().frame_numbers() == FrameNumbers::Machine,
+            frame => caller().can_say(frame.mfn(self)),
+        })
+    }
+
+    /// A frame of the machine's RAM that is not the guest's: Xen's own, or free; or, if the guest
+    /// has numbers of its own, one where it has nothing. Frames that Xen shares with the guest
+    /// don't count.
     pub fn foreign_mfn(&self, rng: &mut Rng) -> Option<u64> {
         let frames = u32::try_from(highest_ram_frame()).ok()?;
         (0..64)
             .map(|_| u64::from(rng.below(frames)))
-            .find(|&mfn| !self.balloon.owns(mfn) && !self.pages.can_map(mfn))
+            .find(|&mfn| !self.balloon.owns(mfn) && !self.is_shared_with_us(mfn))
+    }
+
+    fn is_shared_with_us(&self, mfn: u64) -> bool {
+        match platform().frame_numbers() {
+            FrameNumbers::Machine => self.pages.can_map(mfn),
+            FrameNumbers::Guest => !is_hole(mfn),
+        }
     }
 
     /// How many frames of the machine's RAM the guest can map, its own included.

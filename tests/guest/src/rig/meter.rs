@@ -7,7 +7,7 @@ use super::calls::at;
 use crate::fail;
 use crate::verdict::CaseResult;
 use crate::xen::clock::cycles;
-use crate::xen::tmem::send_address;
+use crate::xen::tmem::send_counted;
 use crate::xen::version;
 use core::mem::size_of;
 use hypercall_abi::{GenArm64, Handle, OP_BYTES_64};
@@ -54,7 +54,7 @@ impl Call {
     /// Makes the call; Xen's answer.
     #[inline(always)]
     pub fn send(&mut self) -> i64 {
-        send_address((&raw mut *self).expose_provenance() as u64)
+        send_counted((&raw mut *self).expose_provenance() as u64)
     }
 }
 
@@ -99,7 +99,7 @@ pub fn count_some(
 pub fn count_null() -> u64 {
     let start = cycles();
     for _ in 0..CALLS {
-        version::number();
+        version::ask();
     }
     cycles() - start
 }

@@ -1,5 +1,8 @@
 //! What a case works with: pages, frames, and tmem operations with their checks.
 //!
+//! A frame, `mfn` for short, is what the guest names in a call: a machine frame if the guest is PV,
+//! one of its own if it is PVH.
+//!
 //! `pages` owns the memory, `calls` makes the operations, `frames` finds frames that a host
 //! must refuse; `meter` counts what operations take, with the pages of `ring`.
 
@@ -18,6 +21,7 @@ use crate::plain::rng::Rng;
 use crate::xen::Start;
 use crate::xen::balloon::Balloon;
 use crate::xen::events::Events;
+use core::ops::Range;
 
 /// Frames that the guest has given back when a case begins: what its persistent pools may hold.
 pub const ROOM: usize = 8192;
@@ -32,20 +36,19 @@ pub struct Rig {
     pub events: Events,
     /// Seed of this run: contents and scripts follow from it.
     pub seed: u64,
-    /// Machine frame of the top-level page table.
-    pub page_table_mfn: u64,
+    /// Pages of the guest's that are page tables which Xen watches, the top-level one first.
+    pub page_tables: Range<u64>,
 }
 
 impl Rig {
     /// Builds the rig on what Xen handed over; `None` if that makes no sense.
     pub fn new(start: Start, seed: u64) -> Option<Self> {
         let balloon = Balloon::new(start.frames, start.unmapped_from_pfn);
-        let page_table_mfn = balloon.mfn(usize::try_from(start.page_table_pfn).ok()?)?;
         let pages = Pages::take(&balloon)?;
         let place = pages.place_for_shared_info();
         // SAFETY: nothing else uses that page, and `Pages` exists once.
-        let events = unsafe { Events::new(place, start.shared_info_mfn) }?;
-        Some(Self { pages, balloon, events, seed, page_table_mfn })
+        let events = unsafe { Events::new(place, start.shared_info_frame) }?;
+        Some(Self { pages, balloon, events, seed, page_tables: start.page_tables })
     }
 
     /// A stream of pseudo-random numbers for `purpose`, the same for the same seed.

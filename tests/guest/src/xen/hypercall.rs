@@ -3,13 +3,14 @@
 use core::arch::asm;
 
 /// Bytes of one entry of the hypercall page (`xen/include/public/arch-x86/xen.h`).
-const ENTRY_BYTES: usize = 32;
+pub(super) const ENTRY_BYTES: usize = 32;
 
 /// One page of code, an entry of 32 bytes for each hypercall number.
 #[repr(C, align(4096))]
 pub struct HypercallPage([u8; 4096]);
 
-/// Filled by Xen's domain builder, which finds it by an ELF note; `ret` instructions until then.
+/// Filled by Xen's domain builder for a PV guest, which finds it by an ELF note, and on request for
+/// a PVH guest; `ret` instructions until then.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".hypercall_page")]
 pub static HYPERCALL_PAGE: HypercallPage = HypercallPage([0xc3; 4096]);
@@ -24,7 +25,7 @@ pub(super) unsafe fn hypercall(number: u32, arguments: [u64; 4]) -> i64 {
     let [first, second, third, fourth] = arguments;
     let entry = (&raw const HYPERCALL_PAGE).addr() + number as usize * ENTRY_BYTES;
     let answer: i64;
-    // SAFETY: the entry is code of Xen's that clobbers rcx and r11 only; a continuation may change
+    // SAFETY: the entry is code of Xen's that clobbers rcx and r11 at most; a continuation may change
     // the argument registers, so they count as clobbered. The arguments are the caller's promise.
     unsafe {
         asm!(

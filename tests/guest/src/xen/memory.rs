@@ -1,7 +1,9 @@
-//! `memory_op` and `update_va_mapping`: giving frames back, taking them again, (un)mapping a page.
+//! `memory_op`: giving frames back and taking them again, where memory is; and (un)mapping a page.
 
 use super::hypercall::hypercall;
-use xen_sys::{__HYPERVISOR_memory_op, __HYPERVISOR_update_va_mapping};
+use super::platform::platform;
+use core::ops::Range;
+use xen_sys::__HYPERVISOR_memory_op;
 
 /// `XENMEM_decrease_reservation` (`xen/include/public/memory.h`, as the next two).
 const DECREASE_RESERVATION: u64 = 1;
@@ -9,15 +11,16 @@ const DECREASE_RESERVATION: u64 = 1;
 const MAXIMUM_RAM_PAGE: u64 = 2;
 /// `XENMEM_populate_physmap`.
 const POPULATE_PHYSMAP: u64 = 6;
+/// `XENMEM_add_to_physmap`.
+const ADD_TO_PHYSMAP: u64 = 7;
+/// `XENMEM_memory_map`.
+const MEMORY_MAP: u64 = 9;
+
+/// `XENMAPSPACE_shared_info`.
+const SPACE_SHARED_INFO: u32 = 0;
 
 /// `DOMID_SELF` (`xen/include/public/xen.h`).
 const DOMID_SELF: u16 = 0x7ff0;
-
-/// `UVMF_INVLPG` for the calling vCPU (`xen/include/public/xen.h`).
-const FLUSH_THIS_PAGE: u64 = 2;
-
-/// Present, writable, user, accessed, dirty: a data page of a 64-bit PV kernel.
-const PTE_DATA: u64 = 0x67;
 
 /// `struct xen_memory_reservation`, with order-0 extents.
 #[repr(C)]
@@ -44,13 +47,13 @@ fn reservation_op(command: u64, extents: &mut [u64]) -> usize {
     usize::try_from(done).unwrap_or(0)
 }
 
-/// Gives the machine frames back to Xen; returns how many, from the first, it took.
+/// Gives the frames back to Xen; returns how many, from the first, it took.
 pub(super) fn give_back(frames: &mut [u64]) -> usize {
     reservation_op(DECREASE_RESERVATION, frames)
 }
 
-/// Asks for a machine frame for each of the guest frames in `frames`; returns how many, from the
-/// first, were given, their machine frames replacing the guest frames.
+/// Asks for memory at each of the guest frames in `frames`; returns how many, from the first, got
+/// some. A PV guest finds their machine frames in the list then; a PVH guest the same numbers.
 pub(super) fn populate(frames: &mut [u64]) -> usize {
     reservation_op(POPULATE_PHYSMAP, frames)
 }
@@ -62,15 +65,90 @@ pub fn highest_ram_frame() -> u64 {
     u64::try_from(frame).unwrap_or(0)
 }
 
-/// Maps machine frame `mfn` at `address`, or unmaps the page there. Returns Xen's answer, 0 if
-/// done.
+/// Maps frame `frame` at `address`, or unmaps the page there. Returns Xen's answer, 0 if done.
 ///
 /// # Safety
 /// Nothing that is unmapped may be in use, and nothing that is mapped may alias memory in use.
-pub unsafe fn set_mapping(address: usize, mfn: Option<u64>) -> i64 {
-    let entry = mfn.map_or(0, |mfn| mfn << 12 | PTE_DATA);
-    // SAFETY: takes no pointer; what it does to our address space is the caller's promise.
-    unsafe {
-        hypercall(__HYPERVISOR_update_va_mapping, [address as u64, entry, FLUSH_THIS_PAGE, 0])
+pub unsafe fn set_mapping(address: usize, frame: Option<u64>) -> i64 {
+    // SAFETY: the caller's promise.
+    unsafe { platform().set_mapping(address, frame) }
+}
+
+/// One entry of a PVH guest's memory map (`struct e820entry`).
+#[derive(Clone, Copy, Debug)]
+#[repr(C, packed(4))]
+pub struct Region {
+    start: u64,
+    bytes: u64,
+    kind: u32,
+}
+
+/// Memory that the guest may use.
+const RAM: u32 = 1;
+/// Neither memory nor device.
+const UNUSABLE: u32 = 5;
+
+impl Region {
+    /// No memory.
+    pub(super) const EMPTY: Self = Self { start: 0, bytes: 0, kind: UNUSABLE };
+
+    /// Whether it is the guest's to use.
+    pub(super) fn is_ram(&self) -> bool {
+        self.kind == RAM
     }
+
+    /// Its whole frames.
+    pub(super) fn frames(&self) -> Range<u64> {
+        self.start.div_ceil(4096)..(self.start + self.bytes) / 4096
+    }
+}
+
+/// `struct xen_memory_map`.
+#[repr(C)]
+struct MemoryMap {
+    entries: u32,
+    buffer: u64,
+}
+
+/// The guest's memory map, in `buffer`; `None` if Xen has none for this kind of guest.
+pub(super) fn memory_map(buffer: &mut [Region]) -> Option<&[Region]> {
+    let mut request = MemoryMap {
+        entries: u32::try_from(buffer.len()).ok()?,
+        buffer: buffer.as_mut_ptr().expose_provenance() as u64,
+    };
+    let place = (&raw mut request).expose_provenance() as u64;
+    // SAFETY: the request describes a slice that we hold for writing, and its room.
+    let answer = unsafe { hypercall(__HYPERVISOR_memory_op, [MEMORY_MAP, place, 0, 0]) };
+    // Xen wrote the number of entries there.
+    let entries = usize::try_from(request.entries).ok()?;
+    buffer.get(..entries).filter(|_| answer == 0)
+}
+
+/// Whether nothing at all is at this frame of a PVH guest, by its memory map.
+pub fn is_hole(frame: u64) -> bool {
+    let mut buffer = [Region::EMPTY; 32];
+    let Some(regions) = memory_map(&mut buffer) else { return false };
+    regions.iter().all(|region| region.kind == UNUSABLE || !region.frames().contains(&frame))
+}
+
+/// `struct xen_add_to_physmap`.
+#[repr(C)]
+struct AddToPhysmap {
+    domain: u16,
+    size: u16,
+    space: u32,
+    index: u64,
+    frame: u64,
+}
+
+/// Puts the page that Xen shares with a PVH guest at `frame`. Returns Xen's answer, 0 if done.
+///
+/// # Safety
+/// A frame that is there already is lost, so nothing may be in it.
+pub(super) unsafe fn place_shared_info(frame: u64) -> i64 {
+    let request =
+        AddToPhysmap { domain: DOMID_SELF, size: 0, space: SPACE_SHARED_INFO, index: 0, frame };
+    let place = (&raw const request).expose_provenance() as u64;
+    // SAFETY: Xen only reads the request; what it does to the frame is the caller's promise.
+    unsafe { hypercall(__HYPERVISOR_memory_op, [ADD_TO_PHYSMAP, place, 0, 0]) }
 }

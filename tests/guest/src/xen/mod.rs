@@ -10,20 +10,32 @@
 //! - it lacks the numbers and structures of `memory_op` and `xen_version`: [`memory`], [`version`];
 //! - it has nothing of tmem: the crate `hypercall-abi` has.
 //!
+//! What depends on the kind of guest, PV or PVH, is behind [`platform`]; from which mode tmem calls
+//! are made, [`caller`] knows.
+//!
 //! It declares an extern symbol `HYPERCALL_PAGE`; ours has that name, so that its functions would
 //! link.
 
 pub mod balloon;
+pub mod caller;
 pub mod clock;
 pub mod console;
+pub mod domctl;
 pub mod events;
+pub mod foreign;
 mod hypercall;
 pub mod memory;
+pub mod platform;
+mod pv;
+pub mod pvh;
+pub mod release;
 pub mod shutdown;
 mod start;
+pub mod sysctl;
 pub mod timer;
 pub mod tmem;
 pub mod version;
 
 pub use hypercall::HYPERCALL_PAGE;
+pub use pvh::HvmStartInfo;
 pub use start::{Start, StartInfo};

@@ -1,22 +1,27 @@
-//! What Xen's domain builder hands over: command line, frame list, where the page tables are.
+//! What Xen's domain builder hands over: command line, frame list, where the page tables are. Here for
+//! a PV guest; for a PVH guest see [`super::pvh`].
 
+use super::pvh::{self, HvmStartInfo};
 use core::ffi::CStr;
+use core::ops::Range;
 use core::slice;
 
 /// `struct start_info` (`xen/include/public/xen.h`).
 pub type StartInfo = xen_sys::start_info;
 
-/// The parts of [`StartInfo`] that are used.
+/// What the guest starts with, of whichever kind it is. A frame is what the guest names in a call: a
+/// machine frame if it is PV, one of its own if it is PVH.
 pub struct Start {
     /// The guest's command line; empty if it is no UTF-8.
     pub command_line: &'static str,
-    /// Machine frame of each of the guest's frames, writable: the guest keeps it current.
+    /// Frame of each of the guest's 4096-byte pages, writable: the guest keeps it current. All ones
+    /// where there is none.
     pub frames: &'static mut [u64],
-    /// Guest frame of the top-level page table.
-    pub page_table_pfn: u64,
-    /// Machine frame of the page that Xen shares with the guest.
-    pub shared_info_mfn: u64,
-    /// First guest frame behind everything that the domain builder mapped.
+    /// Pages that are page tables which Xen watches, the top-level one first.
+    pub page_tables: Range<u64>,
+    /// Frame of the page that Xen shares with the guest.
+    pub shared_info_frame: u64,
+    /// First page behind everything that the domain builder put there.
     pub unmapped_from_pfn: u64,
 }
 
@@ -24,7 +29,17 @@ pub struct Start {
 const PAGE_SHIFT: u32 = 12;
 
 impl Start {
-    /// Reads `start_info`. Virtual address = guest frame * 4096, since the image's notes say
+    /// What a PVH guest starts with; `None` if Xen does not do as it should, and then nothing can be
+    /// said, for want of a console.
+    ///
+    /// # Safety
+    /// `info` is the pointer that Xen gave at entry; call it once.
+    pub unsafe fn read_pvh(info: *const HvmStartInfo) -> Option<Self> {
+        // SAFETY: the caller's promise.
+        unsafe { pvh::read(info) }
+    }
+
+    /// What a PV guest starts with. Virtual address = guest frame * 4096, since the image's notes say
     /// VIRT_BASE 0.
     ///
     /// # Safety
@@ -54,8 +69,8 @@ impl Start {
                 .and_then(|line| line.to_str().ok())
                 .unwrap_or_default(),
             frames,
-            page_table_pfn,
-            shared_info_mfn: info.shared_info >> PAGE_SHIFT,
+            page_tables: page_table_pfn..page_table_pfn + info.nr_pt_frames,
+            shared_info_frame: info.shared_info >> PAGE_SHIFT,
             unmapped_from_pfn: used.next_multiple_of(4 << 20 >> PAGE_SHIFT),
         }
     }

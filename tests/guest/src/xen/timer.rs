@@ -1,4 +1,4 @@
-//! A timer whose event shows for how long a call lets nothing through.
+//! A timer whose event shows for how long a call lets nothing through. For a PV guest.
 //!
 //! The event can be delivered only when the call is put off or over. So how late it arrives, over
 //! all moments at which it may be due, is the longest stretch of the call in which Xen looks at

@@ -1,0 +1,48 @@
+//! Cases with several domains, built by [`crate::toolstack`].
+//!
+//! What several of them do is here: counting the host's free frames, and filling a child's pool.
+
+pub(super) mod birth_and_death;
+pub(super) mod caller_pv32;
+pub(super) mod domid_reuse;
+pub(super) mod every_caller;
+pub(super) mod isolation;
+pub(super) mod killed_in_destroy;
+pub(super) mod zombie;
+
+use crate::plain::content::Content;
+use crate::rig::at;
+use crate::toolstack::Child;
+use crate::verdict::{CaseResult, expect};
+use crate::xen::release::Release;
+use crate::{give_up, skip};
+use hypercall_abi::Op;
+
+/// Frames of the host that nobody has.
+///
+/// # Errors
+/// Skip, in a Xen whose toolstack interface is not known; error, if it does not answer.
+fn free_pages() -> CaseResult<u64> {
+    let Some(release) = Release::running() else {
+        skip!("this guest does not know the toolstack's interface of this Xen");
+    };
+    match release.free_pages() {
+        Ok(pages) => Ok(pages),
+        Err(answer) => give_up!("Xen does not say how many frames are free: {answer}"),
+    }
+}
+
+/// What every page of [`fill_pool`] holds.
+const FILLING: Content = Content(0xf1_11ed);
+
+/// Has a child put `pages` pages into object 0 of a pool, in one go; each must be accepted.
+///
+/// # Errors
+/// Failure, if a put is refused.
+pub(super) fn fill_pool(child: &Child, pool: u32, pages: u32) -> CaseResult {
+    child.fill_source(FILLING)?;
+    let put = Op::PutPage { handle: at(pool, 0, 0), cmfn: child.source_frame() };
+    child.start(0, &[child.tmem_call(&put)?.stepping()], pages)?;
+    child.wait(0)?;
+    expect("puts that were accepted", i64::from(child.counts(0, 0)?.0), i64::from(pages))
+}

@@ -1,0 +1,22 @@
+//! A toolstack of few lines inside the first domain: builds child domains and makes them call.
+//!
+//! - [`child`](Child): builds a domain of any kind, has its vCPUs make hypercalls, destroys it.
+//! - `puppet`: the program that runs in it, and the mailbox by which it is told what to call.
+//! - `calls`: tmem operations of a child, with the checks that [`crate::rig`] has for this guest's.
+//! - `window`: a child's pages, mapped here. `pvh`, `pv`, `layout`: how a child begins.
+//!
+//! A child is destroyed when its [`Child`] is dropped, so a case that fails leaves nothing behind.
+//! Works in a 64-bit PV first domain. Must not know: what a case is about.
+
+mod calls;
+mod child;
+mod layout;
+mod puppet;
+mod pv;
+mod pvh;
+mod window;
+
+pub use child::{Call, Caller, Child, Plan};
+pub use layout::DATA_PAGES;
+pub use puppet::{CALLS, Mailbox, Slot};
+pub use window::Window;

@@ -1,0 +1,72 @@
+//! Another domain's memory: giving it frames, and mapping one of them here.
+
+use super::hypercall::hypercall;
+use xen_sys::{
+    __HYPERVISOR_memory_op, __HYPERVISOR_sched_op, __HYPERVISOR_update_va_mapping_otherdomain,
+};
+
+/// `XENMEM_decrease_reservation` and `XENMEM_populate_physmap` (`xen/include/public/memory.h`).
+const DECREASE_RESERVATION: u64 = 1;
+/// See above.
+const POPULATE_PHYSMAP: u64 = 6;
+/// `UVMF_INVLPG` for the calling vCPU (`xen/include/public/xen.h`).
+const FLUSH_THIS_PAGE: u64 = 2;
+/// Present, writable, user, accessed, dirty: a data page of a 64-bit PV kernel.
+const PTE_DATA: u64 = 0x67;
+
+/// `struct xen_memory_reservation`, with order-0 extents.
+#[repr(C)]
+struct Reservation {
+    extents: u64,
+    nr_extents: u64,
+    order: u32,
+    memory_flags: u32,
+    domain: u16,
+    pad: [u16; 3],
+}
+
+const _: () = assert!(size_of::<Reservation>() == 32);
+
+/// Gives domain `domid` a frame at each of the guest frames in `frames`; returns how many, from the
+/// first, it got. For a PV domain the machine frames replace the guest frames.
+pub fn populate(domid: u16, frames: &mut [u64]) -> usize {
+    reservation_op(POPULATE_PHYSMAP, domid, frames)
+}
+
+/// Takes the frames in `frames` from domain `domid` (machine frames for a PV domain); how many.
+pub fn take_back(domid: u16, frames: &mut [u64]) -> usize {
+    reservation_op(DECREASE_RESERVATION, domid, frames)
+}
+
+fn reservation_op(command: u64, domain: u16, frames: &mut [u64]) -> usize {
+    let mut request = Reservation {
+        extents: frames.as_mut_ptr().expose_provenance() as u64,
+        nr_extents: frames.len() as u64,
+        order: 0,
+        memory_flags: 0,
+        domain,
+        pad: [0; 3],
+    };
+    let place = (&raw mut request).expose_provenance() as u64;
+    // SAFETY: the request describes a slice that we hold for writing; the frames are another
+    // domain's.
+    let done = unsafe { hypercall(__HYPERVISOR_memory_op, [command, place, 0, 0]) };
+    usize::try_from(done).unwrap_or(0)
+}
+
+/// Maps domain `domid`'s frame (a guest frame, for a PV domain a machine frame) at `address`.
+/// Returns Xen's answer, 0 if done.
+///
+/// # Safety
+/// Nothing of what is at `address` may be in use.
+pub unsafe fn map_foreign(address: usize, domid: u16, frame: u64) -> i64 {
+    let arguments = [address as u64, frame << 12 | PTE_DATA, FLUSH_THIS_PAGE, u64::from(domid)];
+    // SAFETY: takes no pointer; what it does to our address space is the caller's promise.
+    unsafe { hypercall(__HYPERVISOR_update_va_mapping_otherdomain, arguments) }
+}
+
+/// Lets other vCPUs run (`SCHEDOP_yield`, 0).
+pub fn give_way() {
+    // SAFETY: takes no pointer.
+    let _always_0 = unsafe { hypercall(__HYPERVISOR_sched_op, [0, 0, 0, 0]) };
+}

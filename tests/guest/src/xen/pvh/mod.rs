@@ -1,0 +1,131 @@
+//! The PVH kind: frame numbers are the guest's own, page tables too, and an event comes as an
+//! interrupt of a vector that the guest chose.
+//!
+//! - `paging`: the page tables, identity but for pages that are put elsewhere on purpose;
+//! - `segments`: descriptor tables, the code segment for 32-bit calls among them;
+//! - `hypercall_page`: asks Xen to fill it;
+//! - `start`: what Xen's domain builder hands over.
+
+mod hypercall_page;
+mod paging;
+mod segments;
+mod start;
+
+pub use paging::{BOOT_TABLES, BootTables};
+pub(super) use segments::CODE_32;
+pub use segments::{CODE_64, DATA, GDT};
+pub use start::HvmStartInfo;
+pub(super) use start::read;
+
+use super::events::on_event;
+use super::hypercall::hypercall;
+use super::platform::{FrameNumbers, Platform, VcpuInfo};
+use core::arch::{asm, naked_asm};
+use xen_sys::__HYPERVISOR_hvm_op;
+
+/// The vector by which events come: any that is no exception's.
+const EVENT_VECTOR: u8 = 0x40;
+
+/// `HVMOP_set_param` (`xen/include/public/hvm/hvm_op.h`).
+const SET_PARAM: u64 = 0;
+/// `HVM_PARAM_CALLBACK_IRQ` (`xen/include/public/hvm/params.h`).
+const PARAM_CALLBACK_IRQ: u32 = 0;
+/// `HVM_PARAM_CALLBACK_TYPE_VECTOR`, in the value's top byte.
+const CALLBACK_TYPE_VECTOR: u64 = 2 << 56;
+/// `DOMID_SELF` (`xen/include/public/xen.h`).
+const DOMID_SELF: u16 = 0x7ff0;
+
+/// `vmmcall` and `vmcall`: Xen fills the hypercall page as the CPU asks.
+const VMCALLS: [[u8; 3]; 2] = [[0x0f, 0x01, 0xd9], [0x0f, 0x01, 0xc1]];
+
+/// `struct xen_hvm_param`.
+#[repr(C)]
+struct HvmParam {
+    domain: u16,
+    padding: u16,
+    index: u32,
+    value: u64,
+}
+
+/// A PVH guest in 64-bit mode.
+pub(super) struct Pvh;
+
+impl Platform for Pvh {
+    fn name(&self) -> &'static str {
+        "pvh"
+    }
+
+    unsafe fn set_mapping(&self, address: usize, frame: Option<u64>) -> i64 {
+        // SAFETY: the caller's promise.
+        unsafe { paging::set_mapping(address, frame) }
+    }
+
+    fn register_event_handler(&self) -> bool {
+        segments::set_interrupt_gate(EVENT_VECTOR, event_entry as *const () as u64);
+        let param = HvmParam {
+            domain: DOMID_SELF,
+            padding: 0,
+            index: PARAM_CALLBACK_IRQ,
+            value: CALLBACK_TYPE_VECTOR | u64::from(EVENT_VECTOR),
+        };
+        let arguments = [SET_PARAM, (&raw const param).expose_provenance() as u64, 0, 0];
+        // SAFETY: `set_param` takes the address of a parameter, which it only reads.
+        unsafe { hypercall(__HYPERVISOR_hvm_op, arguments) == 0 }
+    }
+
+    fn let_events_in(&self, _vcpu: &VcpuInfo, wanted: bool) {
+        if wanted {
+            // SAFETY: the handler is registered and keeps every register. `sti` holds interrupts off
+            // for one more instruction: the `nop`, so that none is held off for the call itself.
+            unsafe { asm!("sti", "nop", options(nostack)) };
+        } else {
+            // SAFETY: changes nothing but whether interrupts come.
+            unsafe { asm!("cli", options(nostack)) };
+        }
+    }
+
+    fn enters_xen(&self, code: [u8; 3]) -> bool {
+        VMCALLS.contains(&code)
+    }
+
+    fn frame_numbers(&self) -> FrameNumbers {
+        FrameNumbers::Guest
+    }
+}
+
+/// The CPU enters with an interrupt frame on a stack that it aligned to 16 bytes; it needs no end
+/// of interrupt, since the vector comes from Xen and not from the local APIC.
+#[unsafe(naked)]
+extern "C" fn event_entry() {
+    naked_asm!(
+        "push rax",
+        "push rcx",
+        "push rdx",
+        "push rsi",
+        "push rdi",
+        "push r8",
+        "push r9",
+        "push r10",
+        "push r11",
+        "push rbx",
+        // Ten registers lie under the frame, which begins with rip.
+        "mov rdi, [rsp + 10 * 8]",
+        "mov rbx, rsp",
+        "and rsp, -16",
+        "cld",
+        "call {on_event}",
+        "mov rsp, rbx",
+        "pop rbx",
+        "pop r11",
+        "pop r10",
+        "pop r9",
+        "pop r8",
+        "pop rdi",
+        "pop rsi",
+        "pop rdx",
+        "pop rcx",
+        "pop rax",
+        "iretq",
+        on_event = sym on_event,
+    )
+}

@@ -1,0 +1,49 @@
+//! `sysctl`: what a toolstack asks of the host as a whole. Structures after
+//! `xen/include/public/sysctl.h`. An answer below 0 is Xen's errno, negated.
+
+use super::hypercall::hypercall;
+use super::release::Release;
+use xen_sys::__HYPERVISOR_sysctl;
+
+/// `XEN_SYSCTL_physinfo`.
+const PHYSINFO: u32 = 3;
+
+/// Bytes of the union `u`, in every release.
+const BODY_BYTES: usize = 128;
+
+/// `struct xen_sysctl`, for a body of any kind.
+#[repr(C)]
+struct Request {
+    command: u32,
+    interface_version: u32,
+    body: [u64; BODY_BYTES / 8],
+}
+
+const _: () = assert!(size_of::<Request>() == 136);
+
+/// In `struct xen_sysctl_physinfo`, in 64-bit words: `free_pages`, at byte 48.
+const FREE_PAGES: usize = 48 / 8;
+
+impl Release {
+    fn sysctl(self, command: u32, body: &mut [u64; BODY_BYTES / 8]) -> i64 {
+        let mut request = Request { command, interface_version: self.sysctl, body: *body };
+        let place = (&raw mut request).expose_provenance() as u64;
+        // SAFETY: reads and writes the request, which is ours; the commands sent from here name no
+        // other memory.
+        let answer = unsafe { hypercall(__HYPERVISOR_sysctl, [place, 0, 0, 0]) };
+        *body = request.body;
+        answer
+    }
+
+    /// Frames of the host that nobody has and nobody has claimed.
+    ///
+    /// # Errors
+    /// Xen's answer.
+    pub fn free_pages(self) -> Result<u64, i64> {
+        let mut body = [0; BODY_BYTES / 8];
+        match self.sysctl(PHYSINFO, &mut body) {
+            0 => Ok(body.get(FREE_PAGES).copied().unwrap_or_default()),
+            answer => Err(answer),
+        }
+    }
+}
