@@ -10,6 +10,7 @@ use crate::price;
 use crate::process::Program;
 use crate::progress::step;
 use crate::xen::build::Request;
+use crate::xen::config::Flavour;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
@@ -41,6 +42,10 @@ pub(crate) struct BenchArguments {
     /// Inside Xen instead: boot it and count the instructions of each hypercall.
     #[arg(long, conflicts_with_all = ["workloads", "pages", "instructions"])]
     xen: bool,
+    /// With a Xen that tells of the longest time between two preemption checks: to compare with the
+    /// stretches that the guest sees from outside.
+    #[arg(long, requires = "xen")]
+    stretch: bool,
     /// A source tree of Xen of your own in place of Debian's; it is copied, never changed.
     #[arg(long, value_name = "DIR", requires = "xen")]
     xen_src: Option<PathBuf>,
@@ -81,7 +86,8 @@ impl BenchArguments {
 /// When it does not compile, or valgrind is asked for and can't be had; those of [`price::run`].
 pub(crate) fn run(paths: &Paths, arguments: &BenchArguments) -> Result<ExitCode> {
     if arguments.xen {
-        let request = Request { own_tree: arguments.xen_src.clone(), ..Request::release() };
+        let flavour = if arguments.stretch { Flavour::Stretch } else { Flavour::Release };
+        let request = Request { own_tree: arguments.xen_src.clone(), flavour };
         price::run(paths, &request, arguments.json.as_deref())?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -151,7 +157,9 @@ mod tests {
         let parse = |typed: &str| Line::try_parse_from(typed.split(' '));
         let line = parse("bench --xen --json a.json --xen-src dir").expect("a good command line");
         assert!(line.bench.xen && line.bench.json.is_some() && line.bench.xen_src.is_some());
-        for bad in ["--xen W1", "--xen --pages 1", "--xen --instructions", "--xen-src dir"] {
+        for bad in
+            ["--xen W1", "--xen --pages 1", "--xen --instructions", "--xen-src dir", "--stretch"]
+        {
             assert!(parse(&format!("bench {bad}")).is_err(), "{bad}");
         }
     }

@@ -143,9 +143,10 @@ mod tests {
         let ops = OPS.iter().chain(&MORE).map(|op| (*op).to_owned());
         let mut prices: BTreeMap<_, _> = ops.map(|op| (op, (4_006_001, 4000))).collect();
         prices.insert(NULL.to_owned(), (1_344_007, 4000));
+        let marks = BTreeMap::new();
         let stretches =
             ["destroy_pool", "flush_object", "put"].map(|op| (op.to_owned(), 17_000)).into();
-        Measured { xen: "4.17.5".to_owned(), prices, stretches }
+        Measured { xen: "4.17.5".to_owned(), prices, stretches, marks }
     }
 
     #[test]

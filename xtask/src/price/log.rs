@@ -15,7 +15,13 @@ pub(super) struct Measured {
     pub(super) prices: BTreeMap<String, (u64, u64)>,
     /// Ticks of the longest stretch of an operation.
     pub(super) stretches: BTreeMap<String, u64>,
+    /// The high-water marks that Xen's glue told of, by its own numbers of operations. Only a Xen
+    /// that was built for it has any.
+    pub(super) marks: BTreeMap<u32, u64>,
 }
+
+/// What Xen's lines about marks hold.
+const MARK: &str = "tmem-stretch: kind ";
 
 /// A line with a figure.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,6 +30,8 @@ enum Line<'a> {
     Price(&'a str, u64, u64),
     /// `stretch OP N ticks`
     Stretch(&'a str, u64),
+    /// `tmem-stretch: kind N cycles N`, from Xen: a mark has risen
+    Mark(u32, u64),
 }
 
 impl Measured {
@@ -38,6 +46,10 @@ impl Measured {
         for line in log.lines() {
             let first = match parse(line)? {
                 None => true,
+                Some(Line::Mark(kind, ticks)) => {
+                    measured.marks.insert(kind, ticks);
+                    true
+                }
                 Some(Line::Price(op, ticks, calls)) => {
                     measured.prices.insert(op.to_owned(), (ticks, calls)).is_none()
                 }
@@ -55,6 +67,10 @@ impl Measured {
 
 /// Reads a line; `None` if it holds no figure.
 fn parse(line: &str) -> Result<Option<Line<'_>>> {
+    if let Some((_, mark)) = line.split_once(MARK) {
+        let (kind, ticks) = mark.split_once(" cycles ").context("half a mark")?;
+        return Ok(Some(Line::Mark(kind.trim().parse()?, ticks.trim().parse()?)));
+    }
     let Some(place) = line.find(PREFIX) else { return Ok(None) };
     let words: Vec<&str> = line[place + PREFIX.len()..].split_whitespace().collect();
     let number = |word: &str| {
@@ -89,6 +105,15 @@ mod tests {
         assert_eq!(measured.prices["put"], (7_223_782, 4000));
         assert_eq!(measured.stretches["put"], 5000);
         assert_eq!((measured.prices.len(), measured.stretches.len()), (1, 1));
+    }
+
+    #[test]
+    fn the_last_mark_of_a_kind_counts() {
+        let marks = [(5, 900), (2, 17_000), (5, 1000)];
+        let lines = marks.map(|(kind, n)| format!("(XEN) tmem-stretch: kind {kind} cycles {n}\n"));
+        let measured = Measured::read(&format!("{START}{}", lines.concat())).expect("it is read");
+        assert_eq!(measured.marks, [(2, 17_000), (5, 1000)].into());
+        assert!(Measured::read(&format!("{START}tmem-stretch: kind 5 cyc")).is_err());
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 mod figures;
 mod log;
+mod marks;
 mod original;
 
 use crate::cases::{Plan, Round};
@@ -17,6 +18,7 @@ use crate::qemu::{self, BootLog};
 use crate::qemu_test::judge;
 use crate::results::Results;
 use crate::xen::build::{Image, Request, build};
+use crate::xen::config::Flavour;
 use anyhow::{Context, Result, bail};
 use figures::Figures;
 use log::Measured;
@@ -39,10 +41,14 @@ pub(crate) fn run(paths: &Paths, request: &Request, json: Option<&Path>) -> Resu
     let image = build(paths, request)?;
     let guest = guest::build(paths)?;
     let log = boot(paths, &round, &image, &guest)?;
-    let figures = Figures::new(&Measured::read(&log.text)?)
-        .with_context(|| format!("serial log: {}", log.file.display()))?;
+    let measured = Measured::read(&log.text)?;
+    let figures =
+        Figures::new(&measured).with_context(|| format!("serial log: {}", log.file.display()))?;
     println!("Xen: {}", image.origin);
     print!("{}", figures.table());
+    if request.flavour == Flavour::Stretch {
+        print!("{}", marks::table(&measured)?);
+    }
     if let Some(file) = json {
         fs::write(file, figures.json()?)
             .with_context(|| format!("cannot write {}", file.display()))?;

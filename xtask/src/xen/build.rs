@@ -86,19 +86,31 @@ pub(crate) fn build(paths: &Paths, request: &Request) -> Result<Image> {
     let config = configure(&tree, request.flavour, &fragment, &log)?;
     let object = match request.flavour {
         Flavour::WithoutTmem => None,
-        Flavour::Release | Flavour::Debug => Some(shim::build(paths, &config)?),
+        Flavour::Release | Flavour::Debug | Flavour::Stretch => Some(shim::build(paths, &config)?),
     };
-    let folder = paths.cache.join("images").join(image_key(&tree, &config, object.as_ref())?);
+    let flags = extra_flags(request.flavour);
+    let key = image_key(&tree, &config, object.as_ref(), flags)?;
+    let folder = paths.cache.join("images").join(key);
     if !folder.join("xen").is_file() {
         let title = format!("build Xen {} ({})", source.release, request.flavour.name());
         let log = paths.log(&format!("xen-make-{}", request.flavour.name()))?;
-        step(&title, || make_image(&tree, object.as_ref(), &folder, &log))?;
+        step(&title, || make_image(&tree, object.as_ref(), flags, &folder, &log))?;
         prune(&paths.cache.join("images"))?;
     }
     Ok(Image { folder, config, object, origin: source.origin })
 }
 
-fn image_key(tree: &BuildTree, config: &Config, object: Option<&ShimObject>) -> Result<String> {
+/// What the C compiler is told beyond Xen's own flags.
+fn extra_flags(flavour: Flavour) -> Option<&'static str> {
+    (flavour == Flavour::Stretch).then_some("-DTMEM_STRETCH")
+}
+
+fn image_key(
+    tree: &BuildTree,
+    config: &Config,
+    object: Option<&ShimObject>,
+    flags: Option<&str>,
+) -> Result<String> {
     let mut hash = ContentHash::default();
     hash.add("tree", tree.content.as_bytes());
     hash.add("config", config.text().as_bytes());
@@ -107,12 +119,16 @@ fn image_key(tree: &BuildTree, config: &Config, object: Option<&ShimObject>) -> 
     if let Some(object) = object {
         hash.add_file("object", &object.linked)?;
     }
+    if let Some(flags) = flags {
+        hash.add("flags", flags.as_bytes());
+    }
     Ok(hash.short())
 }
 
 fn make_image(
     tree: &BuildTree,
     object: Option<&ShimObject>,
+    flags: Option<&str>,
     folder: &Path,
     log: &Path,
 ) -> Result<()> {
@@ -123,7 +139,11 @@ fn make_image(
         None => {}
     }
     let jobs = std::thread::available_parallelism().map_or(1, usize::from);
-    make(tree).arg(format!("-j{jobs}")).log(log.into()).run()?;
+    let mut make = make(tree).arg(format!("-j{jobs}"));
+    if let Some(flags) = flags {
+        make = make.arg(format!("EXTRA_CFLAGS_XEN_CORE={flags}"));
+    }
+    make.log(log.into()).run()?;
 
     let above = folder.parent().context("an image has a folder above it")?;
     make_folder(above)?;

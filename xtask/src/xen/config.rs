@@ -14,6 +14,8 @@ pub(crate) enum Flavour {
     Release,
     /// With tmem and every assertion, C's and Rust's.
     Debug,
+    /// As it ships, but that it tells the console of the longest time between two preemption checks.
+    Stretch,
     /// The patched tree with the option off: it must need no Rust at all.
     WithoutTmem,
 }
@@ -24,6 +26,7 @@ impl Flavour {
         match self {
             Self::Release => "release",
             Self::Debug => "debug",
+            Self::Stretch => "stretch",
             Self::WithoutTmem => "without-tmem",
         }
     }
@@ -78,7 +81,7 @@ pub(crate) fn configure(
 ) -> Result<Config> {
     let mut fragment = match flavour {
         Flavour::WithoutTmem => "CONFIG_TMEM=n\n".to_owned(),
-        Flavour::Release | Flavour::Debug => {
+        Flavour::Release | Flavour::Debug | Flavour::Stretch => {
             fs::read_to_string(fragment_file)
                 .with_context(|| format!("cannot read {}", fragment_file.display()))?
                 + FOR_TESTS

@@ -22,6 +22,7 @@
 #include <xen/sched.h>
 #include <xen/tmem.h>
 #include <xen/tmem-rs.h>
+#include <xen/tmem-stretch.h>
 
 #include <asm/guest.h>
 
@@ -50,6 +51,7 @@ static long noinline go_on(XEN_GUEST_HANDLE_PARAM(void) uops,
                                                  uops);
 
         rc = tmem_rs_op(current->domain->domain_id, block, compat);
+        stretch_end(block[0]);
     } while ( rc == TMEM_RS_AGAIN );
 
     return rc;
@@ -61,6 +63,8 @@ long do_tmem_op(XEN_GUEST_HANDLE_PARAM(void) uops)
     uint64_t block[TMEM_OP_BYTES / sizeof(uint64_t)];
     bool compat = false;
     long rc;
+
+    stretch_begin();
 
     /* A shim's guest is told what a Xen without tmem tells it. */
     if ( pv_shim )
@@ -89,6 +93,7 @@ long do_tmem_op(XEN_GUEST_HANDLE_PARAM(void) uops)
     ASSERT_NOT_IN_ATOMIC();
 
     rc = tmem_rs_op(d->domain_id, block, compat);
+    stretch_end(block[0]);
 
     return likely(rc != TMEM_RS_AGAIN) ? rc : go_on(uops, block, compat);
 }
@@ -105,9 +110,14 @@ int tmem_domain_destroy(struct domain *d)
      * domain_create()'s error path can't take -ERESTART and doesn't get it:
      * its domain never ran, so there is nothing to give back.
      */
+    stretch_begin();
     while ( tmem_rs_domain_destroy(d->domain_id) )
+    {
+        stretch_end(STRETCH_DEATH);
         if ( hypercall_preempt_check() )
             return -ERESTART;
+    }
+    stretch_end(STRETCH_DEATH);
 
     ASSERT(!d->tmem_pages);
 
