@@ -70,6 +70,15 @@ impl Case {
         Self { name, boots, about, needs: Needs::Tmem, run }
     }
 
+    /// A case of the boot that counts instructions.
+    const fn price(
+        name: &'static str,
+        about: &'static str,
+        run: fn(&mut Rig) -> CaseResult,
+    ) -> Self {
+        Self { name, boots: &[Boot::Price], about, needs: Needs::Tmem, run }
+    }
+
     /// A case of the boot on a small machine.
     const fn small(
         name: &'static str,
@@ -162,7 +171,9 @@ cases![
     storm_full,
     off_commands,
     label_denied,
-    demo;
+    demo,
+    price,
+    stretch;
     domains:
     every_caller,
     caller_pv32,

@@ -29,6 +29,8 @@ pub enum Boot {
     DomainsSmp,
     /// The same as `DomainsSmp`, for cases that take long.
     DomainsLong,
+    /// A machine that counts instructions.
+    Price,
 }
 
 impl Boot {
@@ -48,6 +50,7 @@ impl Boot {
             Self::Domains => "domains",
             Self::DomainsSmp => "domains-smp",
             Self::DomainsLong => "domains-long",
+            Self::Price => "price",
         }
     }
 }

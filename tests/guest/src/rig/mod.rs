@@ -4,16 +4,19 @@
 //! one of its own if it is PVH.
 //!
 //! `pages` and `spare` own the memory, `calls` makes the operations, `frames` finds frames that a host
-//! must refuse.
+//! must refuse; `meter` counts what operations take, with the pages of `ring`.
 
 mod calls;
 mod frames;
+pub mod meter;
 mod pages;
+mod ring;
 mod spare;
 
 pub use calls::{Kind, at, statuses};
 pub use frames::BadFrame;
 pub use pages::Pages;
+pub use ring::{RING_PAGES, Ring};
 pub use spare::{SPARE_PAGES, Spare};
 
 use crate::plain::rng::Rng;

@@ -5,8 +5,10 @@
 //! done. An event that the guest raises itself, by setting the byte that says so, does as well as a
 //! real one, and comes exactly once.
 
+use super::clock::cycles;
 use super::memory::set_mapping;
 use super::platform::{VcpuInfo, platform};
+use super::timer;
 use super::tmem::{Block, send_address, send_block};
 use core::cell::{Cell, UnsafeCell};
 use core::ptr::null_mut;
@@ -58,6 +60,11 @@ impl Events {
         let events = Self(page.cast());
         platform().let_events_in(events.vcpu(), false);
         platform().register_event_handler().then_some(events)
+    }
+
+    /// The page that Xen shares with the guest.
+    pub(super) const fn shared_info(&self) -> *const u8 {
+        self.0.cast()
     }
 
     fn vcpu(&self) -> &VcpuInfo {
@@ -117,6 +124,7 @@ impl Events {
 
 /// The handler: `return_to` is where the guest will go on.
 pub(super) extern "C" fn on_event(return_to: *const [u8; 3]) {
+    timer::on_event(cycles());
     let plan = PLAN.load(Ordering::SeqCst);
     // SAFETY: null, or set by `interrupt_call`, which is still running: we interrupted it.
     let Some(plan) = (unsafe { plan.as_ref() }) else { return };

@@ -18,6 +18,7 @@
 
 pub mod balloon;
 pub mod caller;
+pub mod clock;
 pub mod console;
 pub mod domctl;
 pub mod events;
@@ -35,6 +36,7 @@ pub mod release;
 pub mod shutdown;
 mod start;
 pub mod sysctl;
+pub mod timer;
 pub mod tmem;
 pub mod version;
 

@@ -58,7 +58,7 @@ const FILLING: Content = Content(0xf1_11ed);
 ///
 /// # Errors
 /// Failure, if a put is refused.
-fn fill_pool(child: &Child, pool: u32, pages: u32) -> CaseResult {
+pub(super) fn fill_pool(child: &Child, pool: u32, pages: u32) -> CaseResult {
     child.fill_source(FILLING)?;
     let put = Op::PutPage { handle: at(pool, 0, 0), cmfn: child.source_frame() };
     child.start(0, &[child.tmem_call(&put)?.stepping()], pages)?;
