@@ -45,6 +45,12 @@ pub(crate) struct Boot {
     /// After this many seconds the machine is ended.
     #[serde(default = "default_limit_s")]
     pub(crate) limit_s: u64,
+    /// How many lines Xen may write to the console while a case runs; any number if absent.
+    #[serde(default)]
+    pub(crate) xen_lines_max: Option<usize>,
+    /// The policy that a Xen with FLASK enforces, in place of the default one.
+    #[serde(default)]
+    pub(crate) policy: Option<String>,
     /// Only with `--long` or when one of its cases is asked for by name.
     #[serde(default)]
     pub(crate) long: bool,
@@ -143,6 +149,24 @@ impl Plan {
         for boot in &mut self.boots {
             boot.limit_s = boot.limit_s.saturating_mul(factor);
         }
+    }
+
+    /// Takes out the boots that need a policy, which only a Xen with FLASK enforces; answers their
+    /// cases.
+    ///
+    /// # Errors
+    /// When one of those cases is wanted by name.
+    pub(crate) fn without_policies(&mut self, wanted: &[String]) -> Result<Vec<String>> {
+        self.boots.retain(|boot| boot.policy.is_none());
+        // A case that another boot needs as well stays, without the boot that is gone.
+        let is_here = |case: &Case| self.boots.iter().any(|boot| case.needs(boot));
+        let gone: Vec<String> =
+            self.cases.iter().filter(|case| !is_here(case)).map(|case| case.name.clone()).collect();
+        if let Some(name) = gone.iter().find(|name| wanted.contains(name)) {
+            bail!("the case {name} needs a Xen that enforces a policy: add --flask");
+        }
+        self.cases.retain(|case| !gone.contains(&case.name));
+        Ok(gone)
     }
 
     fn boot(&self, name: &str) -> Option<&Boot> {
@@ -265,6 +289,9 @@ mod tests {
         mem_mib = 128
         guest_always = \"caller=32\"
         [[boot]]
+        name = \"denied\"
+        policy = \"denied\"
+        [[boot]]
         name = \"storm\"
         long = true
         [[boot]]
@@ -279,6 +306,9 @@ mod tests {
         [[case]]
         name = \"evict\"
         boot = \"small\"
+        [[case]]
+        name = \"label-denied\"
+        boot = \"denied\"
         [[case]]
         name = \"puts-for-hours\"
         boot = \"storm\"
@@ -300,8 +330,8 @@ mod tests {
 
     #[test]
     fn without_names_every_boot_is_made_once_and_long_ones_wait() {
-        assert_eq!(cases_of(&[], false), ["boot=default", "boot=small caller=32"]);
-        let every = ["boot=default", "boot=small caller=32", "boot=storm"];
+        assert_eq!(cases_of(&[], false), ["boot=default", "boot=small caller=32", "boot=denied"]);
+        let every = ["boot=default", "boot=small caller=32", "boot=denied", "boot=storm"];
         assert_eq!(cases_of(&[], true), every);
     }
 
@@ -310,7 +340,23 @@ mod tests {
         let plan = plan();
         let rounds = plan.rounds(&[], false).expect("nothing is unknown");
         let owed: Vec<_> = rounds.iter().map(|round| round.cases.clone()).collect();
-        assert_eq!(owed, [vec!["put-get", "flush"], vec!["flush", "evict"]]);
+        assert_eq!(owed, [vec!["put-get", "flush"], vec!["flush", "evict"], vec!["label-denied"]]);
+    }
+
+    #[test]
+    fn a_xen_without_flask_is_not_given_the_boots_with_a_policy() {
+        let mut plan = plan();
+        assert_eq!(plan.without_policies(&[]).expect("none is wanted"), ["label-denied"]);
+        let names = plan.rounds(&[], true).expect("they are known");
+        assert!(names.iter().all(|round| round.boot.policy.is_none()));
+        assert_eq!(names.len(), 3);
+    }
+
+    #[test]
+    fn a_case_with_a_policy_is_not_silently_left_out_when_it_is_asked_for() {
+        let wanted = ["label-denied".to_owned()];
+        let error = plan().without_policies(&wanted).expect_err("it needs FLASK").to_string();
+        assert!(error.contains("--flask"), "{error}");
     }
 
     #[test]

@@ -7,8 +7,8 @@ use crate::results::Results;
 use crate::xen::build::Request;
 use crate::xen::config::Flavour;
 use crate::{
-    check_abi, check_object, clean, coverage, doctor, fuzz, guest, loom, qemu_run, qemu_test, tsan,
-    xen,
+    check_abi, check_object, clean, coverage, doctor, fuzz, guest, loom, matrix, qemu_run,
+    qemu_test, tsan, xen,
 };
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -60,6 +60,12 @@ enum Command {
         /// The long ones too.
         #[arg(long)]
         long: bool,
+        /// All of them on every Xen: release, debug, UBSAN and FLASK, and on the trees of --also.
+        #[arg(long, conflicts_with_all = ["cases", "debug", "ubsan", "flask", "without_tmem"])]
+        matrix: bool,
+        /// A source tree of another release, for the matrix; may be given several times.
+        #[arg(long, value_name = "DIR", requires = "matrix")]
+        also: Vec<PathBuf>,
         /// Write a JUnit report.
         #[arg(long, value_name = "FILE")]
         junit: Option<PathBuf>,
@@ -130,18 +136,27 @@ pub(crate) struct XenArguments {
     /// With all assertions, C's and Rust's.
     #[arg(long)]
     debug: bool,
-    /// The patched tree with the option TMEM off: needs no Rust and holds none of our code.
+    /// With all assertions, and every undefined behaviour of the C code told.
     #[arg(long, conflicts_with = "debug")]
+    ubsan: bool,
+    /// With the security module FLASK, enforcing a policy.
+    #[arg(long, conflicts_with_all = ["debug", "ubsan"])]
+    flask: bool,
+    /// The patched tree with the option TMEM off: needs no Rust and holds none of our code.
+    #[arg(long, conflicts_with_all = ["debug", "ubsan", "flask"])]
     without_tmem: bool,
 }
 
 impl XenArguments {
     fn request(&self) -> Request {
-        let flavour = match (self.debug, self.without_tmem) {
-            (_, true) => Flavour::WithoutTmem,
-            (true, false) => Flavour::Debug,
-            (false, false) => Flavour::Release,
-        };
+        let asked = [
+            (self.debug, Flavour::Debug),
+            (self.ubsan, Flavour::Ubsan),
+            (self.flask, Flavour::Flask),
+            (self.without_tmem, Flavour::WithoutTmem),
+        ];
+        let one = asked.into_iter().find(|(is_asked, _)| *is_asked);
+        let flavour = one.map_or(Flavour::Release, |(_, flavour)| flavour);
         Request { own_tree: self.xen_src.clone(), flavour }
     }
 }
@@ -160,7 +175,12 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
             return finish(&results, junit.as_deref());
         }
         Command::QemuRun { xen, verbose } => qemu_run::run(&paths, &xen.request(), verbose)?,
-        Command::QemuTest { cases, long, junit, xen } => {
+        Command::QemuTest { matrix: true, long, also, junit, xen, .. } => {
+            let extent = matrix::Extent { tree: xen.xen_src, others: also, long };
+            matrix::run(&paths, &extent, &mut results)?;
+            return finish(&results, junit.as_deref());
+        }
+        Command::QemuTest { cases, long, junit, xen, .. } => {
             qemu_test::run(&paths, &cases, long, &xen.request(), &mut results)?;
             return finish(&results, junit.as_deref());
         }

@@ -58,6 +58,12 @@ fn run_here(paths: &Paths, long: bool, results: &mut Results) {
         Ok(())
     });
     section(results, "qemu-test", |results| qemu_test::run(paths, &[], long, &release, results));
+    section(results, "qemu-test on a Xen with FLASK", |results| {
+        // A short run needs of it only what no other Xen can show.
+        let wanted = if long { Vec::new() } else { qemu_test::policy_cases(paths)? };
+        let flask = Request { own_tree: None, flavour: Flavour::Flask };
+        qemu_test::run(paths, &wanted, long, &flask, results)
+    });
     if long {
         let debug = Request { own_tree: None, flavour: Flavour::Debug };
         section(results, "qemu-test on a Xen with all assertions", |results| {

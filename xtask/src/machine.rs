@@ -58,6 +58,12 @@ pub(crate) const XEN_NEEDS: &[Need] = &[
     program("objcopy", &["binutils"], "keeps only the exported names in our object"),
 ];
 
+/// Programs that compile a policy for Xen's security module FLASK.
+pub(crate) const POLICY_NEEDS: &[Need] = &[
+    program("m4", &["m4"], "puts FLASK's policy together"),
+    program("checkpolicy", &["checkpolicy"], "compiles it"),
+];
+
 /// The Rust toolchain for `x86_64-unknown-none`.
 pub(crate) const RUST_NEED: Need = Need {
     name: "rust-src",
@@ -80,6 +86,7 @@ pub(crate) const CXX_NEED: Need = program("g++", &["g++"], "compiles the fuzzer'
 pub(crate) fn all_needs() -> Vec<Need> {
     let mut needs = SOURCE_NEEDS.to_vec();
     needs.extend(boot_needs());
+    needs.extend(POLICY_NEEDS);
     needs.push(VALGRIND_NEED);
     needs.push(CXX_NEED);
     needs

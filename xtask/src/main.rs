@@ -21,6 +21,7 @@ mod host_tests;
 mod judge;
 mod loom;
 mod machine;
+mod matrix;
 mod paths;
 mod pins;
 mod price;

@@ -15,6 +15,8 @@ pub(crate) struct Paths {
     pub(crate) cache: PathBuf,
     /// Cargo's target folder.
     pub(crate) target: PathBuf,
+    /// Folder of the logs, below the target folder's own when runs are to be told apart.
+    log_folder: PathBuf,
 }
 
 impl Paths {
@@ -29,7 +31,8 @@ impl Paths {
             Some(folder) => absolute(folder.into())?,
             None => root.join("target"),
         };
-        Ok(Self { root, cache, target })
+        let log_folder = target.join("tmem-logs");
+        Ok(Self { root, cache, target, log_folder })
     }
 
     /// C glue, patch series and Kconfig fragment for Xen's tree.
@@ -39,7 +42,12 @@ impl Paths {
 
     /// Logs of builds and of QEMU runs, kept until the next run of the same name.
     pub(crate) fn logs(&self) -> PathBuf {
-        self.target.join("tmem-logs")
+        self.log_folder.clone()
+    }
+
+    /// The same folders, with the logs in a folder of their own below the usual one.
+    pub(crate) fn with_logs_in(&self, name: &str) -> Self {
+        Self { log_folder: self.log_folder.join(name), ..self.clone() }
     }
 
     /// A log file's place; its folder exists afterwards.

@@ -6,6 +6,7 @@ use crate::cases::Round;
 use crate::machine::{QEMU_NEED, ensure};
 use crate::paths::{Paths, make_folder};
 use crate::running::Running;
+use crate::xen::policy;
 use crate::xen::tree::copy_if_different;
 use anyhow::{Context, Result, anyhow};
 use std::ffi::OsString;
@@ -18,6 +19,8 @@ use std::time::Duration;
 
 /// What Xen is always told: the serial console and every message.
 const XEN_CONSOLE: &str = "console=com1 com1=115200,8n1 loglvl=all guest_loglvl=all";
+/// What a Xen with FLASK is told besides.
+const XEN_FLASK: &str = "flask=enforcing";
 /// The emulator.
 const QEMU: &str = "qemu-system-x86_64";
 
@@ -35,6 +38,8 @@ pub(crate) struct BootLog {
     pub(crate) file: PathBuf,
     /// Whether the machine had to be ended because its time was up.
     pub(crate) timed_out: bool,
+    /// The command as one could type it in the run's folder.
+    pub(crate) command: String,
 }
 
 /// Boots once and waits for the end, handing each line of the serial log to `listener`.
@@ -54,9 +59,13 @@ pub(crate) fn boot(
     make_folder(&folder)?;
     copy_if_different(xen, &folder.join("xen"))?;
     copy_if_different(guest, &folder.join("tmem-guest"))?;
+    let policy = policy::beside(xen, round.boot.policy.as_deref())?;
+    if let Some(policy) = &policy {
+        copy_if_different(policy, &folder.join("policy"))?;
+    }
 
     let file = paths.log(&format!("qemu-{}", round.boot.name))?;
-    let line = arguments(round);
+    let line = arguments(round, policy.is_some());
     let mut log = File::create(&file)
         .with_context(|| format!("cannot write the serial log {}", file.display()))?;
     let typed = format!("{QEMU} {}", line.join(" "));
@@ -82,7 +91,7 @@ pub(crate) fn boot(
         .with_context(|| format!("cannot write the serial log {}", file.display()))?;
     let timed_out = ended?.is_none();
     let text = String::from_utf8_lossy(&fs::read(&file)?).into_owned();
-    Ok(BootLog { text, file, timed_out })
+    Ok(BootLog { text, file, timed_out, command: quoted(&line) })
 }
 
 fn copy_lines(
@@ -101,12 +110,17 @@ fn copy_lines(
 }
 
 /// QEMU's arguments. Plain emulation always: nested virtualisation does not run Xen everywhere.
-fn arguments(round: &Round<'_>) -> Vec<String> {
+fn arguments(round: &Round<'_>, with_policy: bool) -> Vec<String> {
     let boot = round.boot;
     // A comma would begin another module.
-    let module = format!("tmem-guest {}", round.guest_args()).replace(',', ",,");
+    let mut modules = format!("tmem-guest {}", round.guest_args()).replace(',', ",,");
     let (memory, cpus) = (boot.mem_mib.to_string(), boot.smp.to_string());
-    let xen = format!("{XEN_CONSOLE} {}", boot.xen_args);
+    let mut xen = format!("{XEN_CONSOLE} {}", boot.xen_args);
+    if with_policy {
+        // Xen tells the policy from other modules by its first bytes.
+        modules.push_str(",policy");
+        xen.push_str(&format!(" {XEN_FLASK}"));
+    }
     [
         ["-machine", "pc"],
         ["-accel", "tcg"],
@@ -118,7 +132,7 @@ fn arguments(round: &Round<'_>) -> Vec<String> {
         ["-monitor", "none"],
         ["-kernel", "xen"],
         ["-append", &xen],
-        ["-initrd", &module],
+        ["-initrd", &modules],
     ]
     .into_iter()
     .flatten()
@@ -128,9 +142,12 @@ fn arguments(round: &Round<'_>) -> Vec<String> {
     .collect()
 }
 
-/// The command of a boot as one could type it in the run's folder.
+/// The command of a boot without a policy, as one could type it in the run's folder.
 pub(crate) fn command_line(round: &Round<'_>) -> String {
-    let words = arguments(round);
+    quoted(&arguments(round, false))
+}
+
+fn quoted(words: &[String]) -> String {
     let quoted = words
         .iter()
         .map(|word| if word.contains(' ') { format!("'{word}'") } else { word.clone() });

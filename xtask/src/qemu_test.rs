@@ -14,7 +14,7 @@ use anyhow::Result;
 use std::time::{Duration, Instant};
 
 /// How many times longer a boot may take on a Xen with all assertions.
-const DEBUG_SLOWNESS: u64 = 5;
+const ASSERTION_SLOWNESS: u64 = 5;
 
 /// Runs the wanted cases, all when none is named, and adds an entry for each.
 ///
@@ -28,8 +28,14 @@ pub(crate) fn run(
     results: &mut Results,
 ) -> Result<()> {
     let mut plan = Plan::read(paths)?;
-    if request.flavour == Flavour::Debug {
-        plan.stretch_limits(DEBUG_SLOWNESS);
+    if request.flavour.is_slow() {
+        plan.stretch_limits(ASSERTION_SLOWNESS);
+    }
+    if request.flavour != Flavour::Flask {
+        let gone = plan.without_policies(wanted)?;
+        if wanted.is_empty() && !gone.is_empty() {
+            println!("    only with --flask: {}", gone.join(", "));
+        }
     }
     let rounds = plan.rounds(wanted, long)?;
     // Asked before the long builds, not after them.
@@ -43,6 +49,14 @@ pub(crate) fn run(
         judge(round, &log, start.elapsed(), true, results);
     }
     Ok(())
+}
+
+/// The cases that only a Xen with FLASK can show.
+///
+/// # Errors
+/// When the list of cases can't be read.
+pub(crate) fn policy_cases(paths: &Paths) -> Result<Vec<String>> {
+    Plan::read(paths)?.without_policies(&[])
 }
 
 /// Adds an entry for each case that the boot owed, and one for the boot if it can't be believed.
@@ -59,7 +73,7 @@ pub(crate) fn judge(
     let transcript = Transcript::read(&log.text);
     let place = format!("serial log: {}", log.file.display());
     for case in &round.cases {
-        let outcome = match transcript.outcome(case) {
+        let outcome = match transcript.outcome(case, round.boot.xen_lines_max) {
             // The boot's own entry says why.
             Outcome::Failed(why) if why != NOT_BEGUN => Outcome::Failed(format!("{why}; {place}")),
             other => other,
@@ -80,7 +94,7 @@ pub(crate) fn judge(
         Some(why) => Outcome::Failed(format!(
             "{why}\n{}\n{place}\ncommand: {}",
             crate::process::tail(log.text.trim_end()),
-            qemu::command_line(round)
+            log.command
         )),
     };
     results.add(&suite, "the boot comes to its end", outcome, time);

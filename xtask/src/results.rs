@@ -87,6 +87,16 @@ impl Results {
         text
     }
 
+    /// Adds the checks of another run, each suite's name below `name`.
+    pub(crate) fn append(&mut self, name: &str, other: Self) {
+        self.entries.extend(
+            other
+                .entries
+                .into_iter()
+                .map(|entry| Entry { suite: format!("{name}/{}", entry.suite), ..entry }),
+        );
+    }
+
     /// Adds the checks of another run, from the report that it wrote.
     ///
     /// # Errors
@@ -182,6 +192,14 @@ mod tests {
         assert!(results.has_passed("host", "r1_x") && results.has_passed("qemu", "get-get"));
         assert!(!results.has_passed("host", "r2_x"), "it failed");
         assert!(!results.has_passed("host", "x") && !results.has_passed("host", "get-get"));
+    }
+
+    #[test]
+    fn the_checks_of_another_run_are_told_apart_and_counted() {
+        let mut results = three();
+        results.append("4.22", three());
+        assert_eq!(results.summary(), "2 passed, 2 failed, 2 skipped");
+        assert!(results.complaints().contains("FAILED  4.22/a two: a < b"));
     }
 
     #[test]

@@ -74,7 +74,12 @@ fn report(name: &str, result: CaseResult) {
 /// A clean state, the case, and a clean state again; a host that can't clean up fails the case.
 fn run_case(rig: &mut Rig, case: &Case) -> CaseResult {
     check_needs(rig, case)?;
-    clean(rig)?;
+    // Where tmem is denied there is no pool, and no right to destroy one.
+    if case.needs == Needs::Denied {
+        make_room(rig)?;
+    } else {
+        clean(rig)?;
+    }
     let result = (case.run)(rig);
     result.and(clean(rig))
 }
@@ -90,6 +95,10 @@ fn check_needs(rig: &Rig, case: &Case) -> CaseResult {
             skip!("tmem is not built into this Xen")
         }
         Needs::Off => {}
+        Needs::Denied if probe != statuses::NOT_PERMITTED => {
+            skip!("no policy denies tmem to this guest: NEW_POOL answers {probe}")
+        }
+        Needs::Denied => {}
         _ if !answers => skip!("no tmem in this Xen: the hypercall answers {probe}"),
         Needs::Tmem => {}
         Needs::SmallMachine => {
@@ -116,6 +125,10 @@ fn clean(rig: &mut Rig) -> CaseResult {
             fail!("destroy of pool {pool_id} between two cases: answered {answer}");
         }
     }
+    make_room(rig)
+}
+
+fn make_room(rig: &mut Rig) -> CaseResult {
     let room = rig.balloon.set_room(ROOM);
     if room != ROOM {
         give_up!("could not set the room for persistent pages: {room} frames, not {ROOM}");

@@ -4,10 +4,11 @@
 //! is a look into the cache.
 
 use super::config::{Config, Flavour, configure, make};
+use super::policy;
 use super::source::Source;
 use super::tree::{BuildTree, copy_if_different, lay_out};
 use crate::hash::ContentHash;
-use crate::machine::{RUST_NEED, XEN_NEEDS, ensure};
+use crate::machine::{POLICY_NEEDS, RUST_NEED, XEN_NEEDS, ensure};
 use crate::paths::{Paths, make_folder};
 use crate::process::Program;
 use crate::progress::step;
@@ -17,8 +18,8 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// Images that are kept; the oldest go first.
-const IMAGES_KEPT: usize = 8;
+/// Images that are kept; the oldest go first. The matrix has nine.
+const IMAGES_KEPT: usize = 16;
 /// Where Xen's makefile looks for the Rust object, below the tree's top.
 const OBJECT_PLACE: &str = "xen/common/tmem_rs.o";
 
@@ -41,7 +42,7 @@ impl Request {
 /// A Xen that was built.
 #[derive(Clone, Debug)]
 pub(crate) struct Image {
-    /// Folder that holds `xen`, `xen-syms` and `config`.
+    /// Folder that holds `xen`, `xen-syms`, `config`, and the policies of a Xen with FLASK.
     pub(crate) folder: PathBuf,
     /// Its configuration.
     pub(crate) config: Config,
@@ -69,8 +70,11 @@ impl Image {
 /// When something is missing or a step fails; the message names the step's log.
 pub(crate) fn build(paths: &Paths, request: &Request) -> Result<Image> {
     ensure(XEN_NEEDS, &paths.log("install")?)?;
-    if request.flavour != Flavour::WithoutTmem {
+    if request.flavour.has_tmem() {
         ensure(&[RUST_NEED], &paths.log("install")?)?;
+    }
+    if request.flavour == Flavour::Flask {
+        ensure(POLICY_NEEDS, &paths.log("install")?)?;
     }
     let source = Source::get(paths, request.own_tree.as_deref())?;
     let name = format!("{}-{}", source.key, request.flavour.name());
@@ -84,32 +88,26 @@ pub(crate) fn build(paths: &Paths, request: &Request) -> Result<Image> {
     let log = paths.log(&format!("xen-config-{}", request.flavour.name()))?;
     let fragment = paths.xen_glue().join("tmem.config");
     let config = configure(&tree, request.flavour, &fragment, &log)?;
-    let object = match request.flavour {
-        Flavour::WithoutTmem => None,
-        Flavour::Release | Flavour::Debug | Flavour::Stretch => Some(shim::build(paths, &config)?),
+    let object = match request.flavour.has_tmem() {
+        false => None,
+        true => Some(shim::build(paths, &config)?),
     };
-    let flags = extra_flags(request.flavour);
-    let key = image_key(&tree, &config, object.as_ref(), flags)?;
+    let key = image_key(&tree, &config, object.as_ref(), request.flavour)?;
     let folder = paths.cache.join("images").join(key);
     if !folder.join("xen").is_file() {
         let title = format!("build Xen {} ({})", source.release, request.flavour.name());
         let log = paths.log(&format!("xen-make-{}", request.flavour.name()))?;
-        step(&title, || make_image(&tree, object.as_ref(), flags, &folder, &log))?;
+        step(&title, || make_image(&tree, object.as_ref(), request.flavour, &folder, &log))?;
         prune(&paths.cache.join("images"))?;
     }
     Ok(Image { folder, config, object, origin: source.origin })
-}
-
-/// What the C compiler is told beyond Xen's own flags.
-fn extra_flags(flavour: Flavour) -> Option<&'static str> {
-    (flavour == Flavour::Stretch).then_some("-DTMEM_STRETCH")
 }
 
 fn image_key(
     tree: &BuildTree,
     config: &Config,
     object: Option<&ShimObject>,
-    flags: Option<&str>,
+    flavour: Flavour,
 ) -> Result<String> {
     let mut hash = ContentHash::default();
     hash.add("tree", tree.content.as_bytes());
@@ -119,7 +117,7 @@ fn image_key(
     if let Some(object) = object {
         hash.add_file("object", &object.linked)?;
     }
-    if let Some(flags) = flags {
+    if let Some(flags) = flavour.c_flags() {
         hash.add("flags", flags.as_bytes());
     }
     Ok(hash.short())
@@ -128,7 +126,7 @@ fn image_key(
 fn make_image(
     tree: &BuildTree,
     object: Option<&ShimObject>,
-    flags: Option<&str>,
+    flavour: Flavour,
     folder: &Path,
     log: &Path,
 ) -> Result<()> {
@@ -140,7 +138,7 @@ fn make_image(
     }
     let jobs = std::thread::available_parallelism().map_or(1, usize::from);
     let mut make = make(tree).arg(format!("-j{jobs}"));
-    if let Some(flags) = flags {
+    if let Some(flags) = flavour.c_flags() {
         make = make.arg(format!("EXTRA_CFLAGS_XEN_CORE={flags}"));
     }
     make.log(log.into()).run()?;
@@ -152,6 +150,9 @@ fn make_image(
     {
         fs::copy(tree.folder.join(from), partial.path().join(to))
             .with_context(|| format!("make did not leave {from}"))?;
+    }
+    if flavour == Flavour::Flask {
+        policy::compile(&tree.folder, partial.path(), log)?;
     }
     if folder.exists() {
         fs::remove_dir_all(folder)?;

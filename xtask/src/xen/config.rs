@@ -14,6 +14,10 @@ pub(crate) enum Flavour {
     Release,
     /// With tmem and every assertion, C's and Rust's.
     Debug,
+    /// That, and C's undefined behaviour told on the console.
+    Ubsan,
+    /// With tmem and the security module FLASK, which asks a policy.
+    Flask,
     /// As it ships, but that it tells the console of the longest time between two preemption checks.
     Stretch,
     /// The patched tree with the option off: it must need no Rust at all.
@@ -26,8 +30,37 @@ impl Flavour {
         match self {
             Self::Release => "release",
             Self::Debug => "debug",
+            Self::Ubsan => "ubsan",
+            Self::Flask => "flask",
             Self::Stretch => "stretch",
             Self::WithoutTmem => "without-tmem",
+        }
+    }
+
+    /// Whether it holds the Rust library.
+    pub(crate) fn has_tmem(self) -> bool {
+        self != Self::WithoutTmem
+    }
+
+    /// Whether it runs so much slower that a boot's time limit must be stretched.
+    pub(crate) fn is_slow(self) -> bool {
+        matches!(self, Self::Debug | Self::Ubsan)
+    }
+
+    /// What the C compiler is told beyond Xen's own flags.
+    pub(super) fn c_flags(self) -> Option<&'static str> {
+        (self == Self::Stretch).then_some("-DTMEM_STRETCH")
+    }
+
+    /// What it adds to the fragment that switches tmem on.
+    fn options(self) -> &'static str {
+        match self {
+            Self::Release | Self::Stretch => "",
+            Self::Debug => "CONFIG_DEBUG=y\n",
+            Self::Ubsan => "CONFIG_DEBUG=y\nCONFIG_UBSAN=y\n",
+            // The policy comes as a module: one Xen then serves every policy.
+            Self::Flask => "CONFIG_XSM=y\nCONFIG_XSM_FLASK=y\nCONFIG_XSM_FLASK_POLICY=n\n",
+            Self::WithoutTmem => "CONFIG_TMEM=n\n",
         }
     }
 }
@@ -79,16 +112,15 @@ pub(crate) fn configure(
     fragment_file: &Path,
     log: &Path,
 ) -> Result<Config> {
-    let mut fragment = match flavour {
-        Flavour::WithoutTmem => "CONFIG_TMEM=n\n".to_owned(),
-        Flavour::Release | Flavour::Debug | Flavour::Stretch => {
-            fs::read_to_string(fragment_file)
-                .with_context(|| format!("cannot read {}", fragment_file.display()))?
-                + FOR_TESTS
-        }
-    };
-    if flavour == Flavour::Debug {
-        fragment.push_str("\nCONFIG_DEBUG=y\n");
+    let mut fragment = String::new();
+    if flavour.has_tmem() {
+        fragment = fs::read_to_string(fragment_file)
+            .with_context(|| format!("cannot read {}", fragment_file.display()))?;
+        fragment.push_str(FOR_TESTS);
+    }
+    if !flavour.options().is_empty() {
+        fragment.push('\n');
+        fragment.push_str(flavour.options());
     }
     let file = tree.folder.join("xen/.config");
     let stamp = tree.folder.join(".tmem-configured");

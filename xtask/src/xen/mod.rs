@@ -5,6 +5,7 @@
 pub(crate) mod apt;
 pub(crate) mod build;
 pub(crate) mod config;
+pub(crate) mod policy;
 pub(crate) mod source;
 pub(crate) mod sources_list;
 pub(crate) mod tree;

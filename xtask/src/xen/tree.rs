@@ -12,8 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What of a source tree the hypervisor's build reads.
-const PARTS: &[&str] = &["xen", "config", "Config.mk", "version.sh"];
+/// What of a source tree the builds of the hypervisor and of its security policy read.
+const PARTS: &[&str] = &["xen", "config", "Config.mk", "version.sh", super::policy::SOURCE];
 /// In a build tree: the files that came from the source and from us.
 const MANIFEST: &str = ".tmem-files";
 
@@ -51,7 +51,9 @@ pub(crate) fn lay_out(paths: &Paths, source: &Source, folder: &Path) -> Result<B
 
     let mut wanted = source_files(source)?;
     let mut ours = BTreeMap::new();
-    collect(staging.path(), Path::new("xen"), &mut ours)?;
+    for part in PARTS {
+        collect(staging.path(), Path::new(part), &mut ours)?;
+    }
 
     let mut content = ContentHash::default();
     content.add("source", source.key.as_bytes());

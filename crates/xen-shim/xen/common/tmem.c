@@ -26,6 +26,8 @@
 
 #include <asm/guest.h>
 
+#include <xsm/xsm.h>
+
 static bool __initdata opt_tmem;
 boolean_param("tmem", opt_tmem);
 
@@ -70,11 +72,18 @@ long do_tmem_op(XEN_GUEST_HANDLE_PARAM(void) uops)
     if ( pv_shim )
         return -ENOSYS;
 
+    if ( !tmem_enabled )
+        return -ENODEV;
+
+    /* One status for every refusal, whatever the security module's reason. */
+    if ( xsm_tmem_op(XSM_HOOK) )
+        return -EPERM;
+
     /*
      * Once is enough: domain_kill() pauses d, that is waits for this call to
      * end, before it sets the flag.
      */
-    if ( !tmem_enabled || d->is_dying )
+    if ( d->is_dying )
         return -ENODEV;
 
 #ifdef CONFIG_COMPAT

@@ -15,6 +15,7 @@
 #include <xen/sched.h>
 #include <xen/string.h>
 #include <xen/tmem.h>
+#include <xen/tmem-compat.h>
 #include <xen/tmem-rs.h>
 
 #include <asm/p2m.h>
@@ -24,7 +25,7 @@ static always_inline bool charge(struct domain *d, unsigned int nr)
 {
     bool ok;
 
-    spin_lock(&d->page_alloc_lock);
+    nrspin_lock(&d->page_alloc_lock);
 
     /* In 64 bits, which can't wrap.  The maximum may be less than is used. */
     ok = !d->is_dying &&
@@ -32,17 +33,17 @@ static always_inline bool charge(struct domain *d, unsigned int nr)
     if ( ok )
         d->tmem_pages += nr;
 
-    spin_unlock(&d->page_alloc_lock);
+    nrspin_unlock(&d->page_alloc_lock);
 
     return ok;
 }
 
 static always_inline void uncharge(struct domain *d, unsigned int nr)
 {
-    spin_lock(&d->page_alloc_lock);
+    nrspin_lock(&d->page_alloc_lock);
     ASSERT(d->tmem_pages >= nr);
     d->tmem_pages -= min(d->tmem_pages, nr);
-    spin_unlock(&d->page_alloc_lock);
+    nrspin_unlock(&d->page_alloc_lock);
 }
 
 bool tmem_xen_charge(domid_t domid, uint32_t nr)

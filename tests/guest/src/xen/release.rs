@@ -16,7 +16,12 @@ pub struct Release {
     pub sysctl: u32,
     /// Whether `xen_domctl_createdomain` has a word for altp2m before `vmtrace_size`.
     pub has_altp2m_word: bool,
+    /// What createdomain takes for "any free id": 0 to 4.21, then `DOMID_ANY`.
+    pub any_domid: u16,
 }
+
+/// `DOMID_ANY` (`xen/include/public/xen.h`).
+const DOMID_ANY: u16 = 0x7ff5;
 
 impl Release {
     /// The interface of the Xen that runs; `None` for one that this guest does not know.
@@ -26,15 +31,15 @@ impl Release {
 
     /// The interface of a release, (major, minor).
     const fn of(release: (u32, u32)) -> Option<Self> {
-        let (domctl, sysctl, has_altp2m_word) = match release {
-            (4, 17) => (0x15, 0x15, false),
-            (4, 18) => (0x16, 0x15, false),
-            (4, 19 | 20) => (0x17, 0x15, true),
-            (4, 21) => (0x17, 0x16, true),
-            (4, 22) => (0x18, 0x16, true),
+        let (domctl, sysctl, has_altp2m_word, any_domid) = match release {
+            (4, 17) => (0x15, 0x15, false, 0),
+            (4, 18) => (0x16, 0x15, false, 0),
+            (4, 19 | 20) => (0x17, 0x15, true, 0),
+            (4, 21) => (0x17, 0x16, true, 0),
+            (4, 22) => (0x18, 0x16, true, DOMID_ANY),
             _ => return None,
         };
-        Some(Self { domctl, sysctl, has_altp2m_word })
+        Some(Self { domctl, sysctl, has_altp2m_word, any_domid })
     }
 }
 
@@ -46,7 +51,7 @@ mod tests {
     fn releases_outside_the_known_ones_are_refused() {
         assert!(Release::of((4, 16)).is_none() && Release::of((4, 23)).is_none());
         assert!(Release::of((5, 17)).is_none());
-        let new = Release { domctl: 0x18, sysctl: 0x16, has_altp2m_word: true };
+        let new = Release { domctl: 0x18, sysctl: 0x16, has_altp2m_word: true, any_domid: 0x7ff5 };
         assert_eq!(Release::of((4, 22)), Some(new));
     }
 }
