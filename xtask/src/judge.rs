@@ -227,7 +227,7 @@ mod tests {
         let line = "(XEN) UBSAN: Undefined behaviour in common/tmem.c:1:2\r\n";
         let transcript = Transcript::read(&format!("{line}{GOOD}"));
         assert!(transcript.boot_failure().is_some_and(|why| why.contains("common/tmem.c:1:2")));
-        assert_eq!(transcript.outcome("put"), Outcome::Passed);
+        assert_eq!(transcript.outcome("put", None), Outcome::Passed);
     }
 
     #[test]
