@@ -92,8 +92,7 @@ pub(crate) fn build(paths: &Paths, request: &Request) -> Result<Image> {
         false => None,
         true => Some(shim::build(paths, &config)?),
     };
-    let flags = extra_flags(request.flavour);
-    let key = image_key(&tree, &config, object.as_ref(), flags)?;
+    let key = image_key(&tree, &config, object.as_ref(), request.flavour)?;
     let folder = paths.cache.join("images").join(key);
     if !folder.join("xen").is_file() {
         let title = format!("build Xen {} ({})", source.release, request.flavour.name());
@@ -104,16 +103,11 @@ pub(crate) fn build(paths: &Paths, request: &Request) -> Result<Image> {
     Ok(Image { folder, config, object, origin: source.origin })
 }
 
-/// What the C compiler is told beyond Xen's own flags.
-fn extra_flags(flavour: Flavour) -> Option<&'static str> {
-    (flavour == Flavour::Stretch).then_some("-DTMEM_STRETCH")
-}
-
 fn image_key(
     tree: &BuildTree,
     config: &Config,
     object: Option<&ShimObject>,
-    flags: Option<&str>,
+    flavour: Flavour,
 ) -> Result<String> {
     let mut hash = ContentHash::default();
     hash.add("tree", tree.content.as_bytes());
@@ -123,7 +117,7 @@ fn image_key(
     if let Some(object) = object {
         hash.add_file("object", &object.linked)?;
     }
-    if let Some(flags) = flags {
+    if let Some(flags) = flavour.c_flags() {
         hash.add("flags", flags.as_bytes());
     }
     Ok(hash.short())
@@ -144,7 +138,7 @@ fn make_image(
     }
     let jobs = std::thread::available_parallelism().map_or(1, usize::from);
     let mut make = make(tree).arg(format!("-j{jobs}"));
-    if let Some(flags) = extra_flags(flavour) {
+    if let Some(flags) = flavour.c_flags() {
         make = make.arg(format!("EXTRA_CFLAGS_XEN_CORE={flags}"));
     }
     make.log(log.into()).run()?;

@@ -47,6 +47,11 @@ impl Flavour {
         matches!(self, Self::Debug | Self::Ubsan)
     }
 
+    /// What the C compiler is told beyond Xen's own flags.
+    pub(super) fn c_flags(self) -> Option<&'static str> {
+        (self == Self::Stretch).then_some("-DTMEM_STRETCH")
+    }
+
     /// What it adds to the fragment that switches tmem on.
     fn options(self) -> &'static str {
         match self {

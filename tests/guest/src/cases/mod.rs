@@ -70,15 +70,6 @@ impl Case {
         Self { name, boots, about, needs: Needs::Tmem, run }
     }
 
-    /// A case of the boot that counts instructions.
-    const fn price(
-        name: &'static str,
-        about: &'static str,
-        run: fn(&mut Rig) -> CaseResult,
-    ) -> Self {
-        Self { name, boots: &[Boot::Price], about, needs: Needs::Tmem, run }
-    }
-
     /// A case of the boot on a small machine.
     const fn small(
         name: &'static str,

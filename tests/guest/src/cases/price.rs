@@ -9,6 +9,7 @@
 //! `cargo xtask bench --xen` reads.
 
 use super::Case;
+use crate::plain::args::Boot;
 use crate::rig::meter::{CALLS, Call, count, count_null, count_some};
 use crate::rig::statuses::{EMPTY, NOTHING, SUCCESS};
 use crate::rig::{Kind, RING_PAGES, Rig, Ring};
@@ -17,7 +18,7 @@ use crate::{fail, give_up, say};
 use hypercall_abi::command::{FLUSH_OBJECT, FLUSH_PAGE, GET_PAGE, PUT_PAGE};
 
 pub(super) const CASE: Case =
-    Case::price("price", "what each operation costs, in ticks of the cycle counter", run);
+    Case::of(&[Boot::Price], "price", "what each operation costs, in ticks of the cycle counter", run);
 
 /// Factor of the permuted order: call i visits page (i * 1237) mod 4000.
 const STRIDE: u32 = 1237;

@@ -10,6 +10,7 @@
 use super::Case;
 use super::domains::fill_pool;
 use super::script::put_many;
+use crate::plain::args::Boot;
 use crate::rig::{Kind, RING_PAGES, Rig, Ring, at, statuses::SUCCESS};
 use crate::toolstack::{Caller, Child, Plan};
 use crate::verdict::{CaseResult, Verdict, expect};
@@ -18,7 +19,7 @@ use crate::xen::timer::{Lateness, Timer};
 use crate::{fail, give_up, say};
 
 pub(super) const CASE: Case =
-    Case::price("stretch", "for how long a call lets no event through, in ticks", run);
+    Case::of(&[Boot::Price], "stretch", "for how long a call lets no event through, in ticks", run);
 
 /// Pages of the pool that is destroyed, and of the object that is flushed.
 const PAGES: u32 = 4000;
