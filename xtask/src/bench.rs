@@ -1,4 +1,4 @@
-//! `bench`: builds the bench program and runs it.
+//! `bench`: builds the bench program and runs it. (`bench --xen` is [`crate::price`].)
 //!
 //! The program is built as Xen's object is, but for the machine itself. Must not know: workloads and
 //! their figures; the program checks their names and says what they mean.
@@ -6,8 +6,11 @@
 use crate::cargo;
 use crate::machine::{VALGRIND_NEED, ensure};
 use crate::paths::Paths;
+use crate::price;
 use crate::process::Program;
 use crate::progress::step;
+use crate::xen::build::Request;
+use crate::xen::config::Flavour;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
@@ -36,6 +39,16 @@ pub(crate) struct BenchArguments {
     /// Only count the instructions of each operation, under valgrind.
     #[arg(long, conflicts_with_all = ["workloads", "pages"])]
     instructions: bool,
+    /// Inside Xen instead: boot it and count the instructions of each hypercall.
+    #[arg(long, conflicts_with_all = ["workloads", "pages", "instructions"])]
+    xen: bool,
+    /// With a Xen that tells of the longest time between two preemption checks: to compare with the
+    /// stretches that the guest sees from outside.
+    #[arg(long, requires = "xen")]
+    stretch: bool,
+    /// A source tree of Xen of your own in place of Debian's; it is copied, never changed.
+    #[arg(long, value_name = "DIR", requires = "xen")]
+    xen_src: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -67,11 +80,17 @@ impl BenchArguments {
     }
 }
 
-/// Builds the program and runs it with these arguments.
+/// Builds the program and runs it with these arguments; or boots Xen, if they say so.
 ///
 /// # Errors
-/// When it does not compile, or valgrind is asked for and can't be had.
+/// When it does not compile, or valgrind is asked for and can't be had; those of [`price::run`].
 pub(crate) fn run(paths: &Paths, arguments: &BenchArguments) -> Result<ExitCode> {
+    if arguments.xen {
+        let flavour = if arguments.stretch { Flavour::Stretch } else { Flavour::Release };
+        let request = Request { own_tree: arguments.xen_src.clone(), flavour };
+        price::run(paths, &request, arguments.json.as_deref())?;
+        return Ok(ExitCode::SUCCESS);
+    }
     if arguments.instructions {
         ensure(&[VALGRIND_NEED], &paths.log("install")?)?;
     }
@@ -131,5 +150,17 @@ mod tests {
         }
         assert!(Line::try_parse_from(["bench", "--instructions", "W1"]).is_err());
         assert!(Line::try_parse_from(["bench", "traces"]).is_err());
+    }
+
+    #[test]
+    fn what_is_measured_inside_xen_has_no_workloads() {
+        let parse = |typed: &str| Line::try_parse_from(typed.split(' '));
+        let line = parse("bench --xen --json a.json --xen-src dir").expect("a good command line");
+        assert!(line.bench.xen && line.bench.json.is_some() && line.bench.xen_src.is_some());
+        for bad in
+            ["--xen W1", "--xen --pages 1", "--xen --instructions", "--xen-src dir", "--stretch"]
+        {
+            assert!(parse(&format!("bench {bad}")).is_err(), "{bad}");
+        }
     }
 }

@@ -45,12 +45,19 @@ pub(crate) struct Boot {
     /// After this many seconds the machine is ended.
     #[serde(default = "default_limit_s")]
     pub(crate) limit_s: u64,
+    /// How many lines Xen may write to the console while a case runs; any number if absent.
+    #[serde(default)]
+    pub(crate) xen_lines_max: Option<usize>,
     /// The policy that a Xen with FLASK enforces, in place of the default one.
     #[serde(default)]
     pub(crate) policy: Option<String>,
     /// Only with `--long` or when one of its cases is asked for by name.
     #[serde(default)]
     pub(crate) long: bool,
+    /// The machine's clock counts instructions. For measuring: made only when one of its cases is
+    /// asked for by name.
+    #[serde(default)]
+    pub(crate) icount: bool,
 }
 
 /// A case.
@@ -181,7 +188,11 @@ impl Plan {
             bail!("no case is named {}; there are:\n{}", unknown.join(", "), self.list());
         }
         let is_wanted = |case: &&Case, boot: &Boot| {
-            if wanted.is_empty() { long || !boot.long } else { wanted.contains(&case.name) }
+            if wanted.is_empty() {
+                (long || !boot.long) && !boot.icount
+            } else {
+                wanted.contains(&case.name)
+            }
         };
         let mut rounds = Vec::new();
         for boot in &self.boots {
@@ -197,6 +208,24 @@ impl Plan {
             }
         }
         Ok(rounds)
+    }
+
+    /// The boot of that name with all its cases.
+    ///
+    /// # Errors
+    /// When there is none, or it has no cases.
+    pub(crate) fn whole(&self, name: &str) -> Result<Round<'_>> {
+        let boot = self.boot(name).with_context(|| format!("no boot is named {name}"))?;
+        let cases: Vec<&str> = self
+            .cases
+            .iter()
+            .filter(|case| case.needs(boot))
+            .map(|case| case.name.as_str())
+            .collect();
+        if cases.is_empty() {
+            bail!("boot {name} has no cases");
+        }
+        Ok(Round { boot, cases, is_whole: true })
     }
 
     /// The cases by boot, for people.
@@ -265,6 +294,9 @@ mod tests {
         [[boot]]
         name = \"storm\"
         long = true
+        [[boot]]
+        name = \"price\"
+        icount = true
         [[case]]
         name = \"put-get\"
         boot = \"default\"
@@ -280,6 +312,9 @@ mod tests {
         [[case]]
         name = \"puts-for-hours\"
         boot = \"storm\"
+        [[case]]
+        name = \"price-of-a-put\"
+        boot = \"price\"
     ";
 
     fn plan() -> Plan {
@@ -329,6 +364,14 @@ mod tests {
         assert_eq!(cases_of(&["put-get"], false), ["run=put-get"]);
         assert_eq!(cases_of(&["flush"], false), ["run=flush", "run=flush caller=32"]);
         assert_eq!(cases_of(&["puts-for-hours"], false), ["boot=storm"]);
+    }
+
+    #[test]
+    fn what_measures_is_run_by_name_only() {
+        assert_eq!(cases_of(&["price-of-a-put"], false), ["boot=price"]);
+        let plan = plan();
+        assert_eq!(plan.whole("price").expect("it is there").cases, ["price-of-a-put"]);
+        assert!(plan.whole("prices").is_err());
     }
 
     #[test]

@@ -17,6 +17,8 @@ pub(crate) struct Transcript {
     pub(crate) start: Option<String>,
     began: Vec<String>,
     verdicts: BTreeMap<String, Verdict>,
+    /// Lines of Xen's while each case ran.
+    xen_lines: BTreeMap<String, usize>,
     done: Option<usize>,
     last_words: Option<String>,
     undefined: Option<String>,
@@ -63,6 +65,9 @@ pub(crate) fn parse_line(line: &str) -> Option<Line<'_>> {
     Some(Line::Result(name, word, reason))
 }
 
+/// What Xen's own lines begin with.
+const XEN_PREFIX: &str = "(XEN)";
+
 /// What is said of a case that the boot did not come to.
 pub(crate) const NOT_BEGUN: &str = "no verdict: it did not begin";
 
@@ -77,12 +82,22 @@ impl Transcript {
     /// Reads a whole log.
     pub(crate) fn read(log: &str) -> Self {
         let mut transcript = Self::default();
+        let mut running = None;
         for line in log.lines() {
+            if let Some(case) = running
+                && line.contains(XEN_PREFIX)
+            {
+                *transcript.xen_lines.entry(String::from(case)).or_default() += 1;
+            }
             match parse_line(line) {
                 Some(Line::Start(versions)) => transcript.start = Some(versions.to_owned()),
-                Some(Line::Begin(name)) => transcript.began.push(name.to_owned()),
+                Some(Line::Begin(name)) => {
+                    running = Some(name);
+                    transcript.began.push(name.to_owned());
+                }
                 Some(Line::Result(name, word, reason)) => {
-                    transcript.add_verdict(name, word, reason)
+                    running = None;
+                    transcript.add_verdict(name, word, reason);
                 }
                 Some(Line::Done(count)) => transcript.done = Some(count),
                 None if LAST_WORDS.iter().any(|words| line.contains(words)) => {
@@ -127,8 +142,19 @@ impl Transcript {
         }
     }
 
-    /// The outcome of a case that this boot owed.
-    pub(crate) fn outcome(&self, case: &str) -> Outcome {
+    /// The outcome of a case that this boot owed, and during which Xen was to write no more than
+    /// `xen_lines_max` lines.
+    pub(crate) fn outcome(&self, case: &str, xen_lines_max: Option<usize>) -> Outcome {
+        let lines = self.xen_lines.get(case).copied().unwrap_or_default();
+        match (self.verdict(case), xen_lines_max) {
+            (Outcome::Passed, Some(max)) if lines > max => Outcome::Failed(format!(
+                "Xen wrote {lines} lines to the console meanwhile, more than {max}"
+            )),
+            (outcome, _) => outcome,
+        }
+    }
+
+    fn verdict(&self, case: &str) -> Outcome {
         match self.verdicts.get(case) {
             None if self.began.iter().any(|began| began == case) => {
                 Outcome::Failed("CRASH: it began and no verdict came".to_owned())
@@ -164,9 +190,12 @@ mod tests {
         let transcript = Transcript::read(GOOD);
         assert_eq!(transcript.boot_failure(), None);
         assert_eq!(transcript.start.as_deref(), Some("0.1.0 xen 4.17.5"));
-        assert_eq!(transcript.outcome("put"), Outcome::Passed);
-        assert_eq!(transcript.outcome("off"), Outcome::Skipped("tmem is on".into()));
-        assert_eq!(transcript.outcome("get"), Outcome::Failed("FAILURE: page differs: 3".into()));
+        assert_eq!(transcript.outcome("put", None), Outcome::Passed);
+        assert_eq!(transcript.outcome("off", None), Outcome::Skipped("tmem is on".into()));
+        assert_eq!(
+            transcript.outcome("get", None),
+            Outcome::Failed("FAILURE: page differs: 3".into())
+        );
         assert_eq!(transcript.unexpected(&["put", "off"]), ["get"]);
     }
 
@@ -175,7 +204,9 @@ mod tests {
         let transcript = Transcript::read(
             "tmem-guest: start 0.1.0 xen 4.17.5\ntmem-guest: case put begin\n(XEN) Xen BUG at x\n",
         );
-        assert!(matches!(transcript.outcome("put"), Outcome::Failed(why) if why.contains("CRASH")));
+        assert!(
+            matches!(transcript.outcome("put", None), Outcome::Failed(why) if why.contains("CRASH"))
+        );
         assert!(transcript.boot_failure().is_some_and(|why| why.contains("Xen BUG at x")));
     }
 
@@ -201,22 +232,32 @@ mod tests {
 
     #[test]
     fn a_case_that_never_began_has_no_verdict() {
-        let outcome = Transcript::read(GOOD).outcome("flush");
+        let outcome = Transcript::read(GOOD).outcome("flush", None);
         assert_eq!(outcome, Outcome::Failed(NOT_BEGUN.into()));
     }
 
     #[test]
     fn two_verdicts_for_one_case_are_an_error() {
         let log = GOOD.replace("case off result SKIP", "case put result SKIP");
-        let outcome = Transcript::read(&log).outcome("put");
+        let outcome = Transcript::read(&log).outcome("put", None);
         assert!(matches!(outcome, Outcome::Failed(why) if why.contains("two verdicts")));
+    }
+
+    #[test]
+    fn what_xen_writes_during_a_case_is_bounded_where_that_is_asked() {
+        let log = GOOD.replace("anything", "(XEN) one\r\n(XEN) two");
+        let transcript = Transcript::read(&log);
+        assert_eq!(transcript.outcome("put", Some(2)), Outcome::Passed);
+        let outcome = transcript.outcome("put", Some(1));
+        assert!(matches!(outcome, Outcome::Failed(why) if why.contains("wrote 2 lines")));
+        assert_eq!(transcript.outcome("off", Some(0)), Outcome::Skipped("tmem is on".into()));
     }
 
     #[test]
     fn an_empty_log_passes_nothing() {
         let transcript = Transcript::read("");
         assert!(transcript.boot_failure().is_some());
-        assert!(matches!(transcript.outcome("put"), Outcome::Failed(_)));
+        assert!(matches!(transcript.outcome("put", None), Outcome::Failed(_)));
     }
 
     #[test]
@@ -224,6 +265,6 @@ mod tests {
         let line = parse_line("tmem-guest: case put result FINE");
         assert_eq!(line, Some(Line::Result("put", "FINE", "")));
         let log = GOOD.replace("SUCCESS", "FINE");
-        assert!(matches!(Transcript::read(&log).outcome("put"), Outcome::Failed(_)));
+        assert!(matches!(Transcript::read(&log).outcome("put", None), Outcome::Failed(_)));
     }
 }

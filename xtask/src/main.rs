@@ -24,6 +24,7 @@ mod machine;
 mod matrix;
 mod paths;
 mod pins;
+mod price;
 mod process;
 mod progress;
 mod qemu;

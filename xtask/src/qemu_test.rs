@@ -73,7 +73,7 @@ pub(crate) fn judge(
     let transcript = Transcript::read(&log.text);
     let place = format!("serial log: {}", log.file.display());
     for case in &round.cases {
-        let outcome = match transcript.outcome(case) {
+        let outcome = match transcript.outcome(case, round.boot.xen_lines_max) {
             // The boot's own entry says why.
             Outcome::Failed(why) if why != NOT_BEGUN => Outcome::Failed(format!("{why}; {place}")),
             other => other,

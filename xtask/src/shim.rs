@@ -33,8 +33,9 @@ const OPTION_FLAGS: &[(&str, &str)] = &[
     ("CONFIG_INDIRECT_THUNK", "-Zretpoline-external-thunk"),
 ];
 
-/// Functions that compilers call by themselves: weak in our object, so that Xen's own win.
-pub(crate) const WEAK: &[&str] = &["memcpy", "memmove", "memset", "memcmp", "bcmp", "strlen"];
+/// Functions that compilers call by themselves: weak in our object, so that Xen's own win. Not
+/// `memset`: Xen's goes byte by byte, and metadata is cleared a page at a time.
+pub(crate) const WEAK: &[&str] = &["memcpy", "memmove", "memcmp", "bcmp", "strlen"];
 
 /// Longest name that the object may hold; Xen expands names into 128 bytes without a bound.
 pub(crate) const NAME_MAX: usize = 120;

@@ -92,7 +92,7 @@ impl<H: Host> Engine<H> {
             return Ok(GetOutcome::Miss);
         };
         if taking == Taking::Exclusive || taking == Taking::Refreshing {
-            state.foresee_removal(pinned, taking, &self.host);
+            state.foresee_removal(pinned, name.number, taking, &self.host);
         }
         drop(state);
 

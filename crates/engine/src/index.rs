@@ -36,7 +36,7 @@ pub(crate) struct TableCell {
 /// The index.
 #[derive(Debug)]
 pub(crate) struct Index {
-    tables: Paged<TableCell, 1, CELLS_PER_LEAF>,
+    tables: Paged<TableCell, 1, 0, CELLS_PER_LEAF>,
     directory: Option<Directory>,
     nr_tables: u16,
     /// The bits of a prefix in which any two tables differ. All entries of the directory are kept

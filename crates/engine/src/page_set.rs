@@ -16,7 +16,7 @@ pub(crate) const PLACES: usize = 1 << PLACE_BITS;
 /// Maps in a chunk.
 pub(crate) const MAPS_PER_CHUNK: usize = 8;
 /// All maps of a shard.
-pub(crate) type Maps = Slab<PageMap, MAPS_PER_CHUNK, 1, 2>;
+pub(crate) type Maps = Slab<PageMap, MAPS_PER_CHUNK, 1, 1>;
 
 /// Pages that need no map, and pages at which a map is given up: what makes a block's record a
 /// cache line.

@@ -1,27 +1,30 @@
 //! A growing array made of frames: a few elements in place, the others in leaves under one root.
 //!
-//! No block is bigger than a frame, growing moves nothing, and a short array costs no frame.
+//! No block is bigger than a frame, growing moves nothing, and a short array costs no frame. An array
+//! that is read by each operation has its first leaf beside the root: it is enough for most pools, and
+//! a step nearer.
 //! Blocks are brought by the caller ([`PagedSupply`]), who allocates them without a lock.
 
 use crate::garbage::Boxed;
 use crate::meta::boxed;
+use alloc::boxed::Box;
 
 /// Leaves below the root.
 const ROOT_LEN: usize = 512;
 
 /// A frame of elements.
-pub(crate) type Leaf<C, const LEAF_LEN: usize> = alloc::boxed::Box<[C; LEAF_LEN]>;
+pub(crate) type Leaf<C, const LEAF_LEN: usize> = Box<[C; LEAF_LEN]>;
 /// A frame of leaves.
-pub(crate) type Root<C, const LEAF_LEN: usize> =
-    alloc::boxed::Box<[Option<Leaf<C, LEAF_LEN>>; ROOT_LEN]>;
+pub(crate) type Root<C, const LEAF_LEN: usize> = Box<[Option<Leaf<C, LEAF_LEN>>; ROOT_LEN]>;
 
-/// The array, with `INLINE` elements in place. Elements spring into being as `C::default()`.
+/// The array, with `INLINE` elements in place and `NEAR` leaves (0 or 1) beside the root. Elements spring into being as `C::default()`.
 ///
-/// The places in the leaves that belong to the elements in place stay unused, so that finding an
-/// element takes no subtraction.
+/// The places in the leaves that belong to the elements in place stay unused, and so does that of a
+/// near leaf in the root, so that finding an element takes no subtraction.
 #[derive(Debug)]
-pub(crate) struct Paged<C, const INLINE: usize, const LEAF_LEN: usize> {
+pub(crate) struct Paged<C, const INLINE: usize, const NEAR: usize, const LEAF_LEN: usize> {
     inline: [C; INLINE],
+    near: [Option<Leaf<C, LEAF_LEN>>; NEAR],
     root: Option<Root<C, LEAF_LEN>>,
 }
 
@@ -64,12 +67,18 @@ impl<C: Default, const LEAF_LEN: usize> PagedSupply<C, LEAF_LEN> {
     }
 }
 
-impl<C: Default, const INLINE: usize, const LEAF_LEN: usize> Paged<C, INLINE, LEAF_LEN> {
+impl<C: Default, const INLINE: usize, const NEAR: usize, const LEAF_LEN: usize>
+    Paged<C, INLINE, NEAR, LEAF_LEN>
+{
     /// Elements that the array can grow to.
     pub(crate) const LEN_MAX: usize = ROOT_LEN * LEAF_LEN;
 
     pub(crate) fn new() -> Self {
-        Self { inline: core::array::from_fn(|_| C::default()), root: None }
+        Self {
+            inline: core::array::from_fn(|_| C::default()),
+            near: [const { None }; NEAR],
+            root: None,
+        }
     }
 
     /// Element `at`, if it exists.
@@ -78,7 +87,22 @@ impl<C: Default, const INLINE: usize, const LEAF_LEN: usize> Paged<C, INLINE, LE
         if at < INLINE {
             return self.inline.get(at);
         }
+        match &self.near[..] {
+            [near, ..] if at < LEAF_LEN => near.as_ref()?.get(at),
+            [_, ..] => self.get_far(at),
+            [] => self.get_under_root(at),
+        }
+    }
+
+    #[inline(always)]
+    fn get_under_root(&self, at: usize) -> Option<&C> {
         self.root.as_ref()?.get(at / LEAF_LEN)?.as_ref()?.get(at % LEAF_LEN)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn get_far(&self, at: usize) -> Option<&C> {
+        self.get_under_root(at)
     }
 
     /// Element `at`, if it exists.
@@ -87,6 +111,18 @@ impl<C: Default, const INLINE: usize, const LEAF_LEN: usize> Paged<C, INLINE, LE
         if at < INLINE {
             return self.inline.get_mut(at);
         }
+        if at >= LEAF_LEN && NEAR > 0 {
+            return self.get_mut_far(at);
+        }
+        match &mut self.near[..] {
+            [near, ..] => near.as_mut()?.get_mut(at),
+            [] => self.root.as_mut()?.get_mut(at / LEAF_LEN)?.as_mut()?.get_mut(at % LEAF_LEN),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn get_mut_far(&mut self, at: usize) -> Option<&mut C> {
         self.root.as_mut()?.get_mut(at / LEAF_LEN)?.as_mut()?.get_mut(at % LEAF_LEN)
     }
 
@@ -103,6 +139,12 @@ impl<C: Default, const INLINE: usize, const LEAF_LEN: usize> Paged<C, INLINE, LE
         if at < INLINE {
             return Ok(());
         }
+        if at < LEAF_LEN * NEAR {
+            if let [near @ None, ..] = &mut self.near[..] {
+                *near = Some(supply.leaf.take().ok_or(PagedNeed::Leaf)?);
+            }
+            return Ok(());
+        }
         if self.root.is_none() {
             self.root = Some(supply.root.take().ok_or(PagedNeed::Root)?);
         }
@@ -116,19 +158,64 @@ impl<C: Default, const INLINE: usize, const LEAF_LEN: usize> Paged<C, INLINE, LE
     /// Frames that the array takes, counted anew.
     pub(crate) fn nr_blocks(&self) -> u32 {
         let leaves = self.root.iter().flat_map(|root| root.iter().flatten());
+        let leaves = leaves.chain(self.near.iter().flatten());
         u32::from(self.root.is_some()) + leaves.map(|_| 1).sum::<u32>()
     }
 
-    /// Hands back a leaf, or the root after the last one, for the dismantling of an array that
+    /// Hands back a leaf, or the root after the last one under it, for the dismantling of an array that
     /// nobody uses any more. `None` when nothing is left.
     pub(crate) fn dismantle(&mut self) -> Option<Boxed>
     where
         Boxed: From<Leaf<C, LEAF_LEN>> + From<Root<C, LEAF_LEN>>,
     {
+        if let Some(near) = self.near.iter_mut().find_map(Option::take) {
+            return Some(near.into());
+        }
         let root = self.root.as_mut()?;
         if let Some(leaf) = root.iter_mut().find_map(Option::take) {
             return Some(leaf.into());
         }
         self.root.take().map(Boxed::from)
+    }
+}
+
+impl<T, const INLINE: usize, const NEAR: usize, const LEAF_LEN: usize>
+    Paged<Option<Box<T>>, INLINE, NEAR, LEAF_LEN>
+{
+    /// What element `at` owns, if it exists and owns anything. Each way ends in a read of its own, so
+    /// that it is asked once whether there is anything.
+    #[inline(always)]
+    pub(crate) fn owned(&self, at: usize) -> Option<&T> {
+        if at < INLINE {
+            return self.inline.get(at)?.as_deref();
+        }
+        match &self.near[..] {
+            [near, ..] if at < LEAF_LEN => near.as_ref()?.get(at)?.as_deref(),
+            _ => self.owned_far(at),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn owned_far(&self, at: usize) -> Option<&T> {
+        self.root.as_ref()?.get(at / LEAF_LEN)?.as_ref()?.get(at % LEAF_LEN)?.as_deref()
+    }
+
+    /// The same, to be changed.
+    #[inline(always)]
+    pub(crate) fn owned_mut(&mut self, at: usize) -> Option<&mut T> {
+        if at < INLINE {
+            return self.inline.get_mut(at)?.as_deref_mut();
+        }
+        if at >= LEAF_LEN || NEAR == 0 {
+            return self.owned_mut_far(at);
+        }
+        self.near.first_mut()?.as_mut()?.get_mut(at)?.as_deref_mut()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn owned_mut_far(&mut self, at: usize) -> Option<&mut T> {
+        self.root.as_mut()?.get_mut(at / LEAF_LEN)?.as_mut()?.get_mut(at % LEAF_LEN)?.as_deref_mut()
     }
 }

@@ -111,8 +111,8 @@ impl<T: Slot, const N: usize, const W: usize> SlabSupply<T, N, W> {
 /// from `bare` each number below `nr_chunks` without a chunk.
 #[derive(Debug)]
 pub(crate) struct Slab<T, const N: usize, const W: usize, const INLINE: usize> {
-    chunks: Paged<Option<Chunk<T, N>>, INLINE, CHUNKS_PER_LEAF>,
-    infos: Paged<ChunkInfo<W>, INLINE, INFOS_PER_LEAF>,
+    chunks: Paged<Option<Chunk<T, N>>, INLINE, 1, CHUNKS_PER_LEAF>,
+    infos: Paged<ChunkInfo<W>, INLINE, 0, INFOS_PER_LEAF>,
     /// A bit for each place on the desk, and the slot number that the lowest bit stands for.
     desk: u64,
     desk_base: u32,
@@ -131,7 +131,7 @@ impl<T: Slot, const N: usize, const W: usize, const INLINE: usize> Slab<T, N, W,
     const PLACE_MASK: u32 = (1 << Self::PLACE_BITS) - 1;
     const CHUNKS_MAX: usize = {
         let named = T::CHUNKS_MAX;
-        let kept = Paged::<ChunkInfo<W>, INLINE, INFOS_PER_LEAF>::LEN_MAX;
+        let kept = Paged::<ChunkInfo<W>, INLINE, 0, INFOS_PER_LEAF>::LEN_MAX;
         if named < kept { named } else { kept }
     };
 
@@ -173,26 +173,27 @@ impl<T: Slot, const N: usize, const W: usize, const INLINE: usize> Slab<T, N, W,
     /// The slot `id`, which is in use.
     #[inline(always)]
     pub(crate) fn get(&self, id: SlotId) -> &T {
-        match self.chunks.get(Self::chunk_of(id)) {
-            Some(Some(chunk)) => &chunk[id.0 as usize % N],
-            _ => broken::no_such_slot(),
+        match self.chunks.owned(Self::chunk_of(id)) {
+            Some(chunk) => &chunk[id.0 as usize % N],
+            None => broken::no_such_slot(),
         }
     }
 
     /// The slot `id`, which is in use.
     #[inline(always)]
     pub(crate) fn get_mut(&mut self, id: SlotId) -> &mut T {
-        match self.chunks.get_mut(Self::chunk_of(id)) {
-            Some(Some(chunk)) => &mut chunk[id.0 as usize % N],
-            _ => broken::no_such_slot(),
+        match self.chunks.owned_mut(Self::chunk_of(id)) {
+            Some(chunk) => &mut chunk[id.0 as usize % N],
+            None => broken::no_such_slot(),
         }
     }
 
-    /// The slot `id`, if it exists; whatever it holds.
+    /// The slots `ids`, as far as they are in the chunk of slot `id` (others of it in place of those
+    /// that are not); whatever they hold. `None`: there is no such chunk.
     #[inline(always)]
-    pub(crate) fn try_get(&self, id: SlotId) -> Option<&T> {
-        let chunk = self.chunks.get(Self::chunk_of(id))?.as_ref()?;
-        Some(&chunk[id.0 as usize % N])
+    pub(crate) fn beside<const M: usize>(&self, id: SlotId, ids: [SlotId; M]) -> Option<[&T; M]> {
+        let chunk = self.chunks.owned(Self::chunk_of(id))?;
+        Some(ids.map(|id| &chunk[id.0 as usize % N]))
     }
 
     /// What is known of the chunk of slot `id`.
@@ -204,7 +205,7 @@ impl<T: Slot, const N: usize, const W: usize, const INLINE: usize> Slab<T, N, W,
     /// The slot `id`, if its chunk is still there; whatever it holds now.
     #[inline(always)]
     pub(crate) fn try_get_mut(&mut self, id: SlotId) -> Option<&mut T> {
-        let chunk = self.chunks.get_mut(Self::chunk_of(id))?.as_mut()?;
+        let chunk = self.chunks.owned_mut(Self::chunk_of(id))?;
         Some(&mut chunk[id.0 as usize % N])
     }
 
@@ -330,7 +331,9 @@ impl<T: Slot, const N: usize, const W: usize, const INLINE: usize> Slab<T, N, W,
         (value, self.remove_empty(id))
     }
 
-    /// Gives up slot `id`, which holds what `T::default()` does; as [`remove`](Self::remove).
+    /// Gives up slot `id`, which holds what `T::default()` does, or what nobody minds to find there
+    /// (slots of a kind that is only ever [inserted](Self::insert) whole); as
+    /// [`remove`](Self::remove).
     #[inline(always)]
     pub(crate) fn remove_empty(&mut self, id: SlotId) -> bool {
         self.mark_free(id, 1)

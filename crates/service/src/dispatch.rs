@@ -65,7 +65,7 @@ impl<P: Platform> Service<P> {
     /// rest of the block is read where it is used: a call on the data path ends in a jump.
     #[inline(always)]
     fn answer(&self, domain: DomainId, block: &impl OpBlock) -> Outcome {
-        if self.platform().is_dying(domain) {
+        if self.platform().is_caller_dying(domain) {
             return Outcome::Done(Status::NoDevice);
         }
         match self.engine.client_of(domain) {

@@ -51,6 +51,13 @@ pub trait ToolstackMemory {
 pub trait Domains {
     /// Whether `domain` is dying or gone. Once true for a domain, true until the number is reused.
     fn is_dying(&self, domain: DomainId) -> bool;
+
+    /// The same of the domain that makes the call that is being answered. A host that begins no
+    /// domain's death in the middle of its call may have looked at the beginning.
+    #[inline(always)]
+    fn is_caller_dying(&self, caller: DomainId) -> bool {
+        self.is_dying(caller)
+    }
 }
 
 /// All that the service needs below it.

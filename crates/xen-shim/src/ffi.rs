@@ -3,6 +3,7 @@
 //! The other side of each is in `xen/include/xen/tmem-rs.h`. Must not know: why they are called.
 
 use core::ffi::c_void;
+use core::mem::MaybeUninit;
 use tmem_engine::{Frame, FrameId};
 
 /// Bytes of per-CPU state that the glue keeps for us (`TMEM_PERCPU_BYTES`).
@@ -16,7 +17,8 @@ pub(crate) const BATCH: u32 = 32;
 // SAFETY: the signatures are those of tmem-rs.h. The `safe` ones take any argument: a domain or a
 // frame that does not exist is answered, not followed.
 unsafe extern "C" {
-    fn tmem_xen_take_frames(mfns: *mut u64, nr: u32) -> u32;
+    fn tmem_xen_take_frames(mfns: *mut u32, nr: u32) -> u32;
+    fn tmem_xen_keep_frames(mfns: *const u32, nr: u32);
     fn tmem_xen_free_frame(mfn: u64);
     pub(crate) safe fn tmem_xen_alloc_meta() -> *mut c_void;
     pub(crate) fn tmem_xen_free_meta(page: *mut c_void);
@@ -29,25 +31,58 @@ unsafe extern "C" {
     fn tmem_xen_read_buffer(addr: u64, to: *mut u8, bytes: u32) -> i32;
     fn tmem_xen_write_buffer(addr: u64, from: *const u8, bytes: u32) -> i32;
     pub(crate) fn tmem_xen_percpu(cpu: u32) -> *mut c_void;
-    pub(crate) safe fn tmem_xen_cpu() -> u32;
+    pub(crate) safe fn tmem_xen_this_percpu() -> *mut c_void;
     #[cfg(target_os = "none")]
     fn tmem_xen_panic(file: *const u8, len: usize, line: u32) -> !;
 }
 
-/// Takes up to [`BATCH`] frames from Xen's heap, each into `keep`. They hold what their last owner
-/// left: for being overwritten in full only.
-pub(crate) fn take_frames(mut keep: impl FnMut(Frame)) {
-    let mut numbers = [0; BATCH as usize];
-    // SAFETY: room for BATCH numbers, as said.
-    let nr = unsafe { tmem_xen_take_frames(numbers.as_mut_ptr(), BATCH) };
-    for number in numbers.into_iter().take(nr as usize) {
-        match u32::try_from(number).ok().and_then(FrameId::new) {
-            Some(id) => keep(Frame::from_id(id)),
-            // Never: the glue asks for frames below 2^32, and frame 0 is no free memory.
-            // SAFETY: just taken, known to nobody.
-            None => unsafe { tmem_xen_free_frame(number) },
+/// Up to [`BATCH`] frames on their way from or to the glue. It lies on the stack and is not cleared.
+pub(crate) struct Batch {
+    /// Each of the first `nr` stands for a [`Frame`].
+    numbers: [MaybeUninit<u32>; BATCH as usize],
+    nr: u32,
+}
+
+impl Batch {
+    const EMPTY: Self = Self { numbers: [const { MaybeUninit::uninit() }; BATCH as usize], nr: 0 };
+
+    /// As many as fit of what `next` gives.
+    pub(crate) fn of(mut next: impl FnMut() -> Option<Frame>) -> Self {
+        let mut batch = Self::EMPTY;
+        for place in &mut batch.numbers {
+            let Some(frame) = next() else { break };
+            place.write(frame.into_id().get());
+            batch.nr += 1;
         }
+        batch
     }
+
+    /// The last frame.
+    pub(crate) fn pop(&mut self) -> Option<Frame> {
+        let nr = self.nr.checked_sub(1)?;
+        let place = self.numbers.get(nr as usize)?;
+        self.nr = nr;
+        // SAFETY: one of the first `nr`.
+        let number = unsafe { place.assume_init() };
+        // Frame 0 is no free memory: Xen never has it to give.
+        FrameId::new(number).map(Frame::from_id)
+    }
+}
+
+/// Takes frames, as many as can be had. They hold what their last owner left: for being overwritten
+/// in full only.
+pub(crate) fn take_frames() -> Batch {
+    let mut batch = Batch::EMPTY;
+    // SAFETY: room for BATCH numbers, as said; C has written as many as it says.
+    batch.nr = unsafe { tmem_xen_take_frames(batch.numbers.as_mut_ptr().cast(), BATCH) };
+    batch
+}
+
+/// Gives frames back: to whoever takes some next, on any CPU, or to Xen.
+pub(crate) fn keep_frames(batch: Batch) {
+    // SAFETY: so many numbers are there. A `Frame` is one that was taken and not given back, and
+    // each of these has ended in the batch.
+    unsafe { tmem_xen_keep_frames(batch.numbers.as_ptr().cast(), batch.nr) }
 }
 
 /// Gives a frame back to Xen, which scrubs it before anybody else can read it.

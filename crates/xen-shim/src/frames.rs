@@ -7,8 +7,9 @@
 //! Must not know: what frames are for. The state is in C's per-CPU area, of plain cells: a call
 //! into Xen may come back in here on the same CPU, so nothing is assumed to last across one.
 
-use crate::ffi::{self, BATCH, PERCPU_ALIGN, PERCPU_BYTES};
+use crate::ffi::{self, BATCH, Batch, PERCPU_ALIGN, PERCPU_BYTES};
 use core::cell::Cell;
+use core::ffi::c_void;
 use static_assertions::const_assert;
 use tmem_engine::{Frame, FrameId};
 
@@ -33,20 +34,30 @@ impl Kept {
     /// The frames of CPU `cpu`.
     ///
     /// # Safety
-    /// `cpu` is the one that this runs on, or one that is offline and whose area still exists. The
-    /// reference is not used after this call of ours has returned to Xen.
+    /// `cpu` is offline and its area still exists. The reference is not used after this call of ours
+    /// has returned to Xen.
     unsafe fn of_cpu<'a>(cpu: u32) -> &'a Self {
         // SAFETY: the CPU has an area, by the caller's promise.
-        let area: *const Self = unsafe { ffi::tmem_xen_percpu(cpu) }.cast();
+        let area = unsafe { ffi::tmem_xen_percpu(cpu) };
+        // SAFETY: the caller's promise.
+        unsafe { Self::in_area(area) }
+    }
+
+    /// The frames in a CPU's area.
+    ///
+    /// # Safety
+    /// The area is that of the CPU that this runs on, or of one that is offline and whose area still
+    /// exists. The reference is not used after this call of ours has returned to Xen.
+    unsafe fn in_area<'a>(area: *const c_void) -> &'a Self {
         // SAFETY: the area is big and aligned enough (asserted above), any bytes are valid cells,
         // and no other CPU uses it (the caller's promise).
-        unsafe { &*area }
+        unsafe { &*area.cast() }
     }
 
     /// Does `action` with this CPU's frames. `action` makes no call into Xen.
     fn here<T>(action: impl FnOnce(&Self) -> T) -> T {
         // SAFETY: this CPU; it does not change before the call returns to Xen.
-        action(unsafe { Self::of_cpu(ffi::tmem_xen_cpu()) })
+        action(unsafe { Self::in_area(ffi::tmem_xen_this_percpu()) })
     }
 
     fn pop_stock(&self) -> Option<Frame> {
@@ -88,7 +99,14 @@ pub(crate) fn take() -> Option<Frame> {
 #[cold]
 #[inline(never)]
 fn refill_and_take() -> Option<Frame> {
-    ffi::take_frames(give);
+    let mut batch = ffi::take_frames();
+    // The stock was empty, and whatever came in meanwhile can't have filled it.
+    let over = Kept::here(|kept| {
+        core::iter::from_fn(|| batch.pop()).find_map(|frame| kept.push(frame).err())
+    });
+    for frame in over.into_iter().chain(core::iter::from_fn(|| batch.pop())) {
+        ffi::free_frame(frame);
+    }
     Kept::here(Kept::pop_stock)
 }
 
@@ -103,8 +121,20 @@ pub(crate) fn take_spare() -> Option<Frame> {
     Kept::here(Kept::pop_spare)
 }
 
-/// Keeps a frame for the next [`take`] on this CPU, or gives it back to Xen.
+/// Keeps a frame for the next [`take`] on this CPU; when there is no room, half of the stock goes to
+/// where all CPUs take from.
 pub(crate) fn give(frame: Frame) {
+    if let Err(frame) = Kept::here(|kept| kept.push(frame)) {
+        shed_and_give(frame);
+    }
+}
+
+/// Out of line, as [`refill_and_take`].
+#[cold]
+#[inline(never)]
+fn shed_and_give(frame: Frame) {
+    let batch = Kept::here(|kept| Batch::of(|| kept.pop_stock()));
+    ffi::keep_frames(batch);
     if let Err(frame) = Kept::here(|kept| kept.push(frame)) {
         ffi::free_frame(frame);
     }

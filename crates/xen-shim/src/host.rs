@@ -67,6 +67,12 @@ impl Domains for Xen {
     fn is_dying(&self, domain: DomainId) -> bool {
         ffi::tmem_xen_domain_is_dying(domain.0)
     }
+
+    /// No: the glue has looked before it called us, and Xen pauses a domain before it lets it die.
+    #[inline(always)]
+    fn is_caller_dying(&self, _caller: DomainId) -> bool {
+        false
+    }
 }
 
 /// The memory of the domain that runs now, whose control operation is being carried out.

@@ -36,7 +36,9 @@ pub enum Counted {
     Get,
     /// Another put of one of these, permuted.
     DuplicatePut,
-    /// A get that removes, ephemeral, objects of 8 pages, permuted.
+    /// A put of a new page, ephemeral, objects of 8 pages, in order.
+    PutEphemeral,
+    /// A get that removes one of these, permuted.
     ExclusiveGet,
     /// A flush of one of the first, permuted.
     Flush,
@@ -47,10 +49,11 @@ pub enum Counted {
 }
 
 impl Counted {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Put,
         Self::Get,
         Self::DuplicatePut,
+        Self::PutEphemeral,
         Self::ExclusiveGet,
         Self::Flush,
         Self::MissNoObject,
@@ -63,6 +66,7 @@ impl Counted {
             Self::Put => "put",
             Self::Get => "get",
             Self::DuplicatePut => "duplicate_put",
+            Self::PutEphemeral => "put_ephemeral",
             Self::ExclusiveGet => "exclusive_get",
             Self::Flush => "flush",
             Self::MissNoObject => "miss_no_object",
@@ -79,7 +83,7 @@ pub fn calls(op: Counted, nr_calls: usize) -> Result<()> {
     ensure!(nr_calls <= NR_PAGES, "there are {NR_PAGES} pages to be visited once each");
     let service = service(host_frames(NR_PAGES))?;
     let guest = Guest::new(&service, 1)?;
-    let is_ephemeral = op == Counted::ExclusiveGet;
+    let is_ephemeral = matches!(op, Counted::PutEphemeral | Counted::ExclusiveGet);
     let flags = if is_ephemeral { PoolFlags::empty() } else { PoolFlags::PERSIST };
     let pool = guest.new_pool(flags, [0; 2])?;
     let page = |nth: usize| {
@@ -87,7 +91,7 @@ pub fn calls(op: Counted, nr_calls: usize) -> Result<()> {
             if is_ephemeral { (1000 + nth / OBJECT_PAGES, nth % OBJECT_PAGES) } else { (1, nth) };
         Page { pool, object: object as u64, index: u32::try_from(index).unwrap_or(u32::MAX) }
     };
-    if op != Counted::Put {
+    if !matches!(op, Counted::Put | Counted::PutEphemeral) {
         for nth in 0..NR_PAGES {
             guest.put(nth, page(nth), [nth as u64, 1])?;
         }
@@ -96,7 +100,9 @@ pub fn calls(op: Counted, nr_calls: usize) -> Result<()> {
         let number = permuted(nth);
         let (page, in_order, stamp) = (page(number), page(nth), [number as u64, 1]);
         match op {
-            Counted::Put => guest.put(nth, in_order, [nth as u64, 1])?,
+            Counted::Put | Counted::PutEphemeral => {
+                guest.put(nth, in_order, [nth as u64, 1])?;
+            }
             Counted::Get | Counted::ExclusiveGet => guest.get(nth, page, stamp)?,
             Counted::DuplicatePut => guest.put(nth, page, [number as u64, 2])?,
             Counted::Flush => guest.flush(page)?,

@@ -6,7 +6,7 @@ use crate::rig::{Kind, ROOM, Rig, statuses};
 use crate::verdict::{CaseResult, Reason, Verdict};
 use crate::xen::caller::{Caller, caller, set_caller};
 use crate::xen::platform::{FrameNumbers, platform};
-use crate::xen::{Start, memory, version};
+use crate::xen::{Start, clock, memory, version};
 use crate::{fail, give_up, say, skip};
 use hypercall_abi::{POOLS_PER_DOMAIN_MAX, Uuid};
 
@@ -30,7 +30,7 @@ pub fn main(start: Start) {
             }
         }
     }
-    let seed = args.seed().unwrap_or_else(clock);
+    let seed = args.seed().unwrap_or_else(clock::cycles);
     let Some(mut rig) = Rig::new(start, seed) else {
         say!("Xen's start_info makes no sense to this guest");
         return;
@@ -134,11 +134,4 @@ fn make_room(rig: &mut Rig) -> CaseResult {
         give_up!("could not set the room for persistent pages: {room} frames, not {ROOM}");
     }
     Ok(())
-}
-
-/// The cycle counter: differs from run to run.
-#[cfg(target_arch = "x86_64")]
-fn clock() -> u64 {
-    // SAFETY: every x86_64 has the instruction, and Xen lets a PV guest use it or emulates it.
-    unsafe { core::arch::x86_64::_rdtsc() }
 }

@@ -99,7 +99,9 @@ pub(crate) fn build(paths: &Paths, request: &Request) -> Result<Image> {
         false => None,
         true => Some(shim::build(paths, &config)?),
     };
-    let folder = paths.cache.join("images").join(image_key(&tree, &config, object.as_ref())?);
+    let flags = extra_flags(request.flavour);
+    let key = image_key(&tree, &config, object.as_ref(), flags)?;
+    let folder = paths.cache.join("images").join(key);
     if !folder.join("xen").is_file() {
         let title = format!("build Xen {} ({})", source.release, request.flavour.name());
         let log = paths.log(&format!("xen-make-{}", request.flavour.name()))?;
@@ -109,7 +111,17 @@ pub(crate) fn build(paths: &Paths, request: &Request) -> Result<Image> {
     Ok(Image { folder, config, object, origin: source.origin })
 }
 
-fn image_key(tree: &BuildTree, config: &Config, object: Option<&ShimObject>) -> Result<String> {
+/// What the C compiler is told beyond Xen's own flags.
+fn extra_flags(flavour: Flavour) -> Option<&'static str> {
+    (flavour == Flavour::Stretch).then_some("-DTMEM_STRETCH")
+}
+
+fn image_key(
+    tree: &BuildTree,
+    config: &Config,
+    object: Option<&ShimObject>,
+    flags: Option<&str>,
+) -> Result<String> {
     let mut hash = ContentHash::default();
     // What is kept of a build: images of before lack the glue's objects.
     hash.add("kept", b"xen, symbols, config, glue, policies");
@@ -119,6 +131,9 @@ fn image_key(tree: &BuildTree, config: &Config, object: Option<&ShimObject>) -> 
     hash.add_output("ld", Program::new("ld").arg("--version"))?;
     if let Some(object) = object {
         hash.add_file("object", &object.linked)?;
+    }
+    if let Some(flags) = flags {
+        hash.add("flags", flags.as_bytes());
     }
     Ok(hash.short())
 }
@@ -137,7 +152,11 @@ fn make_image(
         None => {}
     }
     let jobs = std::thread::available_parallelism().map_or(1, usize::from);
-    make(tree).arg(format!("-j{jobs}")).log(log.into()).run()?;
+    let mut make = make(tree).arg(format!("-j{jobs}"));
+    if let Some(flags) = extra_flags(flavour) {
+        make = make.arg(format!("EXTRA_CFLAGS_XEN_CORE={flags}"));
+    }
+    make.log(log.into()).run()?;
 
     let above = folder.parent().context("an image has a folder above it")?;
     make_folder(above)?;

@@ -18,6 +18,8 @@ pub(crate) enum Flavour {
     Ubsan,
     /// With tmem and the security module FLASK, which asks a policy.
     Flask,
+    /// As it ships, but that it tells the console of the longest time between two preemption checks.
+    Stretch,
     /// The patched tree with the option off: it must need no Rust at all.
     WithoutTmem,
 }
@@ -30,6 +32,7 @@ impl Flavour {
             Self::Debug => "debug",
             Self::Ubsan => "ubsan",
             Self::Flask => "flask",
+            Self::Stretch => "stretch",
             Self::WithoutTmem => "without-tmem",
         }
     }
@@ -47,7 +50,7 @@ impl Flavour {
     /// What it adds to the fragment that switches tmem on.
     fn options(self) -> &'static str {
         match self {
-            Self::Release => "",
+            Self::Release | Self::Stretch => "",
             Self::Debug => "CONFIG_DEBUG=y\n",
             Self::Ubsan => "CONFIG_DEBUG=y\nCONFIG_UBSAN=y\n",
             // The policy comes as a module: one Xen then serves every policy.

@@ -74,24 +74,31 @@ impl State {
     }
 
     /// Tells `host` what [`finish_get`](Self::finish_get) is going to change, so that it comes while
-    /// the page is copied.
+    /// the page is copied. `number`: of the page's block in its object.
     #[inline(always)]
-    pub(crate) fn foresee_removal<H: Host>(&self, pinned: Pinned, taking: Taking, host: &H) {
+    pub(crate) fn foresee_removal<H: Host>(
+        &self,
+        pinned: Pinned,
+        number: u32,
+        taking: Taking,
+        host: &H,
+    ) {
         // Its neighbours' ages are mostly its neighbours in memory too, and so close enough to be
         // fetched by guess; to read them from it would be to wait for it.
-        let record = pinned.record.0;
-        for near in [record, record.wrapping_sub(AGED_PER_LINE), record + AGED_PER_LINE] {
-            if let Some(aged) = self.ages.try_get(SlotId(near)) {
-                host.prefetch(aged);
-            }
+        let record = pinned.record;
+        let near = [record.0, record.0.wrapping_sub(AGED_PER_LINE), record.0 + AGED_PER_LINE];
+        for aged in self.ages.beside(record, near.map(SlotId)).into_iter().flatten() {
+            host.prefetch(aged);
         }
         if taking != Taking::Exclusive {
             return;
         }
-        if let Some(info) = self.ages.info_of(pinned.record) {
+        if let Some(info) = self.ages.info_of(record) {
             host.prefetch(info);
         }
-        if let Block::Further { head, .. } = self.blocks.get(pinned.lead.block()) {
+        if number > 0
+            && let Block::Further { head, .. } = self.blocks.get(pinned.lead.block())
+        {
             host.prefetch(self.blocks.get(*head));
         }
     }
@@ -113,6 +120,22 @@ impl State {
         let Pinned { lead, place, record, frame } = pinned;
         // As it was left, in nearly all cases.
         let left = Entry::pinned_once(aging, taking == Taking::Exclusive, record);
+        if taking == Taking::Exclusive {
+            let mut taken = None;
+            let take = |entry: &mut Entry| {
+                let is_left = entry.is(frame, left);
+                if is_left {
+                    taken = core::mem::take(entry).take_frame();
+                }
+                is_left
+            };
+            if copied && self.with_entry(lead, place, take) {
+                self.stats.hits += 1;
+                self.taken(key, lead, record, aging);
+                return taken;
+            }
+            return self.finish_rare_get(key, lead, place, frame, taking, copied, user, stamp);
+        }
         let unpin = |entry: &mut Entry| {
             let is_left = entry.is(frame, left);
             if is_left {
@@ -126,12 +149,11 @@ impl State {
             return self.finish_rare_get(key, lead, place, frame, taking, copied, user, stamp);
         }
         match taking {
-            Taking::Exclusive => return self.remove(key, lead, place, aging)?.frame(),
             Taking::Refreshing => {
                 self.age_unlink(record);
                 self.age_append(record, stamp());
             }
-            Taking::Keeping | Taking::Leaving => {}
+            Taking::Exclusive | Taking::Keeping | Taking::Leaving => {}
         }
         if user != Membership::NOBODY {
             self.blocks.get_mut(lead.block()).set_last_user(user);

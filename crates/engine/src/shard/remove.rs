@@ -97,10 +97,10 @@ impl State {
 
     /// Notes that a page, whose record of age is `record`, was taken out of its entry.
     #[inline(always)]
-    fn taken(&mut self, key: &HashKey, lead: Lead, record: SlotId, aging: Aging) {
+    pub(super) fn taken(&mut self, key: &HashKey, lead: Lead, record: SlotId, aging: Aging) {
         if aging == Aging::Aged {
             self.age_unlink(record);
-            self.has_news |= self.ages.remove(record).1;
+            self.has_news |= self.ages.remove_empty(record);
         }
         let block = self.blocks.get_mut(lead.block());
         let Some(pages) = block.pages_mut() else { broken::no_such_page() };

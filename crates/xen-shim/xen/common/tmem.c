@@ -22,6 +22,7 @@
 #include <xen/sched.h>
 #include <xen/tmem.h>
 #include <xen/tmem-rs.h>
+#include <xen/tmem-stretch.h>
 
 #include <asm/guest.h>
 
@@ -37,12 +38,35 @@ struct tmem_percpu {
 };
 static DEFINE_PER_CPU(struct tmem_percpu, tmem_percpu);
 
+/*
+ * Goes on with an operation that is more than a slice of work.  Out of line,
+ * so that the others keep few registers.
+ */
+static long noinline go_on(XEN_GUEST_HANDLE_PARAM(void) uops,
+                           const uint64_t *block, bool compat)
+{
+    long rc;
+
+    do {
+        if ( hypercall_preempt_check() )
+            return hypercall_create_continuation(__HYPERVISOR_tmem_op, "h",
+                                                 uops);
+
+        rc = tmem_rs_op(current->domain->domain_id, block, compat);
+        stretch_end(block[0]);
+    } while ( rc == TMEM_RS_AGAIN );
+
+    return rc;
+}
+
 long do_tmem_op(XEN_GUEST_HANDLE_PARAM(void) uops)
 {
-    struct domain *d = current->domain;
+    const struct domain *d = current->domain;
     uint64_t block[TMEM_OP_BYTES / sizeof(uint64_t)];
     bool compat = false;
     long rc;
+
+    stretch_begin();
 
     /* A shim's guest is told what a Xen without tmem tells it. */
     if ( pv_shim )
@@ -55,6 +79,10 @@ long do_tmem_op(XEN_GUEST_HANDLE_PARAM(void) uops)
     if ( xsm_tmem_op(XSM_HOOK) )
         return -EPERM;
 
+    /*
+     * Once is enough: domain_kill() pauses d, that is waits for this call to
+     * end, before it sets the flag.
+     */
     if ( d->is_dying )
         return -ENODEV;
 
@@ -73,12 +101,10 @@ long do_tmem_op(XEN_GUEST_HANDLE_PARAM(void) uops)
      */
     ASSERT_NOT_IN_ATOMIC();
 
-    while ( (rc = tmem_rs_op(d->domain_id, block, compat)) == TMEM_RS_AGAIN )
-        if ( hypercall_preempt_check() )
-            return hypercall_create_continuation(__HYPERVISOR_tmem_op, "h",
-                                                 uops);
+    rc = tmem_rs_op(d->domain_id, block, compat);
+    stretch_end(block[0]);
 
-    return rc;
+    return likely(rc != TMEM_RS_AGAIN) ? rc : go_on(uops, block, compat);
 }
 
 int tmem_domain_destroy(struct domain *d)
@@ -93,9 +119,14 @@ int tmem_domain_destroy(struct domain *d)
      * domain_create()'s error path can't take -ERESTART and doesn't get it:
      * its domain never ran, so there is nothing to give back.
      */
+    stretch_begin();
     while ( tmem_rs_domain_destroy(d->domain_id) )
+    {
+        stretch_end(STRETCH_DEATH);
         if ( hypercall_preempt_check() )
             return -ERESTART;
+    }
+    stretch_end(STRETCH_DEATH);
 
     ASSERT(!d->tmem_pages);
 
@@ -147,9 +178,9 @@ void *tmem_xen_percpu(unsigned int cpu)
     return &per_cpu(tmem_percpu, cpu);
 }
 
-unsigned int tmem_xen_cpu(void)
+void *tmem_xen_this_percpu(void)
 {
-    return smp_processor_id();
+    return &this_cpu(tmem_percpu);
 }
 
 void noreturn tmem_xen_panic(const char *file, size_t len, unsigned int line)

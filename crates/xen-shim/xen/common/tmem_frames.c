@@ -2,7 +2,8 @@
 /*
  * tmem_frames.c: the memory that tmem takes from Xen and gives back.
  *
- * Holds the reserve that tmem leaves free, data frames and metadata pages.
+ * Holds the reserve that tmem leaves free, data frames, the free ones of them
+ * that it keeps, and metadata pages.
  * Data frames never have an owner: no guest can name them, and Xen scrubs
  * every ownerless page that is freed.
  */
@@ -11,6 +12,7 @@
 #include <xen/init.h>
 #include <xen/lib.h>
 #include <xen/mm.h>
+#include <xen/spinlock.h>
 #include <xen/tmem-rs.h>
 #include <xen/xmalloc.h>
 
@@ -45,6 +47,17 @@ static unsigned long __read_mostly reserve;
 /* The host has memory above 4GiB: leave what is below to those who need it. */
 static bool __read_mostly spare_low;
 
+/*
+ * Free frames that go from CPU to CPU.  To give a page back to Xen's heap and
+ * to take it again costs about as much as all else that a put does; so what
+ * the CPUs have too many of waits here, until Xen asks for it.
+ */
+#define KEPT_MAX      (MB(64) >> PAGE_SHIFT)
+static DEFINE_SPINLOCK(kept_lock);
+static uint32_t *__read_mostly kept;
+static unsigned int nr_kept;
+static unsigned int __read_mostly kept_max;
+
 unsigned long __init tmem_frames_init(void)
 {
     reserve = min_t(unsigned long, total_pages / 128, RESERVE_MAX);
@@ -53,6 +66,10 @@ unsigned long __init tmem_frames_init(void)
     reserve += (unsigned long)nr_cpu_ids << BLOCK_ORDER;
 
     spare_low = max_page > LOW_FRAMES;
+    kept_max = min_t(unsigned long, total_pages / 32, KEPT_MAX);
+    kept = xmalloc_array(uint32_t, kept_max);
+    if ( !kept )
+        kept_max = 0;
 
     return reserve;
 }
@@ -77,7 +94,23 @@ static unsigned long room(void)
     return free;
 }
 
-unsigned int tmem_xen_take_frames(uint64_t *mfns, unsigned int nr)
+static unsigned int take_kept(uint32_t *mfns, unsigned int nr)
+{
+    if ( !read_atomic(&nr_kept) )
+        return 0;
+
+    spin_lock(&kept_lock);
+
+    nr = min(nr, nr_kept);
+    nr_kept -= nr;
+    memcpy(mfns, kept + nr_kept, nr * sizeof(*mfns));
+
+    spin_unlock(&kept_lock);
+
+    return nr;
+}
+
+static unsigned int take_from_heap(uint32_t *mfns, unsigned int nr)
 {
     unsigned long left = room();
     unsigned int taken = 0;
@@ -113,6 +146,55 @@ unsigned int tmem_xen_take_frames(uint64_t *mfns, unsigned int nr)
     return taken;
 }
 
+unsigned int tmem_xen_take_frames(uint32_t *mfns, unsigned int nr)
+{
+    return take_kept(mfns, nr) ?: take_from_heap(mfns, nr);
+}
+
+void tmem_xen_keep_frames(const uint32_t *mfns, unsigned int nr)
+{
+    unsigned int keep;
+
+    spin_lock(&kept_lock);
+
+    keep = min(nr, kept_max - nr_kept);
+    memcpy(kept + nr_kept, mfns, keep * sizeof(*mfns));
+    nr_kept += keep;
+
+    spin_unlock(&kept_lock);
+
+    for ( ; keep < nr; keep++ )
+        tmem_xen_free_frame(mfns[keep]);
+}
+
+unsigned int tmem_free_kept(unsigned int nr)
+{
+    unsigned int freed = 0;
+
+    /* In batches: heap_lock is not taken under kept_lock. */
+    while ( freed < nr )
+    {
+        uint32_t mfns[16];
+        unsigned int i;
+        unsigned int taken = take_kept(mfns, min_t(unsigned int, nr - freed,
+                                                   ARRAY_SIZE(mfns)));
+
+        if ( !taken )
+            break;
+
+        for ( i = 0; i < taken; i++ )
+            tmem_xen_free_frame(mfns[i]);
+        freed += taken;
+    }
+
+    return freed;
+}
+
+unsigned int tmem_nr_kept(void)
+{
+    return read_atomic(&nr_kept);
+}
+
 void tmem_xen_free_frame(uint64_t mfn)
 {
     free_domheap_page(mfn_to_page(_mfn(mfn)));
@@ -121,7 +203,10 @@ void tmem_xen_free_frame(uint64_t mfn)
 
 void *tmem_xen_alloc_meta(void)
 {
-    void *page = room() ? alloc_xenheap_pages(0, MEMF_no_tmem) : NULL;
+    void *page = NULL;
+
+    if ( room() || (tmem_free_kept(1) && room()) )
+        page = alloc_xenheap_pages(0, MEMF_no_tmem);
 
     /* alloc_xenheap_pages() leaves in it what the last owner wrote. */
     if ( page )

@@ -19,6 +19,12 @@
 #define ROUND_PAGES 32
 
 /*
+ * Pages that one round gives back of those that tmem keeps free.  For a block
+ * as many as may be: one page that is kept breaks a block.
+ */
+#define ROUND_KEPT(order) ((order) ? 512 : ROUND_PAGES)
+
+/*
  * Rounds that one allocation may cost.  A single page is there after the
  * first, unless it must come from a certain node or from below an address:
  * then eviction, which goes by age, may have to free many that won't do.
@@ -74,7 +80,7 @@ bool tmem_make_room(unsigned int zone_hi, unsigned int order,
         return false;
     ++*rounds;
 
-    return tmem_rs_reclaim(ROUND_PAGES);
+    return tmem_free_kept(ROUND_KEPT(order)) || tmem_rs_reclaim(ROUND_PAGES);
 }
 
 bool tmem_make_room_for_claim(const struct domain *d, unsigned long pages)
@@ -92,7 +98,7 @@ bool tmem_make_room_for_claim(const struct domain *d, unsigned long pages)
         return true;
 
     /* Not to be had: then nothing is evicted in vain. */
-    if ( wanted - free > tmem_rs_freeable() )
+    if ( wanted - free > tmem_freeable_pages() )
         return false;
 
     /*
@@ -101,7 +107,9 @@ bool tmem_make_room_for_claim(const struct domain *d, unsigned long pages)
      */
     growth_forbidden_until = NOW() + CLAIM_CALM;
 
-    return tmem_rs_reclaim(min_t(uint64_t, wanted - free, ROUND_PAGES));
+    wanted = min_t(uint64_t, wanted - free, ROUND_PAGES);
+
+    return tmem_free_kept(wanted) || tmem_rs_reclaim(wanted);
 }
 
 bool tmem_growth_forbidden(void)
@@ -113,7 +121,7 @@ bool tmem_growth_forbidden(void)
 
 unsigned long tmem_freeable_pages(void)
 {
-    return tmem_enabled ? tmem_rs_freeable() : 0;
+    return tmem_enabled ? tmem_rs_freeable() + tmem_nr_kept() : 0;
 }
 
 /*
@@ -138,7 +146,7 @@ void tmem_note_taken(unsigned int nr)
     }
 
     write_atomic(&guess_until, now + GUESS_AGE);
-    write_atomic(&tmem_freeable_guess, tmem_rs_freeable());
+    write_atomic(&tmem_freeable_guess, tmem_freeable_pages());
 }
 
 void tmem_note_freed(unsigned int nr)

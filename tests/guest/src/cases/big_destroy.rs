@@ -13,7 +13,7 @@ use crate::rig::{Kind, Rig, at, statuses::{EMPTY, NO_DEVICE, SUCCESS}};
 use crate::verdict::{CaseResult, expect};
 use hypercall_abi::Handle;
 
-pub(super) const CASE: Case = Case::new(
+pub(super) const CASE: Case = Case::bulk(
     "big-destroy",
     "pools of thousands of pages are destroyed in one call, their room is free at once",
     run,

@@ -12,7 +12,7 @@ use crate::rig::{Kind, Rig, at, statuses::{NOTHING, SUCCESS}};
 use crate::verdict::{CaseResult, expect};
 
 pub(super) const CASE: Case =
-    Case::new("big-flush-object", "an object of thousands of pages is flushed in one call", run);
+    Case::bulk("big-flush-object", "an object of thousands of pages is flushed in one call", run);
 
 fn run(rig: &mut Rig) -> CaseResult {
     for (kind, pages) in [(Kind::Persistent, 7000), (Kind::Ephemeral, 16_000)] {

@@ -12,7 +12,7 @@ use crate::verdict::CaseResult;
 use hypercall_abi::Handle;
 
 pub(super) const CASE: Case =
-    Case::new("ephemeral-kept", "no ephemeral page is lost while the host has memory", run);
+    Case::bulk("ephemeral-kept", "no ephemeral page is lost while the host has memory", run);
 
 /// Pages: 80 MiB, of more than 300 that are free.
 const PAGES: u32 = 20_000;

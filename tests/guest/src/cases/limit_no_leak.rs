@@ -12,7 +12,7 @@ use crate::rig::{BadFrame, Kind, Rig, at, statuses::{BAD_ADDRESS, EMPTY, SUCCESS
 use crate::verdict::{CaseResult, expect};
 
 pub(super) const CASE: Case =
-    Case::new("limit-no-leak", "the room is as large after pages left in every way", run);
+    Case::bulk("limit-no-leak", "the room is as large after pages left in every way", run);
 
 fn run(rig: &mut Rig) -> CaseResult {
     rig.balloon.set_room(600);

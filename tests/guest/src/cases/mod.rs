@@ -45,9 +45,38 @@ impl Case {
         Self { name, boots, about, needs: Needs::Tmem, run }
     }
 
+    /// A case of the boots with memory to spare that makes very many calls, of which none depends on
+    /// the width of the caller.
+    const fn bulk(
+        name: &'static str,
+        about: &'static str,
+        run: fn(&mut Rig) -> CaseResult,
+    ) -> Self {
+        Self::of(&[Boot::Default, Boot::Pvh64], name, about, run)
+    }
+
     /// A case of the boot with memory to spare that is about what only a PV guest has.
     const fn pv(name: &'static str, about: &'static str, run: fn(&mut Rig) -> CaseResult) -> Self {
         Self { name, boots: &[Boot::Default], about, needs: Needs::Tmem, run }
+    }
+
+    /// A case of these boots, all with tmem.
+    const fn of(
+        boots: &'static [Boot],
+        name: &'static str,
+        about: &'static str,
+        run: fn(&mut Rig) -> CaseResult,
+    ) -> Self {
+        Self { name, boots, about, needs: Needs::Tmem, run }
+    }
+
+    /// A case of the boot that counts instructions.
+    const fn price(
+        name: &'static str,
+        about: &'static str,
+        run: fn(&mut Rig) -> CaseResult,
+    ) -> Self {
+        Self { name, boots: &[Boot::Price], about, needs: Needs::Tmem, run }
     }
 
     /// A case of the boot on a small machine.
@@ -66,7 +95,7 @@ impl Case {
         about: &'static str,
         run: fn(&mut Rig) -> CaseResult,
     ) -> Self {
-        Self { name, boots, about, needs: Needs::Tmem, run }
+        Self::of(boots, name, about, run)
     }
 }
 
@@ -103,6 +132,9 @@ cases![
     put_bad_frame,
     get_bad_frame,
     page_table_frame,
+    descriptor_frame,
+    readable_frame,
+    foreign_frame,
     frames_hidden,
     released_frame,
     flush_page,
@@ -123,7 +155,12 @@ cases![
     interrupted_destroy,
     interrupted_flush,
     abandoned_calls,
+    multicall,
+    protected_mode,
     storm,
+    hostile_calls,
+    hostile_storm,
+    hostile_storm_pvh,
     evict_oldest_first,
     evict_across_pools,
     evict_put_age,
@@ -134,7 +171,9 @@ cases![
     storm_full,
     off_commands,
     label_denied,
-    demo;
+    demo,
+    price,
+    stretch;
     domains:
     every_caller,
     caller_pv32,
@@ -143,8 +182,25 @@ cases![
     birth_and_death,
     killed_in_destroy,
     zombie,
+    multicall_domains,
+    multicall_pv32,
+    scrub,
+    soft_reset,
+    shared_join,
+    shared_leave,
+    shared_twice,
+    shared_limit,
+    frozen,
+    weights,
+    flush_freeable,
+    control_refused,
+    control_dying,
+    frame_types,
+    granted_frame,
+    log_dirty,
 ];
 
+mod hostile;
 mod model;
 mod script;
 

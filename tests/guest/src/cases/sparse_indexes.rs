@@ -14,7 +14,7 @@ use crate::rig::{Kind, ROOM, Rig, at, statuses};
 use crate::verdict::CaseResult;
 use hypercall_abi::Handle;
 
-pub(super) const CASE: Case = Case::new(
+pub(super) const CASE: Case = Case::bulk(
     "sparse-indexes",
     "scattered indexes and objects are stored, found, and cost a bounded share of the room",
     run,

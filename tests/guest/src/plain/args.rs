@@ -13,16 +13,24 @@ pub enum Boot {
     Denied,
     /// A small machine that runs nothing but the demonstration.
     Demo,
+    /// As [`Boot::Default`], the guest being a PVH domain that calls from 64-bit mode.
+    Pvh64,
+    /// The same, with every tmem call made from 32-bit mode.
+    Pvh32,
+    /// tmem on, one case that makes millions of calls.
+    Storm,
+    /// The same, the guest being a PVH domain that calls from 64-bit mode.
+    StormPvh64,
+    /// The same from 32-bit mode.
+    StormPvh32,
     /// tmem on, a processor that can run PVH domains: other domains are built.
     Domains,
     /// The same on two processors.
     DomainsSmp,
     /// The same as `DomainsSmp`, for cases that take long.
     DomainsLong,
-    /// As [`Boot::Default`], the guest being a PVH domain that calls from 64-bit mode.
-    Pvh64,
-    /// The same, with every tmem call made from 32-bit mode.
-    Pvh32,
+    /// A machine that counts instructions.
+    Price,
 }
 
 impl Boot {
@@ -34,11 +42,15 @@ impl Boot {
             Self::Off => "off",
             Self::Denied => "denied",
             Self::Demo => "demo",
+            Self::Pvh64 => "pvh64",
+            Self::Pvh32 => "pvh32",
+            Self::Storm => "storm",
+            Self::StormPvh64 => "storm-pvh64",
+            Self::StormPvh32 => "storm-pvh32",
             Self::Domains => "domains",
             Self::DomainsSmp => "domains-smp",
             Self::DomainsLong => "domains-long",
-            Self::Pvh64 => "pvh64",
-            Self::Pvh32 => "pvh32",
+            Self::Price => "price",
         }
     }
 }

@@ -26,6 +26,22 @@ impl Rng {
         mix(self.0)
     }
 
+    /// The next 32 bits.
+    pub const fn next_32(&mut self) -> u32 {
+        (self.next() >> 32 & 0xffff_ffff) as u32
+    }
+
+    /// One of `choices`; the default where there is none.
+    pub fn pick<T: Copy + Default>(&mut self, choices: &[T]) -> T {
+        let count = u32::try_from(choices.len()).unwrap_or(u32::MAX);
+        choices.get(self.below(count) as usize).copied().unwrap_or_default()
+    }
+
+    /// Whether a thing that happens once in `times` happens.
+    pub const fn one_in(&mut self, times: u32) -> bool {
+        self.below(times) == 0
+    }
+
     /// A number from 0 to `bound` - 1 (0 if `bound` is 0). The bias is below 2^-32.
     pub const fn below(&mut self, bound: u32) -> u32 {
         ((((self.next() >> 32) * bound as u64) >> 32) & 0xffff_ffff) as u32

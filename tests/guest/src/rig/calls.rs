@@ -27,6 +27,8 @@ pub mod statuses {
     pub const NOT_IMPLEMENTED: i64 = Status::NotImplemented.encode();
     /// A control command.
     pub const NOT_SUPPORTED: i64 = Status::NotSupported.encode();
+    /// The pool's owner is frozen.
+    pub const FROZEN: i64 = Status::Frozen.encode();
     /// A get on a pool without pages.
     pub const EMPTY: i64 = Status::Empty.encode();
 }

@@ -81,9 +81,34 @@ impl Rig {
             .find(|&mfn| !self.balloon.owns(mfn) && !self.is_shared_with_us(mfn))
     }
 
+    /// Writes `bytes` into the guest's last frame so that they end `behind` bytes behind its end,
+    /// cutting off what does not fit; returns their first byte's guest-physical address. `None`
+    /// unless this is a PVH guest that gave frames back.
+    pub fn write_at_end_of_memory(&self, bytes: &[u8], behind: usize) -> Option<u64> {
+        if platform().frame_numbers() == FrameNumbers::Machine || self.balloon.room() == 0 {
+            return None;
+        }
+        let length = bytes.len().saturating_sub(behind);
+        let start = ((self.balloon.last_page()? + 1) << 12) - length;
+        let place: *mut u8 = core::ptr::with_exposed_provenance_mut(start);
+        // SAFETY: a PVH guest's page is mapped at the address of the same number, and nobody uses
+        // the last one; no caller's block is longer than a page.
+        unsafe { place.copy_from_nonoverlapping(bytes.as_ptr(), length) };
+        Some(start as u64)
+    }
+
     fn is_shared_with_us(&self, mfn: u64) -> bool {
         match platform().frame_numbers() {
             FrameNumbers::Machine => self.pages.can_map(mfn),
+            FrameNumbers::Guest => self.may_be_ours(mfn),
+        }
+    }
+
+    /// Whether there may be memory at a frame that is not in the guest's list: for a PVH guest Xen
+    /// keeps some tables in frames of its own choice.
+    pub fn may_be_ours(&self, mfn: u64) -> bool {
+        match platform().frame_numbers() {
+            FrameNumbers::Machine => false,
             FrameNumbers::Guest => !is_hole(mfn),
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::plain::content::{Content, Difference, Page};
 use crate::xen::balloon::Balloon;
+use crate::xen::grants::GrantTable;
 use crate::xen::memory::set_mapping;
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -121,6 +122,24 @@ impl Pages {
     pub fn restore_edge(&self) -> bool {
         // SAFETY: the page's own frame, where it was at first.
         unsafe { set_mapping(self.behind.page.addr(), Some(self.behind.mfn)) == 0 }
+    }
+
+    /// Machine frame of the page behind the edge.
+    pub fn behind_edge_mfn(&self) -> u64 {
+        self.behind.mfn
+    }
+
+    /// Fills the page behind the edge with zeroes.
+    pub fn clear_behind_edge(&self) {
+        // SAFETY: mapped, but in the functions below; nobody holds a reference to it.
+        unsafe { self.behind.page.write_bytes(0, 1) };
+    }
+
+    /// Maps the guest's grant table at the page behind the edge, until [`Pages::restore_edge`].
+    /// `None` if Xen refuses.
+    pub fn grant_table(&self) -> Option<GrantTable> {
+        // SAFETY: nothing but these functions uses that page.
+        unsafe { GrantTable::map_at(self.behind.page.cast()) }
     }
 
     /// Whether Xen lets the guest map frame `mfn`, writable. Tried on the page behind the edge.

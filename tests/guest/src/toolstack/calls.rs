@@ -142,6 +142,21 @@ impl Child {
         Ok(())
     }
 
+    /// The target, after a hit, must hold nothing but zeroes.
+    ///
+    /// # Errors
+    /// Failure, with the first other word.
+    pub fn check_zeroes(&self, handle: Handle) -> CaseResult {
+        let window = self.open(TARGET)?;
+        for offset in (0..4096).step_by(8) {
+            let word = window.word(offset);
+            if word != 0 {
+                fail!("index {}: byte {offset} is {word:#x}, not zero", handle.index.0);
+            }
+        }
+        Ok(())
+    }
+
     /// GET that must answer `want`, which is no hit, for the reason `what`.
     ///
     /// # Errors

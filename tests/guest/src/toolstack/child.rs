@@ -8,9 +8,10 @@ use super::window::Window;
 use super::{pv, pvh};
 use crate::verdict::CaseResult;
 use crate::xen::domctl::{CREATE_HAP, CREATE_HVM, Creation, DYING, EMULATE_LAPIC};
-use crate::xen::foreign::{give_way, populate};
+use crate::xen::foreign::{give_way, populate, rest};
 use crate::xen::release::Release;
 use crate::{fail, give_up, skip};
+use core::cell::Cell;
 use core::sync::atomic::Ordering;
 use hypercall_abi::{HYPERVISOR_TMEM_OP, Op};
 
@@ -116,10 +117,13 @@ pub struct Child {
     frames: [u64; END],
     mailboxes: [Option<Window>; VCPUS_MAX as usize],
     is_alive: bool,
+    /// Whether Xen lets it run. While it has nothing to do it does not: many domains that wait in
+    /// loops would take the processors from the one that works.
+    is_running: Cell<bool>,
 }
 
 impl Child {
-    /// Builds a domain and lets its vCPUs wait for calls.
+    /// Builds a domain whose vCPUs wait for calls.
     ///
     /// # Errors
     /// Skip, where this Xen or this machine has no such domains; error, if Xen refuses a step.
@@ -137,16 +141,17 @@ impl Child {
         };
         let frames = core::array::from_fn(|page| if page < CODE { 0 } else { page as u64 });
         let mailboxes = [const { None }; VCPUS_MAX as usize];
-        let mut child = Self { release, caller, domid, frames, mailboxes, is_alive: true };
+        let is_running = Cell::new(false);
+        let mut child =
+            Self { release, caller, domid, frames, mailboxes, is_alive: true, is_running };
         child.give_memory(vcpus, room)?;
         child.fill_memory(vcpus)?;
         child.start_vcpus(vcpus)?;
-        step("unpausing", release.unpause(child.domid))?;
         Ok(child)
     }
 
     fn give_memory(&mut self, vcpus: u32, room: u64) -> CaseResult {
-        let Self { release, caller, domid, .. } = *self;
+        let (release, caller, domid) = (self.release, self.caller, self.domid);
         step("setting the maximum", release.max_mem(domid, (OWN_FRAMES + room) * 4))?;
         if caller == Caller::Pv32 {
             match release.address_size(domid, 32) {
@@ -168,7 +173,7 @@ impl Child {
     }
 
     fn fill_memory(&mut self, vcpus: u32) -> CaseResult {
-        let Self { release, caller, domid, .. } = *self;
+        let (release, caller, domid) = (self.release, self.caller, self.domid);
         let program = if caller.is_wide() { puppet::program_64() } else { puppet::program_32() };
         self.open_page(CODE)?.write(0, program);
         for page in TABLES..MAILBOXES {
@@ -298,6 +303,19 @@ impl Child {
         mailbox.rounds.store(rounds, Ordering::SeqCst);
         mailbox.stop.store(0, Ordering::SeqCst);
         mailbox.ticket.fetch_add(1, Ordering::SeqCst);
+        self.set_running(true)
+    }
+
+    /// Lets the domain run, or stops it.
+    ///
+    /// # Errors
+    /// Error, if Xen refuses.
+    pub fn set_running(&self, running: bool) -> CaseResult {
+        if self.is_running.replace(running) != running {
+            let (release, domid) = (self.release, self.domid);
+            let answer = if running { release.unpause(domid) } else { release.pause(domid) };
+            step("pausing or unpausing", answer)?;
+        }
         Ok(())
     }
 
@@ -325,7 +343,14 @@ impl Child {
     /// # Errors
     /// Failure, if the domain crashed; error, if the work takes for ever.
     pub fn wait(&self, vcpu: usize) -> CaseResult {
-        self.wait_for(|| self.is_done(vcpu))
+        self.wait_for(|| self.is_done(vcpu))?;
+        let vcpus = self.mailboxes.iter().flatten().count();
+        for vcpu in 0..vcpus {
+            if !self.is_done(vcpu)? {
+                return Ok(());
+            }
+        }
+        self.set_running(false)
     }
 
     /// Gives way until `reached` says so.
@@ -343,7 +368,11 @@ impl Child {
                     fail!("{:?} domain {} shut down: {reason}", self.caller, self.domid);
                 }
             }
-            give_way();
+            if turn % 16 == 15 {
+                rest();
+            } else {
+                give_way();
+            }
         }
         give_up!("domain {} does not come to an end of its work", self.domid)
     }
@@ -412,7 +441,7 @@ impl Child {
             if release.info(domid).is_none() {
                 return Ok(());
             }
-            give_way();
+            rest();
         }
         give_up!("domain {domid} does not go away")
     }

@@ -3,6 +3,7 @@
 //! - [`child`](Child): builds a domain of any kind, has its vCPUs make hypercalls, destroys it.
 //! - `puppet`: the program that runs in it, and the mailbox by which it is told what to call.
 //! - `calls`: tmem operations of a child, with the checks that [`crate::rig`] has for this guest's.
+//! - `control`: the control operations of tmem, as an operator's tool makes them.
 //! - `window`: a child's pages, mapped here. `pvh`, `pv`, `layout`: how a child begins.
 //!
 //! A child is destroyed when its [`Child`] is dropped, so a case that fails leaves nothing behind.
@@ -10,6 +11,7 @@
 
 mod calls;
 mod child;
+mod control;
 mod layout;
 mod puppet;
 mod pv;
@@ -17,6 +19,7 @@ mod pvh;
 mod window;
 
 pub use child::{Call, Caller, Child, Plan};
+pub use control::Control;
 pub use layout::DATA_PAGES;
 pub use puppet::{CALLS, Mailbox, Slot};
 pub use window::Window;

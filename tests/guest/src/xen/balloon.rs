@@ -29,6 +29,17 @@ impl Balloon {
         self.frames.get(pfn).copied().filter(|&mfn| mfn != NO_FRAME)
     }
 
+    /// Number of the guest's last page that has a frame: nobody uses it, and behind it there is none
+    /// if any was given back.
+    pub fn last_page(&self) -> Option<usize> {
+        self.held.checked_sub(1).filter(|&page| page >= self.mapped)
+    }
+
+    /// Every frame of the guest's.
+    pub fn frames(&self) -> impl Iterator<Item = u64> {
+        self.frames.iter().copied().filter(|&mfn| mfn != NO_FRAME)
+    }
+
     /// Whether machine frame `mfn` is one of the guest's own.
     pub fn owns(&self, mfn: u64) -> bool {
         self.frames.contains(&mfn)

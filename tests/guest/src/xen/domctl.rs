@@ -159,6 +159,18 @@ impl Release {
         send(&mut self.request(command, domain, body))
     }
 
+    /// Sends a command whose structure begins with these words and has zeroes behind them.
+    pub(super) fn with_words<const N: usize>(
+        self,
+        command: u32,
+        domain: u16,
+        words: [u64; N],
+    ) -> i64 {
+        let mut all = [0; 16];
+        all.iter_mut().zip(words).for_each(|(place, word)| *place = word);
+        send(&mut self.request(command, domain, Body { all }))
+    }
+
     fn with_word(self, command: u32, domain: u16, word: u32) -> i64 {
         let mut body = NOTHING;
         body.word = word;

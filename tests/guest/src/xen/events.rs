@@ -5,8 +5,10 @@
 //! done. An event that the guest raises itself, by setting the byte that says so, does as well as a
 //! real one, and comes exactly once.
 
+use super::clock::cycles;
 use super::memory::set_mapping;
 use super::platform::{VcpuInfo, platform};
+use super::timer;
 use super::tmem::{Block, send_address, send_block};
 use core::cell::{Cell, UnsafeCell};
 use core::ptr::null_mut;
@@ -22,6 +24,8 @@ struct Plan<'a> {
     calls: [Option<Block>; CALLS],
     answers: [Cell<i64>; CALLS],
     in_the_middle: Cell<bool>,
+    /// The call has come back.
+    is_over: Cell<bool>,
     /// Done at the end of the handler.
     finally: &'a dyn Fn(),
 }
@@ -56,6 +60,11 @@ impl Events {
         let events = Self(page.cast());
         platform().let_events_in(events.vcpu(), false);
         platform().register_event_handler().then_some(events)
+    }
+
+    /// The page that Xen shares with the guest.
+    pub(super) const fn shared_info(&self) -> *const u8 {
+        self.0.cast()
     }
 
     fn vcpu(&self) -> &VcpuInfo {
@@ -98,12 +107,14 @@ impl Events {
             calls: core::array::from_fn(|_| rest.next()),
             answers: [const { Cell::new(0) }; CALLS],
             in_the_middle: Cell::new(false),
+            is_over: Cell::new(false),
             finally,
         };
         PLAN.store((&raw const plan).cast_mut().cast(), Ordering::SeqCst);
         self.vcpu().upcall_pending.store(1, Ordering::SeqCst);
         platform().let_events_in(self.vcpu(), true);
         let answer = call();
+        plan.is_over.set(true);
         platform().let_events_in(self.vcpu(), false);
         PLAN.store(null_mut(), Ordering::SeqCst);
         let answers = plan.answers.each_ref().map(Cell::get);
@@ -113,6 +124,7 @@ impl Events {
 
 /// The handler: `return_to` is where the guest will go on.
 pub(super) extern "C" fn on_event(return_to: *const [u8; 3]) {
+    timer::on_event(cycles());
     let plan = PLAN.load(Ordering::SeqCst);
     // SAFETY: null, or set by `interrupt_call`, which is still running: we interrupted it.
     let Some(plan) = (unsafe { plan.as_ref() }) else { return };
@@ -120,7 +132,14 @@ pub(super) extern "C" fn on_event(return_to: *const [u8; 3]) {
     unsafe { &*plan.vcpu }.upcall_pending.store(0, Ordering::SeqCst);
     // SAFETY: code of the guest's: mapped, and followed by more.
     let next_instruction = unsafe { return_to.read() };
-    plan.in_the_middle.set(platform().enters_xen(next_instruction));
+    let in_the_middle = platform().enters_xen(next_instruction);
+    if !in_the_middle && !plan.is_over.get() && !platform().events_return_at_once() {
+        // Something else led into Xen before the call did. Not yet, then.
+        // SAFETY: as above.
+        unsafe { &*plan.vcpu }.upcall_pending.store(1, Ordering::SeqCst);
+        return;
+    }
+    plan.in_the_middle.set(in_the_middle);
     for (call, answer) in plan.calls.iter().zip(&plan.answers) {
         if let Some(block) = call {
             answer.set(send_block(block));

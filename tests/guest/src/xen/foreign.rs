@@ -5,9 +5,7 @@ use xen_sys::{
     __HYPERVISOR_memory_op, __HYPERVISOR_sched_op, __HYPERVISOR_update_va_mapping_otherdomain,
 };
 
-/// `XENMEM_decrease_reservation` and `XENMEM_populate_physmap` (`xen/include/public/memory.h`).
-const DECREASE_RESERVATION: u64 = 1;
-/// See above.
+/// `XENMEM_populate_physmap` (`xen/include/public/memory.h`).
 const POPULATE_PHYSMAP: u64 = 6;
 /// `UVMF_INVLPG` for the calling vCPU (`xen/include/public/xen.h`).
 const FLUSH_THIS_PAGE: u64 = 2;
@@ -30,27 +28,18 @@ const _: () = assert!(size_of::<Reservation>() == 32);
 /// Gives domain `domid` a frame at each of the guest frames in `frames`; returns how many, from the
 /// first, it got. For a PV domain the machine frames replace the guest frames.
 pub fn populate(domid: u16, frames: &mut [u64]) -> usize {
-    reservation_op(POPULATE_PHYSMAP, domid, frames)
-}
-
-/// Takes the frames in `frames` from domain `domid` (machine frames for a PV domain); how many.
-pub fn take_back(domid: u16, frames: &mut [u64]) -> usize {
-    reservation_op(DECREASE_RESERVATION, domid, frames)
-}
-
-fn reservation_op(command: u64, domain: u16, frames: &mut [u64]) -> usize {
     let mut request = Reservation {
         extents: frames.as_mut_ptr().expose_provenance() as u64,
         nr_extents: frames.len() as u64,
         order: 0,
         memory_flags: 0,
-        domain,
+        domain: domid,
         pad: [0; 3],
     };
     let place = (&raw mut request).expose_provenance() as u64;
     // SAFETY: the request describes a slice that we hold for writing; the frames are another
     // domain's.
-    let done = unsafe { hypercall(__HYPERVISOR_memory_op, [command, place, 0, 0]) };
+    let done = unsafe { hypercall(__HYPERVISOR_memory_op, [POPULATE_PHYSMAP, place, 0, 0]) };
     usize::try_from(done).unwrap_or(0)
 }
 
@@ -69,4 +58,26 @@ pub unsafe fn map_foreign(address: usize, domid: u16, frame: u64) -> i64 {
 pub fn give_way() {
     // SAFETY: takes no pointer.
     let _always_0 = unsafe { hypercall(__HYPERVISOR_sched_op, [0, 0, 0, 0]) };
+}
+
+/// `struct sched_poll` (`xen/include/public/sched.h`), for no event channels at all.
+#[repr(C)]
+struct Poll {
+    ports: u64,
+    nr_ports: u32,
+    pad: u32,
+    timeout: u64,
+}
+
+/// `SCHEDOP_poll`.
+const POLL: u64 = 3;
+
+/// Sleeps for some tens of microseconds. [`give_way`] leaves it to Xen's scheduler whether others
+/// are let run; this does not.
+pub fn rest() {
+    // A time that is past already: the timer goes off at the next moment that Xen looks at it.
+    let poll = Poll { ports: 0, nr_ports: 0, pad: 0, timeout: 1 };
+    let place = (&raw const poll).expose_provenance() as u64;
+    // SAFETY: reads the structure and nothing else.
+    let _nobody_to_tell = unsafe { hypercall(__HYPERVISOR_sched_op, [POLL, place, 0, 0]) };
 }

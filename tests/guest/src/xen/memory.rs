@@ -11,13 +11,21 @@ const DECREASE_RESERVATION: u64 = 1;
 const MAXIMUM_RAM_PAGE: u64 = 2;
 /// `XENMEM_populate_physmap`.
 const POPULATE_PHYSMAP: u64 = 6;
+/// `XENMEM_machphys_mfn_list`.
+const MACHPHYS_MFN_LIST: u64 = 5;
 /// `XENMEM_add_to_physmap`.
 const ADD_TO_PHYSMAP: u64 = 7;
 /// `XENMEM_memory_map`.
 const MEMORY_MAP: u64 = 9;
+/// `XENMEM_remove_from_physmap`.
+const REMOVE_FROM_PHYSMAP: u64 = 15;
+/// `XENMEM_add_to_physmap_batch`.
+const ADD_TO_PHYSMAP_BATCH: u64 = 23;
 
 /// `XENMAPSPACE_shared_info`.
 const SPACE_SHARED_INFO: u32 = 0;
+/// `XENMAPSPACE_gmfn_foreign`.
+const SPACE_FOREIGN: u64 = 4;
 
 /// `DOMID_SELF` (`xen/include/public/xen.h`).
 const DOMID_SELF: u16 = 0x7ff0;
@@ -151,4 +159,46 @@ pub(super) unsafe fn place_shared_info(frame: u64) -> i64 {
     let place = (&raw const request).expose_provenance() as u64;
     // SAFETY: Xen only reads the request; what it does to the frame is the caller's promise.
     unsafe { hypercall(__HYPERVISOR_memory_op, [ADD_TO_PHYSMAP, place, 0, 0]) }
+}
+
+/// Puts frame `from` of domain `domid` at this PVH guest's frame `frame`. Returns 0 if done.
+///
+/// # Safety
+/// A frame that is there already is lost, so nothing may be in it.
+pub unsafe fn place_foreign(domid: u16, from: u64, frame: u64) -> i64 {
+    let (from, to) = ([from], [frame]);
+    let mut error = [0_i32];
+    // `struct xen_add_to_physmap_batch`: domain, space, count and the other domain; three lists.
+    let request = [
+        u64::from(DOMID_SELF) | SPACE_FOREIGN << 16 | 1 << 32 | u64::from(domid) << 48,
+        from.as_ptr().expose_provenance() as u64,
+        to.as_ptr().expose_provenance() as u64,
+        error.as_mut_ptr().expose_provenance() as u64,
+    ];
+    let place = request.as_ptr().expose_provenance() as u64;
+    // SAFETY: two lists of one number to read, one to write; the rest is the caller's promise.
+    let answer = unsafe { hypercall(__HYPERVISOR_memory_op, [ADD_TO_PHYSMAP_BATCH, place, 0, 0]) };
+    let [error] = core::hint::black_box(error);
+    if answer == 0 { i64::from(error) } else { answer }
+}
+
+/// Makes this PVH guest's frame an empty one. Returns Xen's answer, 0 if done.
+pub fn remove_frame(frame: u64) -> i64 {
+    // `struct xen_remove_from_physmap`.
+    let request = [u64::from(DOMID_SELF), frame];
+    let place = request.as_ptr().expose_provenance() as u64;
+    // SAFETY: Xen only reads the request; what is at the frame stays its owner's.
+    unsafe { hypercall(__HYPERVISOR_memory_op, [REMOVE_FROM_PHYSMAP, place, 0, 0]) }
+}
+
+/// The first frame of Xen's table from machine frames to guest frames, which every PV guest may read.
+pub fn machine_to_phys_frame() -> Option<u64> {
+    let mut frame = [0_u64];
+    // `struct xen_machphys_mfn_list`: room, list, number written.
+    let mut request = [1, frame.as_mut_ptr().expose_provenance() as u64, 0];
+    let place = request.as_mut_ptr().expose_provenance() as u64;
+    // SAFETY: writes one number to a list of one.
+    let answer = unsafe { hypercall(__HYPERVISOR_memory_op, [MACHPHYS_MFN_LIST, place, 0, 0]) };
+    let [frame] = core::hint::black_box(frame);
+    (answer == 0 && frame != 0).then_some(frame)
 }

@@ -18,20 +18,25 @@
 
 pub mod balloon;
 pub mod caller;
+pub mod clock;
 pub mod console;
 pub mod domctl;
 pub mod events;
 pub mod flask;
 pub mod foreign;
+pub mod frame_types;
+pub mod grants;
 mod hypercall;
 pub mod memory;
+pub mod multicall;
 pub mod platform;
-mod pv;
+pub mod pv;
 pub mod pvh;
 pub mod release;
 pub mod shutdown;
 mod start;
 pub mod sysctl;
+pub mod timer;
 pub mod tmem;
 pub mod version;
 

@@ -7,7 +7,7 @@ use super::hypercall::hypercall;
 use super::platform::{FrameNumbers, Platform, VcpuInfo};
 use core::arch::naked_asm;
 use core::sync::atomic::Ordering;
-use xen_sys::{__HYPERVISOR_set_callbacks, __HYPERVISOR_update_va_mapping};
+use xen_sys::{__HYPERVISOR_set_callbacks, __HYPERVISOR_set_gdt, __HYPERVISOR_update_va_mapping};
 
 /// `UVMF_INVLPG` for the calling vCPU (`xen/include/public/xen.h`).
 const FLUSH_THIS_PAGE: u64 = 2;
@@ -17,6 +17,19 @@ const PTE_DATA: u64 = 0x67;
 
 /// The instruction `syscall`, by which the hypercall page enters Xen.
 const SYSCALL: [u8; 2] = [0x0f, 0x05];
+
+/// Descriptors in a page.
+const DESCRIPTORS: u64 = 512;
+
+/// Makes `frame` the guest's own page of segment descriptors, or takes it back; the segments that the
+/// guest runs with are Xen's. Returns Xen's answer, 0 if done.
+pub fn set_descriptor_table(frame: Option<u64>) -> i64 {
+    let list = [frame.unwrap_or_default()];
+    let count = if frame.is_some() { DESCRIPTORS } else { 0 };
+    let arguments = [list.as_ptr().expose_provenance() as u64, count, 0, 0];
+    // SAFETY: reads a list of one frame number. Xen checks the descriptors.
+    unsafe { hypercall(__HYPERVISOR_set_gdt, arguments) }
+}
 
 /// A 64-bit PV guest.
 pub(super) struct Pv;
@@ -43,6 +56,10 @@ impl Platform for Pv {
 
     fn let_events_in(&self, vcpu: &VcpuInfo, wanted: bool) {
         vcpu.upcall_mask.store(u8::from(!wanted), Ordering::SeqCst);
+    }
+
+    fn events_return_at_once(&self) -> bool {
+        true
     }
 
     fn enters_xen(&self, code: [u8; 3]) -> bool {

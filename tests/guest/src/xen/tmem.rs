@@ -1,6 +1,7 @@
 //! Hypercall 38, with a good block or with any other, from the mode that is set.
 
 use super::caller::caller;
+use super::hypercall::hypercall;
 use hypercall_abi::{HYPERVISOR_TMEM_OP, OP_BYTES_32, OP_BYTES_64, Op};
 
 /// The raw block of one operation in the 64-bit layout. Its first 52 bytes are the block of a
@@ -20,6 +21,14 @@ pub fn send_block(block: &Block) -> i64 {
         block.iter_mut().skip(OP_BYTES_32).for_each(|byte| *byte = 0xa5);
     }
     send_address(block.as_ptr().expose_provenance() as u64)
+}
+
+/// Sends the address of a good block from 64-bit mode, without a look at the mode that is set: for
+/// loops in which each instruction counts.
+#[inline(always)]
+pub fn send_counted(address: u64) -> i64 {
+    // SAFETY: as in `send_address`.
+    unsafe { hypercall(HYPERVISOR_TMEM_OP, [address, 0, 0, 0]) }
 }
 
 /// Sends an address at which there may be no block at all: Xen must find out. It only reads there;

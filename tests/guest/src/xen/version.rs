@@ -9,11 +9,16 @@ const VERSION: u64 = 0;
 /// `XENVER_extraversion`: fills 16 bytes.
 const EXTRAVERSION: u64 = 1;
 
+/// The hypercall that does the least: it asks for Xen's version.
+#[inline(always)]
+pub fn ask() -> i64 {
+    // SAFETY: takes no pointer.
+    unsafe { hypercall(__HYPERVISOR_xen_version, [VERSION, 0, 0, 0]) }
+}
+
 /// Xen's release as numbers: (major, minor).
 pub fn number() -> (u32, u32) {
-    // SAFETY: takes no pointer.
-    let number = unsafe { hypercall(__HYPERVISOR_xen_version, [VERSION, 0, 0, 0]) };
-    let number = u32::try_from(number).unwrap_or(0);
+    let number = u32::try_from(ask()).unwrap_or(0);
     (number >> 16, number & 0xffff)
 }
 

@@ -72,8 +72,15 @@ unsigned long tmem_frames_init(void);
  * Takes up to nr ownerless domheap frames with their old content, for being
  * overwritten in full.  Returns how many.
  */
-unsigned int tmem_xen_take_frames(uint64_t *mfns, unsigned int nr);
+unsigned int tmem_xen_take_frames(uint32_t *mfns, unsigned int nr);
+/* Takes nr frames back, to be taken again or for Xen to ask for. */
+void tmem_xen_keep_frames(const uint32_t *mfns, unsigned int nr);
+/* Gives a frame back to Xen's heap at once. */
 void tmem_xen_free_frame(uint64_t mfn);
+/* Gives up to nr kept frames back to Xen's heap, returns how many. */
+unsigned int tmem_free_kept(unsigned int nr);
+/* How many frames are kept. */
+unsigned int tmem_nr_kept(void);
 /* One page that is mapped in every context, or NULL. */
 void *tmem_xen_alloc_meta(void);
 void tmem_xen_free_meta(void *page);
@@ -105,7 +112,8 @@ int tmem_xen_write_buffer(uint64_t addr, const void *from, uint32_t bytes);
 
 /* TMEM_PERCPU_BYTES of CPU cpu, zero when it comes up, aligned to 64. */
 void *tmem_xen_percpu(unsigned int cpu);
-unsigned int tmem_xen_cpu(void);
+/* The same of the CPU that this runs on. */
+void *tmem_xen_this_percpu(void);
 /* A fault of the library at a place in its source.  file is not terminated. */
 void noreturn tmem_xen_panic(const char *file, size_t len, unsigned int line);
 

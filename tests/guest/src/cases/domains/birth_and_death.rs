@@ -26,7 +26,7 @@ pub(in super::super) const CASE: Case = Case::with_domains(
 
 const DOMAINS: u32 = 200;
 /// Pages of each, of each kind: more than a processor keeps in stock.
-const PAGES: u32 = 200;
+const PAGES: u32 = 100;
 /// Frames that one processor keeps in stock, at most, and a few that records are kept in.
 const STOCK: u64 = 80;
 

@@ -13,7 +13,7 @@ use crate::plain::content::Content;
 use crate::rig::{Kind, Rig, at};
 use crate::toolstack::{Caller, Child, Plan};
 use crate::verdict::{CaseResult, expect};
-use crate::xen::foreign::give_way;
+use crate::xen::foreign::rest;
 use crate::{fail, give_up};
 use core::sync::atomic::Ordering;
 use hypercall_abi::Op;
@@ -25,8 +25,8 @@ pub(in super::super) const CASE: Case = Case::with_domains(
     run,
 );
 
-/// Pages of the pool: their destruction takes longer than a domain may run at a stretch.
-const PAGES: u32 = 40_000;
+/// Pages of the pool: their destruction takes much longer than the first domain sleeps.
+const PAGES: u32 = 8000;
 /// Frames that may be missing: the processor's stock and records that are kept.
 const STOCK: u64 = 200;
 /// How often the domain may be too quick for us.
@@ -67,7 +67,7 @@ fn kill_in_the_middle(caller: Caller, kind: Kind) -> CaseResult<bool> {
     child.start(0, &[child.tmem_call(&Op::DestroyPool { pool_id: pool })?], 1)?;
     // Back from this, either the domain has done all its work, or Xen has put its call off.
     while mailbox.begun.load(Ordering::SeqCst) == begun {
-        give_way();
+        rest();
     }
     expect("killing the domain", child.kill(), 0)?;
     let is_half_done = !child.is_done(0)?;

@@ -2,13 +2,32 @@
 //!
 //! What several of them do is here: counting the host's free frames, and filling a child's pool.
 
+mod ballast;
 pub(super) mod birth_and_death;
 pub(super) mod caller_pv32;
+pub(super) mod control_dying;
+pub(super) mod control_refused;
 pub(super) mod domid_reuse;
 pub(super) mod every_caller;
+pub(super) mod flush_freeable;
+pub(super) mod frame_types;
+pub(super) mod frozen;
+pub(super) mod granted_frame;
 pub(super) mod isolation;
 pub(super) mod killed_in_destroy;
+pub(super) mod log_dirty;
+pub(super) mod multicall_domains;
+pub(super) mod multicall_pv32;
+pub(super) mod scrub;
+pub(super) mod shared_join;
+pub(super) mod shared_leave;
+pub(super) mod shared_limit;
+pub(super) mod shared_twice;
+pub(super) mod soft_reset;
+pub(super) mod weights;
 pub(super) mod zombie;
+
+use ballast::Ballast;
 
 use crate::plain::content::Content;
 use crate::rig::at;
@@ -39,7 +58,7 @@ const FILLING: Content = Content(0xf1_11ed);
 ///
 /// # Errors
 /// Failure, if a put is refused.
-fn fill_pool(child: &Child, pool: u32, pages: u32) -> CaseResult {
+pub(super) fn fill_pool(child: &Child, pool: u32, pages: u32) -> CaseResult {
     child.fill_source(FILLING)?;
     let put = Op::PutPage { handle: at(pool, 0, 0), cmfn: child.source_frame() };
     child.start(0, &[child.tmem_call(&put)?.stepping()], pages)?;

@@ -84,6 +84,10 @@ impl Platform for Pvh {
         }
     }
 
+    fn events_return_at_once(&self) -> bool {
+        false
+    }
+
     fn enters_xen(&self, code: [u8; 3]) -> bool {
         VMCALLS.contains(&code)
     }

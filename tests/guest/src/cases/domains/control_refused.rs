@@ -1,0 +1,104 @@
+//! **Checks** that a domain without privilege gets none of the control operations (P41, P67, P68): as a
+//! sysctl they answer -1, as commands of its own hypercall -95, and nothing changes.
+//!
+//! **Why:** the original let any guest freeze, authorise and read others.
+//!
+//! **A broken host** looks at the operation before it looks at the caller.
+
+use super::super::Case;
+use crate::plain::args::Boot;
+use crate::plain::content::Content;
+use crate::rig::{
+    Kind, Rig, at,
+    statuses::{NOT_PERMITTED, NOT_SUPPORTED},
+};
+use crate::toolstack::{Call, Caller, Child, Control, Plan};
+use crate::verdict::{CaseResult, expect};
+use crate::{fail, give_up};
+use hypercall_abi::control::{
+    self, ClientFlags, ClientId, ControlOp, HYPERVISOR_SYSCTL, POOL_INFO_BYTES, PoolInfo,
+};
+use hypercall_abi::{Op, PoolFlags, Uuid};
+
+pub(in super::super) const CASE: Case = Case::with_domains(
+    &[Boot::Domains],
+    "control-refused",
+    "a domain without privilege is refused every control operation",
+    run,
+);
+
+const UUID: Uuid = Uuid([3, 5]);
+
+fn run(_rig: &mut Rig) -> CaseResult {
+    let control = Control::new()?;
+    for caller in [Caller::Pvh64, Caller::Pv64] {
+        let child = Child::build(Plan::new(caller, 100))?;
+        let victim = Child::build(Plan::new(Caller::Pvh32, 100))?;
+        let pool = victim.new_pool(Kind::Ephemeral)?;
+        victim.put(at(pool, 1, 1), Content(1))?;
+        by_sysctl(&child, &victim)?;
+        by_hypercall(&child, &victim)?;
+
+        let Ok(info) = control.client_info(victim.domid()) else {
+            give_up!("the victim's settings can't be read");
+        };
+        if info.flags.contains(ClientFlags::FROZEN) || info.weight != 0 || info.nr_pools != 1 {
+            fail!("refused operations changed another domain: {info:?}");
+        }
+        expect("NEW_POOL", victim.try_new_pool(PoolFlags::SHARED.to_word(), UUID)?, 1)?;
+        expect("NEW_POOL", child.try_new_pool(PoolFlags::SHARED.to_word(), UUID)?, 0)?;
+        victim.put(at(1, 1, 1), Content(2))?;
+        expect("get from a pool that is not shared", child.try_get(at(0, 1, 1))?, -1001)?;
+        victim.get_hit(at(pool, 1, 1), Content(1))?;
+        child.destroy()?;
+        victim.destroy()?;
+    }
+    Ok(())
+}
+
+fn by_sysctl(child: &Child, victim: &Child) -> CaseResult {
+    let (list, records) = (5, 6);
+    let record = PoolInfo { flags: PoolInfo::AUTHORISE, uuid: UUID, ..PoolInfo::default() };
+    child.open(records)?.write(0, &record.encode());
+    let (who, buffer) = (ClientId::One(victim.domid()), child.address(records));
+    let len = u32::try_from(POOL_INFO_BYTES).unwrap_or_default();
+    let ops = [
+        ControlOp::SetFrozen { who, frozen: true },
+        ControlOp::SetFrozen { who: ClientId::All, frozen: true },
+        ControlOp::Flush { kib: 4, freed_pages: 0 },
+        ControlOp::GetClientInfo { who, buffer },
+        ControlOp::SetClientInfo { who, buffer },
+        ControlOp::QueryFreeable,
+        ControlOp::SetAuth { who, len, buffer },
+        ControlOp::SetAuth { who: ClientId::One(child.domid()), len, buffer },
+    ];
+    for op in ops {
+        let request = control::sysctl(child.release().sysctl, &op);
+        child.open(list)?.write(0, &request);
+        child.run(0, &[Call::raw(HYPERVISOR_SYSCTL, [child.address(list), 0, 0, 0, 0])])?;
+        expect("a control operation of a domain", child.answer(0, 0)?, NOT_PERMITTED)?;
+    }
+    Ok(())
+}
+
+/// CONTROL, AUTH and RESTORE_NEW, as guests could send them once, with the victim's id in `arg1`.
+fn by_hypercall(child: &Child, victim: &Child) -> CaseResult {
+    let flags = PoolFlags::SHARED.to_word();
+    for command in [0, 101, 102] {
+        let op = Op::NewPool(hypercall_abi::NewPool { flags, uuid: UUID });
+        let mut call = child.tmem_call(&op)?;
+        if let Some(block) = &mut call.block {
+            put_word(block, 0, command);
+            put_word(block, 28, u32::from(victim.domid()));
+        }
+        child.run(0, &[call])?;
+        expect("a control command of a domain", child.answer(0, 0)?, NOT_SUPPORTED)?;
+    }
+    Ok(())
+}
+
+fn put_word(block: &mut [u8], offset: usize, word: u32) {
+    for (place, byte) in block.iter_mut().skip(offset).zip(word.to_le_bytes()) {
+        *place = byte;
+    }
+}
