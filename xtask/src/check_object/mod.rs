@@ -19,6 +19,7 @@ use crate::xen::build::Image;
 use anyhow::{Context, Result, bail};
 use graph::Graph;
 use object_file::ObjectFile;
+use std::fs;
 use std::time::Duration;
 
 /// Bytes of stack that an exported function and all below it may use.
@@ -50,6 +51,7 @@ pub(crate) fn run(paths: &Paths, image: &Image, results: &mut Results) -> Result
     };
     add("no forbidden register, branch or return", rules::instructions(&graph, &image.config));
     add("address-taken functions begin with endbr64", rules::landing_marks(&graph, &image.config));
+    add("the same of the C glue", glue_objections(image)?);
     add("only the exported names, none too long", rules::names(object)?);
     let reasons = panics::reasons(&paths.root.join("crates/engine/src"))?;
     add("panic entries and traps are those of the list", panics::compare(&sites, &list, &reasons));
@@ -58,6 +60,25 @@ pub(crate) fn run(paths: &Paths, image: &Image, results: &mut Results) -> Result
     let places: usize = sites.values().map(Vec::len).sum();
     println!("    {} functions, {places} panic entries and traps", file.functions.len());
     Ok(())
+}
+
+/// The objections to the glue's objects. Only a patched gcc tells of a function whose address is
+/// taken and that is not marked with `cf_check`.
+fn glue_objections(image: &Image) -> Result<Vec<String>> {
+    let folder = image.glue();
+    let mut objections = Vec::new();
+    let mut taken = 0;
+    for entry in fs::read_dir(&folder).with_context(|| format!("no {}", folder.display()))? {
+        let file = ObjectFile::read(&entry?.path())?;
+        let graph = Graph::new(&file);
+        taken += graph.address_taken().len();
+        objections.extend(rules::landing_marks(&graph, &image.config));
+    }
+    if taken == 0 {
+        // Xen calls it back when it starts and when a CPU goes.
+        objections.push("no function of the glue has its address taken: wrongly read".to_owned());
+    }
+    Ok(objections)
 }
 
 /// The objections to an image that was built with the option off.

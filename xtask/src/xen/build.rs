@@ -20,6 +20,8 @@ use std::time::SystemTime;
 
 /// Images that are kept; the oldest go first. The matrix has nine.
 const IMAGES_KEPT: usize = 16;
+/// In an image's folder: the glue's objects.
+const GLUE: &str = "glue";
 /// Where Xen's makefile looks for the Rust object, below the tree's top.
 const OBJECT_PLACE: &str = "xen/common/tmem_rs.o";
 
@@ -56,6 +58,11 @@ impl Image {
     /// The file that a multiboot loader takes.
     pub(crate) fn xen(&self) -> PathBuf {
         self.folder.join("xen")
+    }
+
+    /// Folder of the glue's objects, as they were linked.
+    pub(crate) fn glue(&self) -> PathBuf {
+        self.folder.join(GLUE)
     }
 
     /// The linked image with its symbols.
@@ -110,6 +117,8 @@ fn image_key(
     flavour: Flavour,
 ) -> Result<String> {
     let mut hash = ContentHash::default();
+    // What is kept of a build: images of before lack the glue's objects.
+    hash.add("kept", b"xen, symbols, config, glue, policies");
     hash.add("tree", tree.content.as_bytes());
     hash.add("config", config.text().as_bytes());
     hash.add_output("gcc", Program::new("gcc").arg("--version"))?;
@@ -151,6 +160,9 @@ fn make_image(
         fs::copy(tree.folder.join(from), partial.path().join(to))
             .with_context(|| format!("make did not leave {from}"))?;
     }
+    if object.is_some() {
+        keep_glue(&tree.folder.join("xen/common"), &partial.path().join(GLUE))?;
+    }
     if flavour == Flavour::Flask {
         policy::compile(&tree.folder, partial.path(), log)?;
     }
@@ -158,6 +170,20 @@ fn make_image(
         fs::remove_dir_all(folder)?;
     }
     fs::rename(partial.path(), folder)?;
+    Ok(())
+}
+
+/// Copies the objects of the glue, which `check-object` looks at, but not the Rust one.
+fn keep_glue(common: &Path, folder: &Path) -> Result<()> {
+    make_folder(folder)?;
+    for entry in fs::read_dir(common)? {
+        let (name, file) = entry.map(|entry| (entry.file_name(), entry.path()))?;
+        let name = name.to_string_lossy();
+        let is_glue = name.starts_with("tmem") && name.ends_with(".o");
+        if is_glue && !OBJECT_PLACE.ends_with(&*name) {
+            fs::copy(&file, folder.join(&*name))?;
+        }
+    }
     Ok(())
 }
 
