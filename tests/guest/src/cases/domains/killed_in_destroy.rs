@@ -7,7 +7,7 @@
 //! **A broken host** frees pages twice, leaks those that were left, or waits for the call for ever.
 
 use super::super::Case;
-use super::{fill_pool, free_pages};
+use super::{available_pages, fill_pool};
 use crate::plain::args::Boot;
 use crate::plain::content::Content;
 use crate::rig::{Kind, Rig, at};
@@ -35,7 +35,7 @@ const ATTEMPTS: u32 = 10;
 fn run(rig: &mut Rig) -> CaseResult {
     let bystander = at(rig.new_pool(Kind::Persistent)?, 1, 1);
     rig.put(bystander, Content(1))?;
-    let before = free_pages()?;
+    let before = available_pages()?;
     for (caller, kind) in [
         (Caller::Pvh64, Kind::Ephemeral),
         (Caller::Pv64, Kind::Persistent),
@@ -48,7 +48,7 @@ fn run(rig: &mut Rig) -> CaseResult {
                 give_up!("{caller:?}: {PAGES} pages were destroyed at one stretch each time");
             }
         }
-        let now = free_pages()?;
+        let now = available_pages()?;
         if now + STOCK < before {
             fail!("{before} frames were free, {now} are after the domain was killed");
         }
@@ -59,9 +59,9 @@ fn run(rig: &mut Rig) -> CaseResult {
 /// Whether the domain was killed with its call half done.
 fn kill_in_the_middle(caller: Caller, kind: Kind) -> CaseResult<bool> {
     let mut child = Child::build(Plan::new(caller, u64::from(PAGES) + 2000))?;
+    let empty = available_pages()?;
     let pool = child.new_pool(kind)?;
     fill_pool(&child, pool, PAGES)?;
-    let full = free_pages()?;
     let mailbox = child.mailbox(0)?;
     let begun = mailbox.begun.load(Ordering::SeqCst);
     child.start(0, &[child.tmem_call(&Op::DestroyPool { pool_id: pool })?], 1)?;
@@ -71,7 +71,7 @@ fn kill_in_the_middle(caller: Caller, kind: Kind) -> CaseResult<bool> {
     }
     expect("killing the domain", child.kill(), 0)?;
     let is_half_done = !child.is_done(0)?;
-    if free_pages()? < full + u64::from(PAGES) / 10 * 9 {
+    if available_pages()? + STOCK < empty {
         fail!("{caller:?}: the domain is dead and its pages are not free");
     }
     child.destroy()?;

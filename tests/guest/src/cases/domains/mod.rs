@@ -51,6 +51,21 @@ fn free_pages() -> CaseResult<u64> {
     }
 }
 
+/// Frames of the host that a toolstack can have: free ones, and what tmem gives when it is asked, its
+/// stock of free frames included.
+///
+/// # Errors
+/// As [`free_pages`].
+fn available_pages() -> CaseResult<u64> {
+    let Some(release) = Release::running() else {
+        skip!("this guest does not know the toolstack's interface of this Xen");
+    };
+    match release.promised_pages() {
+        Ok(pages) => Ok(pages),
+        Err(answer) => give_up!("Xen does not say how many frames are available: {answer}"),
+    }
+}
+
 /// What every page of [`fill_pool`] holds.
 const FILLING: Content = Content(0xf1_11ed);
 
