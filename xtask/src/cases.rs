@@ -151,6 +151,13 @@ impl Plan {
         }
     }
 
+    /// Lets Xen write as many lines as it likes in every boot.
+    pub(crate) fn lift_line_limits(&mut self) {
+        for boot in &mut self.boots {
+            boot.xen_lines_max = None;
+        }
+    }
+
     /// Takes out the boots that need a policy, which only a Xen with FLASK enforces; answers their
     /// cases.
     ///

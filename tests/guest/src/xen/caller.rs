@@ -6,7 +6,7 @@
 
 use super::HYPERCALL_PAGE;
 use super::hypercall::{ENTRY_BYTES, hypercall};
-use super::pvh::{CODE_32, CODE_64};
+use super::pvh::{CODE_32, CODE_64, lets_events_in_with_call};
 use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU8, Ordering};
 use hypercall_abi::{OP_BYTES_32, OP_BYTES_64};
@@ -63,9 +63,10 @@ impl Caller {
         #[expect(clippy::cast_possible_truncation, reason = "what a 32-bit caller can't say")]
         let narrow = |first: u64, second: u64, paging: u32| {
             let page = (&raw const HYPERCALL_PAGE).addr() as u32;
+            let events = u32::from(lets_events_in_with_call());
             let entry = page + number * ENTRY_BYTES as u32;
             // SAFETY: the caller's promise; image and stack lie below 4 GiB.
-            unsafe { call_from_32_bits(entry, first as u32, second as u32, paging) }
+            unsafe { call_from_32_bits(entry, first as u32, second as u32, paging, events) }
         };
         match self {
             // SAFETY: the caller's promise.
@@ -77,13 +78,19 @@ impl Caller {
 }
 
 /// Calls `entry` of the hypercall page from a 32-bit code segment, with the bits `cr0_off` of CR0
-/// cleared meanwhile, and extends the answer's sign.
+/// cleared meanwhile and, if `events`, interrupts let in; extends the answer's sign.
 ///
 /// # Safety
 /// As for [`hypercall`]; image and stack must lie below 4 GiB, each address at the frame of the
 /// same number. With paging off, interrupts must be too.
 #[unsafe(naked)]
-unsafe extern "C" fn call_from_32_bits(entry: u32, first: u32, second: u32, cr0_off: u32) -> i64 {
+unsafe extern "C" fn call_from_32_bits(
+    entry: u32,
+    first: u32,
+    second: u32,
+    cr0_off: u32,
+    events: u32,
+) -> i64 {
     naked_asm!(
         // All of them: the upper halves are not kept outside 64-bit mode.
         "push rbx",
@@ -95,6 +102,7 @@ unsafe extern "C" fn call_from_32_bits(entry: u32, first: u32, second: u32, cr0_
         "mov eax, edi",
         "mov ebx, esi",
         "mov ebp, ecx",
+        "mov esi, r8d",
         "mov ecx, edx",
         // The way back, as a far pointer that a 32-bit `retf` takes: offset, selector.
         "lea r8, [rip + 5f]",
@@ -114,7 +122,12 @@ unsafe extern "C" fn call_from_32_bits(entry: u32, first: u32, second: u32, cr0_
         "xor edx, ebp",
         "mov cr0, edx",
         "3:",
+        "test esi, esi",
+        "jz 6f",
+        "sti",
+        "6:",
         "call eax",
+        "cli",
         "test ebp, ebp",
         "jz 4f",
         "mov edx, cr0",

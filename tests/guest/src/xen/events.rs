@@ -24,8 +24,6 @@ struct Plan<'a> {
     calls: [Option<Block>; CALLS],
     answers: [Cell<i64>; CALLS],
     in_the_middle: Cell<bool>,
-    /// The call has come back.
-    is_over: Cell<bool>,
     /// Done at the end of the handler.
     finally: &'a dyn Fn(),
 }
@@ -107,14 +105,12 @@ impl Events {
             calls: core::array::from_fn(|_| rest.next()),
             answers: [const { Cell::new(0) }; CALLS],
             in_the_middle: Cell::new(false),
-            is_over: Cell::new(false),
             finally,
         };
         PLAN.store((&raw const plan).cast_mut().cast(), Ordering::SeqCst);
         self.vcpu().upcall_pending.store(1, Ordering::SeqCst);
         platform().let_events_in(self.vcpu(), true);
         let answer = call();
-        plan.is_over.set(true);
         platform().let_events_in(self.vcpu(), false);
         PLAN.store(null_mut(), Ordering::SeqCst);
         let answers = plan.answers.each_ref().map(Cell::get);
@@ -129,17 +125,13 @@ pub(super) extern "C" fn on_event(return_to: *const [u8; 3]) {
     // SAFETY: null, or set by `interrupt_call`, which is still running: we interrupted it.
     let Some(plan) = (unsafe { plan.as_ref() }) else { return };
     // SAFETY: `Events` keeps it mapped.
-    unsafe { &*plan.vcpu }.upcall_pending.store(0, Ordering::SeqCst);
+    let vcpu = unsafe { &*plan.vcpu };
+    vcpu.upcall_pending.store(0, Ordering::SeqCst);
+    // None of the calls below is to be interrupted; the way back restores what was.
+    platform().let_events_in(vcpu, false);
     // SAFETY: code of the guest's: mapped, and followed by more.
     let next_instruction = unsafe { return_to.read() };
-    let in_the_middle = platform().enters_xen(next_instruction);
-    if !in_the_middle && !plan.is_over.get() && !platform().events_return_at_once() {
-        // Something else led into Xen before the call did. Not yet, then.
-        // SAFETY: as above.
-        unsafe { &*plan.vcpu }.upcall_pending.store(1, Ordering::SeqCst);
-        return;
-    }
-    plan.in_the_middle.set(in_the_middle);
+    plan.in_the_middle.set(platform().enters_xen(next_instruction));
     for (call, answer) in plan.calls.iter().zip(&plan.answers) {
         if let Some(block) = call {
             answer.set(send_block(block));

@@ -34,12 +34,8 @@ pub trait Platform: Sync {
     /// Registers the handler that [`super::events`] keeps for this kind; whether Xen took it.
     fn register_event_handler(&self) -> bool;
 
-    /// Whether events interrupt the guest from now on.
+    /// Whether events interrupt the guest from now on, or from the next call into Xen on.
     fn let_events_in(&self, vcpu: &VcpuInfo, wanted: bool);
-
-    /// Whether an event that the handler raises anew comes before the guest has gone on by a single
-    /// instruction, and not with the guest's next way into Xen.
-    fn events_return_at_once(&self) -> bool;
 
     /// Whether `code`, where the guest was interrupted, is the instruction that enters Xen.
     fn enters_xen(&self, code: [u8; 3]) -> bool;

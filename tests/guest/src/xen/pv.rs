@@ -58,10 +58,6 @@ impl Platform for Pv {
         vcpu.upcall_mask.store(u8::from(!wanted), Ordering::SeqCst);
     }
 
-    fn events_return_at_once(&self) -> bool {
-        true
-    }
-
     fn enters_xen(&self, code: [u8; 3]) -> bool {
         code.starts_with(&SYSCALL)
     }

@@ -17,10 +17,12 @@ pub use segments::{CODE_64, DATA, GDT};
 pub use start::HvmStartInfo;
 pub(super) use start::read;
 
+use super::caller::{Caller, caller};
 use super::events::on_event;
 use super::hypercall::hypercall;
 use super::platform::{FrameNumbers, Platform, VcpuInfo};
 use core::arch::{asm, naked_asm};
+use core::sync::atomic::{AtomicBool, Ordering};
 use xen_sys::__HYPERVISOR_hvm_op;
 
 /// The vector by which events come: any that is no exception's.
@@ -45,6 +47,14 @@ struct HvmParam {
     padding: u16,
     index: u32,
     value: u64,
+}
+
+/// Whether the next call from 32-bit mode lets events in.
+static LET_IN_WITH_CALL: AtomicBool = AtomicBool::new(false);
+
+/// Whether a call from 32-bit mode is to let events in right before it enters Xen.
+pub(super) fn lets_events_in_with_call() -> bool {
+    LET_IN_WITH_CALL.load(Ordering::Relaxed)
 }
 
 /// A PVH guest in 64-bit mode.
@@ -74,18 +84,18 @@ impl Platform for Pvh {
     }
 
     fn let_events_in(&self, _vcpu: &VcpuInfo, wanted: bool) {
-        if wanted {
+        let with_the_call = wanted && caller() != Caller::Bits64;
+        LET_IN_WITH_CALL.store(with_the_call, Ordering::Relaxed);
+        // On the way to 32-bit mode there is time enough for another interrupt, of Xen's own, to bring
+        // the event too early.
+        if wanted && !with_the_call {
             // SAFETY: the handler is registered and keeps every register. `sti` holds interrupts off
             // for one more instruction: the `nop`, so that none is held off for the call itself.
             unsafe { asm!("sti", "nop", options(nostack)) };
-        } else {
+        } else if !wanted {
             // SAFETY: changes nothing but whether interrupts come.
             unsafe { asm!("cli", options(nostack)) };
         }
-    }
-
-    fn events_return_at_once(&self) -> bool {
-        false
     }
 
     fn enters_xen(&self, code: [u8; 3]) -> bool {
