@@ -25,8 +25,9 @@ pub(in super::super) const CASE: Case = Case::with_domains(
     run,
 );
 
-/// Pages of the pool: their destruction takes much longer than the first domain sleeps.
-const PAGES: u32 = 8000;
+/// Pages of the pool. Xen lets a domain run for a millisecond before it lets another one in, also when
+/// that one's sleep is over; their destruction takes several times as long, on fast machines too.
+const PAGES: u32 = 40_000;
 /// Frames that may be missing: the processor's stock and records that are kept.
 const STOCK: u64 = 200;
 /// How often the domain may be too quick for us.
