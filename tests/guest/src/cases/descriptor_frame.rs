@@ -8,11 +8,12 @@
 //! **A broken host** copies a stored page over descriptors that the CPU uses.
 
 use super::Case;
+use super::script::only_source;
 use crate::give_up;
 use crate::plain::content::Content;
 use crate::rig::{
     Kind, Rig, at,
-    statuses::{BAD_ADDRESS, SUCCESS},
+    statuses::SUCCESS,
 };
 use crate::verdict::{CaseResult, expect};
 use crate::xen::pv::set_descriptor_table;
@@ -31,7 +32,7 @@ fn run(rig: &mut Rig) -> CaseResult {
     }
     let frame = rig.pages.behind_edge_mfn();
     let taken = set_descriptor_table(Some(frame));
-    let result = if taken == 0 { with_descriptors(rig, frame) } else { Ok(()) };
+    let result = if taken == 0 { only_source(rig, "a page of descriptors", frame) } else { Ok(()) };
     let returned = set_descriptor_table(None);
     if !rig.pages.restore_edge() || taken != 0 || returned != 0 {
         give_up!("Xen did not take the descriptors ({taken}), or give them back ({returned})");
@@ -41,22 +42,4 @@ fn run(rig: &mut Rig) -> CaseResult {
     let page = at(rig.new_pool(Kind::Persistent)?, 1, 1);
     rig.put(page, Content(1))?;
     expect("get into the page, plain again", rig.get_frame(page, frame), SUCCESS)
-}
-
-fn with_descriptors(rig: &Rig, frame: u64) -> CaseResult {
-    for kind in Kind::BOTH {
-        let pool = rig.new_pool(kind)?;
-        let page = at(pool, 1, 1);
-        expect("put from a page of descriptors", rig.put_frame(page, frame), SUCCESS)?;
-        expect("get of it", rig.try_get(page)?, SUCCESS)?;
-        rig.put(page, Content(1))?;
-        expect("get into a page of descriptors", rig.get_frame(page, frame), BAD_ADDRESS)?;
-        if kind == Kind::Persistent {
-            rig.get_hit(page, Content(1))?;
-        } else {
-            rig.get_maybe(page, Content(1))?;
-        }
-        expect("destroy", rig.destroy_pool(pool), SUCCESS)?;
-    }
-    Ok(())
 }

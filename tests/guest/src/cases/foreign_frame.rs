@@ -16,7 +16,7 @@ use crate::rig::{
 };
 use crate::verdict::{CaseResult, expect};
 use crate::xen::domctl::{CREATE_HAP, CREATE_HVM, Creation, EMULATE_LAPIC};
-use crate::xen::foreign::populate;
+use crate::xen::memory::populate_domain;
 use crate::xen::memory::{place_foreign, remove_frame};
 use crate::xen::release::Release;
 use crate::skip;
@@ -58,7 +58,7 @@ fn run(rig: &mut Rig) -> CaseResult {
 
 fn with_domain(rig: &Rig, release: Release, domid: u16) -> CaseResult {
     let steps = [release.max_mem(domid, 1024), release.paging_pool(domid, PAGING_POOL)];
-    if steps != [0, 0] || populate(domid, &mut [FRAME]) != 1 {
+    if steps != [0, 0] || populate_domain(domid, &mut [FRAME]) != 1 {
         give_up!("domain {domid} got no memory: {steps:?}");
     }
     // SAFETY: nothing is at that frame.

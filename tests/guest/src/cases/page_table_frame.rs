@@ -8,10 +8,10 @@
 //! an attacker's hands it would obey.
 
 use super::Case;
+use super::script::only_source;
 use crate::give_up;
-use crate::plain::content::Content;
-use crate::rig::{Kind, Rig, at, statuses::{BAD_ADDRESS, SUCCESS}};
-use crate::verdict::{CaseResult, expect};
+use crate::rig::Rig;
+use crate::verdict::CaseResult;
 
 pub(super) const CASE: Case = Case::pv(
     "page-table-frame",
@@ -20,23 +20,11 @@ pub(super) const CASE: Case = Case::pv(
 );
 
 fn run(rig: &mut Rig) -> CaseResult {
-    for (pfn, kind) in rig.page_tables.clone().flat_map(|pfn| Kind::BOTH.map(|kind| (pfn, kind))) {
+    for pfn in rig.page_tables.clone() {
         let Some(table) = usize::try_from(pfn).ok().and_then(|pfn| rig.balloon.mfn(pfn)) else {
             give_up!("page table {pfn:#x} has no frame");
         };
-        let pool = rig.new_pool(kind)?;
-        let page = at(pool, 1, 1);
-        expect("put from a page-table page", rig.put_frame(page, table), SUCCESS)?;
-        expect("get of it", rig.try_get(page)?, SUCCESS)?;
-
-        rig.put(page, Content(1))?;
-        expect("get into a page-table page", rig.get_frame(page, table), BAD_ADDRESS)?;
-        if kind == Kind::Persistent {
-            rig.get_hit(page, Content(1))?;
-        } else {
-            rig.get_maybe(page, Content(1))?;
-        }
-        expect("destroy", rig.destroy_pool(pool), SUCCESS)?;
+        only_source(rig, "a page-table page", table)?;
     }
     Ok(())
 }

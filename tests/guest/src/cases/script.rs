@@ -3,10 +3,10 @@
 use crate::fail;
 use crate::plain::content::Content;
 use crate::rig::{
-    Rig, at,
-    statuses::{NO_MEMORY, SUCCESS},
+    Kind, Rig, at,
+    statuses::{BAD_ADDRESS, NO_MEMORY, SUCCESS},
 };
-use crate::verdict::CaseResult;
+use crate::verdict::{CaseResult, expect};
 use crate::xen::memory::highest_ram_frame;
 use hypercall_abi::Handle;
 
@@ -24,6 +24,29 @@ pub(super) fn fill(rig: &Rig, pool: u32, from: u32) -> CaseResult<u32> {
         }
     }
     fail!("20000 pages were stored and none refused")
+}
+
+/// Of a frame that `what` names, which the guest may read but not write, a put is accepted and a get
+/// into it refused with -14, with nothing lost; in both kinds of pool (R15).
+///
+/// # Errors
+/// Failure, if not.
+pub(super) fn only_source(rig: &Rig, what: &str, frame: u64) -> CaseResult {
+    for kind in Kind::BOTH {
+        let pool = rig.new_pool(kind)?;
+        let page = at(pool, 1, 1);
+        expect(what, rig.put_frame(page, frame), SUCCESS)?;
+        expect("get of it", rig.try_get(page)?, SUCCESS)?;
+        rig.put(page, Content(1))?;
+        expect(what, rig.get_frame(page, frame), BAD_ADDRESS)?;
+        if kind == Kind::Persistent {
+            rig.get_hit(page, Content(1))?;
+        } else {
+            rig.get_maybe(page, Content(1))?;
+        }
+        expect("destroy", rig.destroy_pool(pool), SUCCESS)?;
+    }
+    Ok(())
 }
 
 /// More pages than the host has frames for, whatever else it keeps there.

@@ -8,7 +8,8 @@ use super::window::Window;
 use super::{pv, pvh};
 use crate::verdict::CaseResult;
 use crate::xen::domctl::{CREATE_HAP, CREATE_HVM, Creation, DYING, EMULATE_LAPIC};
-use crate::xen::foreign::{give_way, populate, rest};
+use crate::xen::foreign::{give_way, rest};
+use crate::xen::memory::populate_domain;
 use crate::xen::release::Release;
 use crate::{fail, give_up, skip};
 use core::cell::Cell;
@@ -165,7 +166,7 @@ impl Child {
         step("making vCPUs", release.max_vcpus(domid, vcpus))?;
         let list = self.frames.get_mut(CODE..).unwrap_or_default();
         let wanted = list.len();
-        let given = populate(domid, list);
+        let given = populate_domain(domid, list);
         if given != wanted {
             give_up!("domain {domid} got {given} of {wanted} frames");
         }

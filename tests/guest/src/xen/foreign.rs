@@ -1,47 +1,12 @@
-//! Another domain's memory: giving it frames, and mapping one of them here.
+//! Another domain's memory, mapped here, and its time.
 
 use super::hypercall::hypercall;
-use xen_sys::{
-    __HYPERVISOR_memory_op, __HYPERVISOR_sched_op, __HYPERVISOR_update_va_mapping_otherdomain,
-};
+use xen_sys::{__HYPERVISOR_sched_op, __HYPERVISOR_update_va_mapping_otherdomain};
 
-/// `XENMEM_populate_physmap` (`xen/include/public/memory.h`).
-const POPULATE_PHYSMAP: u64 = 6;
 /// `UVMF_INVLPG` for the calling vCPU (`xen/include/public/xen.h`).
 const FLUSH_THIS_PAGE: u64 = 2;
 /// Present, writable, user, accessed, dirty: a data page of a 64-bit PV kernel.
 const PTE_DATA: u64 = 0x67;
-
-/// `struct xen_memory_reservation`, with order-0 extents.
-#[repr(C)]
-struct Reservation {
-    extents: u64,
-    nr_extents: u64,
-    order: u32,
-    memory_flags: u32,
-    domain: u16,
-    pad: [u16; 3],
-}
-
-const _: () = assert!(size_of::<Reservation>() == 32);
-
-/// Gives domain `domid` a frame at each of the guest frames in `frames`; returns how many, from the
-/// first, it got. For a PV domain the machine frames replace the guest frames.
-pub fn populate(domid: u16, frames: &mut [u64]) -> usize {
-    let mut request = Reservation {
-        extents: frames.as_mut_ptr().expose_provenance() as u64,
-        nr_extents: frames.len() as u64,
-        order: 0,
-        memory_flags: 0,
-        domain: domid,
-        pad: [0; 3],
-    };
-    let place = (&raw mut request).expose_provenance() as u64;
-    // SAFETY: the request describes a slice that we hold for writing; the frames are another
-    // domain's.
-    let done = unsafe { hypercall(__HYPERVISOR_memory_op, [POPULATE_PHYSMAP, place, 0, 0]) };
-    usize::try_from(done).unwrap_or(0)
-}
 
 /// Maps domain `domid`'s frame (a guest frame, for a PV domain a machine frame) at `address`.
 /// Returns Xen's answer, 0 if done.

@@ -30,6 +30,12 @@ const SPACE_FOREIGN: u64 = 4;
 /// `DOMID_SELF` (`xen/include/public/xen.h`).
 const DOMID_SELF: u16 = 0x7ff0;
 
+/// `XENMEM_claim_pages`.
+const CLAIM_PAGES: u64 = 24;
+
+/// The first domain's number.
+const DOMAIN_0: u16 = 0;
+
 /// `struct xen_memory_reservation`, with order-0 extents.
 #[repr(C)]
 struct Reservation {
@@ -38,32 +44,49 @@ struct Reservation {
     order: u32,
     memory_flags: u32,
     domain: u16,
+    pad: [u16; 3],
 }
 
-fn reservation_op(command: u64, extents: &mut [u64]) -> usize {
-    let mut request = Reservation {
-        extents: extents.as_mut_ptr().expose_provenance() as u64,
-        nr_extents: extents.len() as u64,
-        order: 0,
-        memory_flags: 0,
-        domain: DOMID_SELF,
-    };
-    let place = (&raw mut request).expose_provenance() as u64;
-    // SAFETY: the request describes a slice that we hold for writing. Frames that are given back
-    // are this module's callers' to give: not mapped anywhere.
-    let done = unsafe { hypercall(__HYPERVISOR_memory_op, [command, place, 0, 0]) };
-    usize::try_from(done).unwrap_or(0)
+const _: () = assert!(size_of::<Reservation>() == 32);
+
+/// A reservation of domain `domid`'s; the raw answer.
+fn reservation_op(command: u64, domid: u16, extents: u64, nr_extents: u64) -> i64 {
+    let request =
+        Reservation { extents, nr_extents, order: 0, memory_flags: 0, domain: domid, pad: [0; 3] };
+    let place = (&raw const request).expose_provenance() as u64;
+    // SAFETY: Xen only reads the request. The list that it names, if any, is one that our callers
+    // hold for writing; frames of our own that are given back are theirs to give: not mapped
+    // anywhere.
+    unsafe { hypercall(__HYPERVISOR_memory_op, [command, place, 0, 0]) }
+}
+
+/// The same with a list of frames; how many of them, from the first, were done.
+fn frames_op(command: u64, domid: u16, frames: &mut [u64]) -> usize {
+    let list = frames.as_mut_ptr().expose_provenance() as u64;
+    usize::try_from(reservation_op(command, domid, list, frames.len() as u64)).unwrap_or(0)
+}
+
+/// Has Xen keep memory for this guest, the first domain, until it holds `pages` in all; 0 ends that.
+/// The raw answer.
+pub fn claim(pages: usize) -> i64 {
+    reservation_op(CLAIM_PAGES, DOMAIN_0, 0, pages as u64)
+}
+
+/// Gives domain `domid` a frame at each of the guest frames in `frames`; returns how many, from the
+/// first, it got. For a PV domain the machine frames replace the guest frames.
+pub fn populate_domain(domid: u16, frames: &mut [u64]) -> usize {
+    frames_op(POPULATE_PHYSMAP, domid, frames)
 }
 
 /// Gives the frames back to Xen; returns how many, from the first, it took.
 pub(super) fn give_back(frames: &mut [u64]) -> usize {
-    reservation_op(DECREASE_RESERVATION, frames)
+    frames_op(DECREASE_RESERVATION, DOMID_SELF, frames)
 }
 
 /// Asks for memory at each of the guest frames in `frames`; returns how many, from the first, got
 /// some. A PV guest finds their machine frames in the list then; a PVH guest the same numbers.
 pub(super) fn populate(frames: &mut [u64]) -> usize {
-    reservation_op(POPULATE_PHYSMAP, frames)
+    frames_op(POPULATE_PHYSMAP, DOMID_SELF, frames)
 }
 
 /// The highest frame number of the machine's RAM.

@@ -4,7 +4,7 @@ use super::free_pages;
 use crate::give_up;
 use crate::toolstack::{Caller, Child, Plan};
 use crate::verdict::CaseResult;
-use crate::xen::foreign::populate;
+use crate::xen::memory::populate_domain;
 
 /// The domain; its memory is free again when this is dropped.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ impl Ballast {
             let mut list: [u64; BATCH] = core::array::from_fn(|number| next + number as u64);
             next += count as u64;
             let list = list.get_mut(..count).unwrap_or_default();
-            let given = populate(child.domid(), list);
+            let given = populate_domain(child.domid(), list);
             if given != count {
                 give_up!("{more} frames too many are free, but Xen gave only {given} of {count}");
             }

@@ -15,7 +15,7 @@ use crate::plain::content::Page;
 use crate::rig::{Kind, Rig, at, statuses::SUCCESS};
 use crate::toolstack::{Caller, Child, Control, Plan, Window};
 use crate::verdict::{CaseResult, expect};
-use crate::xen::foreign::populate;
+use crate::xen::memory::populate_domain;
 
 pub(in super::super) const CASE: Case = Case::with_domains(
     &[Boot::Domains],
@@ -64,7 +64,7 @@ fn search_free_memory() -> CaseResult {
     let mut searched = 0_usize;
     while free_pages()? > BATCH as u64 + 64 {
         let mut frames: [u64; BATCH] = core::array::from_fn(|n| (0x1_0000 + searched + n) as u64);
-        let given = populate(reader.domid(), &mut frames);
+        let given = populate_domain(reader.domid(), &mut frames);
         for &frame in frames.iter().take(given) {
             let window = Window::open(reader.domid(), frame)?;
             for (number, &word) in pattern.0.iter().enumerate() {
