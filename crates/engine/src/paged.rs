@@ -17,7 +17,8 @@ pub(crate) type Leaf<C, const LEAF_LEN: usize> = Box<[C; LEAF_LEN]>;
 /// A frame of leaves.
 pub(crate) type Root<C, const LEAF_LEN: usize> = Box<[Option<Leaf<C, LEAF_LEN>>; ROOT_LEN]>;
 
-/// The array, with `INLINE` elements in place and `NEAR` leaves (0 or 1) beside the root. Elements spring into being as `C::default()`.
+/// The array, with `INLINE` elements in place and `NEAR` leaves (0 or 1) beside the root. Elements
+/// spring into being as `C::default()`.
 ///
 /// The places in the leaves that belong to the elements in place stay unused, and so does that of a
 /// near leaf in the root, so that finding an element takes no subtraction.
@@ -89,20 +90,8 @@ impl<C: Default, const INLINE: usize, const NEAR: usize, const LEAF_LEN: usize>
         }
         match &self.near[..] {
             [near, ..] if at < LEAF_LEN => near.as_ref()?.get(at),
-            [_, ..] => self.get_far(at),
-            [] => self.get_under_root(at),
+            _ => self.root.as_ref()?.get(at / LEAF_LEN)?.as_ref()?.get(at % LEAF_LEN),
         }
-    }
-
-    #[inline(always)]
-    fn get_under_root(&self, at: usize) -> Option<&C> {
-        self.root.as_ref()?.get(at / LEAF_LEN)?.as_ref()?.get(at % LEAF_LEN)
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn get_far(&self, at: usize) -> Option<&C> {
-        self.get_under_root(at)
     }
 
     /// Element `at`, if it exists.
@@ -111,19 +100,10 @@ impl<C: Default, const INLINE: usize, const NEAR: usize, const LEAF_LEN: usize>
         if at < INLINE {
             return self.inline.get_mut(at);
         }
-        if at >= LEAF_LEN && NEAR > 0 {
-            return self.get_mut_far(at);
-        }
         match &mut self.near[..] {
-            [near, ..] => near.as_mut()?.get_mut(at),
-            [] => self.root.as_mut()?.get_mut(at / LEAF_LEN)?.as_mut()?.get_mut(at % LEAF_LEN),
+            [near, ..] if at < LEAF_LEN => near.as_mut()?.get_mut(at),
+            _ => self.root.as_mut()?.get_mut(at / LEAF_LEN)?.as_mut()?.get_mut(at % LEAF_LEN),
         }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn get_mut_far(&mut self, at: usize) -> Option<&mut C> {
-        self.root.as_mut()?.get_mut(at / LEAF_LEN)?.as_mut()?.get_mut(at % LEAF_LEN)
     }
 
     /// Makes element `at` exist, out of `supply`.

@@ -6,7 +6,10 @@
 use crate::engine::Engine;
 use crate::host::Host;
 use crate::pool::FREE;
-use crate::sync::atomic::Ordering::Acquire;
+use crate::sync::atomic::Ordering::{Acquire, Relaxed};
+
+/// Pools that one estimate counts anew.
+const POOLS_PER_ESTIMATE: u32 = 16;
 
 impl<H: Host> Engine<H> {
     /// Evicts up to `pages` of the host's oldest pages and gives their frames back, not into a stock
@@ -36,5 +39,14 @@ impl<H: Host> Engine<H> {
         let ephemeral =
             pools.filter(|pool| pool.state.load(Acquire) != FREE && !pool.is_persistent());
         ephemeral.map(|pool| self.settle(pool)).sum()
+    }
+
+    /// About as many: each pool as it was when it was last counted, some of them anew. All of them
+    /// have been counted after as many calls as there are groups of pools.
+    pub fn freeable_estimate(&self) -> u64 {
+        for _ in 0..POOLS_PER_ESTIMATE {
+            self.settle_next();
+        }
+        self.ephemeral_pages.load(Relaxed)
     }
 }

@@ -108,7 +108,7 @@ impl<H: Host> Engine<H> {
 
     /// Settles the next pool in turn: the host's count must hear of pages that were put without
     /// need of eviction, in pools that nobody evicts from, too.
-    fn settle_next(&self) {
+    pub(crate) fn settle_next(&self) {
         let turn = self.settle_turn.fetch_add(1, Relaxed);
         match self.pools.get(turn) {
             Some(pool) if !pool.is_persistent() => {

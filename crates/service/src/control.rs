@@ -54,6 +54,12 @@ impl<P: Platform> Service<P> {
         self.engine.freeable_pages()
     }
 
+    /// About as many, at a price that does not grow with the number of pools. Called again and again
+    /// it comes to [`freeable_pages`](Self::freeable_pages).
+    pub fn freeable_estimate(&self) -> u64 {
+        self.engine.freeable_estimate()
+    }
+
     /// A domain's state as a client, if it is one.
     pub fn client_state(&self, domain: DomainId) -> Option<ClientState> {
         self.engine.client_state(domain)

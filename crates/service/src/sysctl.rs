@@ -85,7 +85,7 @@ impl<P: Platform> Service<P> {
         let freed_pages = freed_pages.saturating_add(u64::from(freed));
         // Fewer than a slice: there is no more, or not just now.
         if freed < slice || left == slice {
-            return Flush::Done(count(freed_pages << KIB_PER_PAGE_SHIFT));
+            return Flush::Done(count(freed_pages.saturating_mul(1 << KIB_PER_PAGE_SHIFT)));
         }
         Flush::More { freed_pages }
     }

@@ -86,6 +86,13 @@ extern "C" fn tmem_rs_freeable() -> u64 {
     SERVICE.get().map_or(0, Service::freeable_pages)
 }
 
+/// About as many, at a bounded price.
+#[unsafe(no_mangle)]
+extern "C" fn tmem_rs_freeable_estimate() -> u64 {
+    assert_stack_aligned();
+    SERVICE.get().map_or(0, Service::freeable_estimate)
+}
+
 /// Carries out the control operation in `block`, whose caller runs now, or a slice of it.
 ///
 /// # Safety

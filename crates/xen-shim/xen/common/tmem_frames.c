@@ -52,7 +52,6 @@ static bool __read_mostly spare_low;
  * to take it again costs about as much as all else that a put does; so what
  * the CPUs have too many of waits here, until Xen asks for it.
  */
-#define KEPT_MAX      (MB(64) >> PAGE_SHIFT)
 static DEFINE_SPINLOCK(kept_lock);
 static uint32_t *__read_mostly kept;
 static unsigned int nr_kept;
@@ -66,7 +65,7 @@ unsigned long __init tmem_frames_init(void)
     reserve += (unsigned long)nr_cpu_ids << BLOCK_ORDER;
 
     spare_low = max_page > LOW_FRAMES;
-    kept_max = min_t(unsigned long, total_pages / 32, KEPT_MAX);
+    kept_max = min_t(unsigned long, total_pages / 32, TMEM_KEPT_MAX);
     kept = xmalloc_array(uint32_t, kept_max);
     if ( !kept )
         kept_max = 0;
@@ -80,12 +79,8 @@ unsigned long __init tmem_frames_init(void)
  */
 static unsigned long room(void)
 {
-    unsigned long free;
+    unsigned long free = unclaimed_pages();
 
-    if ( tmem_growth_forbidden() )
-        return 0;
-
-    free = unclaimed_pages();
     free -= min(free, reserve);
 
     if ( free && spare_low )
@@ -148,6 +143,10 @@ static unsigned int take_from_heap(uint32_t *mfns, unsigned int nr)
 
 unsigned int tmem_xen_take_frames(uint32_t *mfns, unsigned int nr)
 {
+    /* Kept frames, too, are meant for the claim then. */
+    if ( tmem_growth_forbidden() )
+        return 0;
+
     return take_kept(mfns, nr) ?: take_from_heap(mfns, nr);
 }
 
@@ -205,7 +204,8 @@ void *tmem_xen_alloc_meta(void)
 {
     void *page = NULL;
 
-    if ( room() || (tmem_free_kept(1) && room()) )
+    if ( !tmem_growth_forbidden() &&
+         (room() || (tmem_free_kept(1) && room())) )
         page = alloc_xenheap_pages(0, MEMF_no_tmem);
 
     /* alloc_xenheap_pages() leaves in it what the last owner wrote. */

@@ -25,7 +25,7 @@
 #define ROUND_KEPT(order) ((order) ? 512 : ROUND_PAGES)
 
 /*
- * Rounds that one allocation may cost.  A single page is there after the
+ * Evicting rounds that one allocation may cost.  A single page is there after the
  * first, unless it must come from a certain node or from below an address:
  * then eviction, which goes by age, may have to free many that won't do.
  */
@@ -76,11 +76,22 @@ bool tmem_make_room(unsigned int zone_hi, unsigned int order,
     if ( order )
         max = min_t(unsigned int, max, max(2U, (2U << order) / ROUND_PAGES));
 
-    if ( *rounds >= max )
+    /*
+     * Those that give back kept frames are counted apart, in the upper half:
+     * they must not use up those that evict, and CPUs may refill the list.
+     */
+    if ( *rounds >> 16 < TMEM_KEPT_MAX / ROUND_KEPT(order) &&
+         tmem_free_kept(ROUND_KEPT(order)) )
+    {
+        *rounds += 1U << 16;
+        return true;
+    }
+
+    if ( (*rounds & 0xffff) >= max )
         return false;
     ++*rounds;
 
-    return tmem_free_kept(ROUND_KEPT(order)) || tmem_rs_reclaim(ROUND_PAGES);
+    return tmem_rs_reclaim(ROUND_PAGES);
 }
 
 bool tmem_make_room_for_claim(const struct domain *d, unsigned long pages)
@@ -125,10 +136,10 @@ unsigned long tmem_freeable_pages(void)
 }
 
 /*
- * The guess is read under heap_lock, where counting is out of the question.
- * tmem grows here only, so it is counted here, now and then; in between
- * whatever is taken counts as freeable.  Writers may overtake each other: the
- * next count puts it right.
+ * The guess is read under heap_lock, where even the library's estimate is out
+ * of the question.  tmem grows here only, so the library is asked here, now
+ * and then; in between whatever is taken counts as freeable.  Writers may
+ * overtake each other: the next time puts it right.
  */
 void tmem_note_taken(unsigned int nr)
 {
@@ -146,7 +157,8 @@ void tmem_note_taken(unsigned int nr)
     }
 
     write_atomic(&guess_until, now + GUESS_AGE);
-    write_atomic(&tmem_freeable_guess, tmem_freeable_pages());
+    write_atomic(&tmem_freeable_guess,
+                 tmem_rs_freeable_estimate() + tmem_nr_kept());
 }
 
 void tmem_note_freed(unsigned int nr)

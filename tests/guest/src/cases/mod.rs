@@ -159,6 +159,8 @@ cases![
     evict_not_persistent,
     evict_for_persistent,
     evict_duplicate,
+    reclaim_balloon,
+    reclaim_claim,
     storm_full,
     off_commands,
     label_denied,

@@ -36,6 +36,29 @@ fn r57_p17_freeable_is_what_reclaim_gives_back_and_no_more() {
 }
 
 #[test]
+fn p29_the_estimate_of_freeable_catches_up_by_and_by_with_many_pools() {
+    let mut world = World::roomy();
+    for pool in 0..48 {
+        let domain = 1 + pool / 16;
+        assert_eq!(world.new_pool(domain, flags::EPHEMERAL, 0), i64::from(pool % 16));
+        for index in 0..3 {
+            assert_eq!(
+                world.put(domain, at(u32::from(pool % 16), 1, index), Content::Unique(index)),
+                1
+            );
+        }
+    }
+    // Nobody has counted yet, and one call counts a part of the pools only.
+    assert!(world.service().freeable_estimate() < 144);
+    let estimates: Vec<_> = (0..4).map(|_| world.service().freeable_estimate()).collect();
+    assert_eq!(estimates.last(), Some(&144), "{estimates:?}");
+    assert_eq!(world.service().freeable_pages(), 144);
+    world.reclaim(100);
+    let last = (0..5).map(|_| world.service().freeable_estimate()).last();
+    assert_eq!(last, Some(44));
+}
+
+#[test]
 fn r42_r56_reclaim_takes_as_many_as_are_wanted_and_the_oldest_first() {
     let mut world = World::roomy();
     for domain in 1..=2 {

@@ -22,6 +22,9 @@
 /* Not a status: a slice of the work is done, call again. */
 #define TMEM_RS_AGAIN        LONG_MIN
 
+/* Frames that are kept free for all CPUs, at most. */
+#define TMEM_KEPT_MAX        (MB(64) >> PAGE_SHIFT)
+
 /* Room that each CPU keeps for the library's own per-CPU state. */
 #define TMEM_PERCPU_BYTES    512
 
@@ -53,6 +56,8 @@ void tmem_rs_cpu_dead(unsigned int cpu);
 unsigned int tmem_rs_reclaim(unsigned int nr);
 /* Pages that tmem_rs_reclaim() could free.  Takes no lock. */
 unsigned long tmem_rs_freeable(void);
+/* About as many, at a bounded price: some pools are counted anew each time. */
+unsigned long tmem_rs_freeable_estimate(void);
 /*
  * Carries out a control operation of the current domain's, or a slice of it.
  * op is a struct xen_sysctl_tmem_op, updated when there is more to do.
