@@ -204,8 +204,8 @@ void *tmem_xen_alloc_meta(void)
 {
     void *page = NULL;
 
-    if ( !tmem_growth_forbidden() &&
-         (room() || (tmem_free_kept(1) && room())) )
+    /* Not asked here is tmem_growth_forbidden(): no eviction makes up for it. */
+    if ( room() || (tmem_free_kept(1) && room()) )
         page = alloc_xenheap_pages(0, MEMF_no_tmem);
 
     /* alloc_xenheap_pages() leaves in it what the last owner wrote. */

@@ -34,7 +34,7 @@
 /* Zones up to this one hold the pages below 4GiB. */
 #define LOW_ZONE_MAX (32 - PAGE_SHIFT)
 
-/* For so long after a claim was short of memory tmem takes none. */
+/* For so long after a claim was short of memory tmem takes no frames. */
 #define CLAIM_CALM  MILLISECS(100)
 
 /* How old tmem_freeable_guess may get while tmem grows. */

@@ -94,7 +94,7 @@ void *tmem_xen_alloc_boot(size_t bytes, size_t align);
 
 /* Memory that Xen takes back: tmem_reclaim.c. */
 
-/* Whether tmem may not take more memory, for somebody else is to get it. */
+/* Whether tmem may not take more frames, for somebody else is to get them. */
 bool tmem_growth_forbidden(void);
 /* So many frames were just taken from, or given back to, Xen's heap. */
 void tmem_note_taken(unsigned int nr);
