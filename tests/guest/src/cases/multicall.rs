@@ -9,7 +9,7 @@
 //! without a moment for anything else because the call came in a list.
 
 use super::Case;
-use super::script::put_many;
+use super::script::{in_the_middle, put_many};
 use crate::fail;
 use crate::plain::content::Content;
 use crate::rig::{
@@ -23,6 +23,9 @@ use hypercall_abi::{NewPool, Op, command};
 
 pub(super) const CASE: Case =
     Case::new("multicall", "operations in a multicall, one of them taken in slices", run);
+
+/// Pages of the pool whose destruction is interrupted.
+const PAGES: u32 = 3000;
 
 fn run(rig: &mut Rig) -> CaseResult {
     mixed(rig)?;
@@ -61,46 +64,55 @@ fn mixed(rig: &Rig) -> CaseResult {
 
 /// A list that begins with the destruction of a large pool, and an interrupt in the middle of that.
 fn interrupted(rig: &Rig) -> CaseResult {
-    for (kind, pages) in Kind::BOTH.map(|kind| (kind, 3000)) {
-        let dying = rig.new_pool(kind)?;
-        let kept = rig.new_pool(Kind::Persistent)?;
-        put_many(rig, dying, pages)?;
-        let (source, target) = (rig.pages.source_mfn(), rig.pages.target_mfn());
-        rig.pages.fill_source(Content(2));
-        rig.pages.poison_target();
-
-        let flags = Kind::Ephemeral.flags();
-        let list = [
-            Op::DestroyPool { pool_id: dying }.encode(),
-            Op::PutPage { handle: at(kept, 1, 1), cmfn: source }.encode(),
-            Op::NewPool(NewPool { flags, ..NewPool::default() }).encode(),
-            Op::GetPage { handle: at(dying, 0, 0), cmfn: target }.encode(),
-            Op::GetPage { handle: at(kept, 1, 1), cmfn: target }.encode(),
-        ];
-        let wanted = [SUCCESS, SUCCESS, i64::from(dying), EMPTY, SUCCESS];
-        let in_between = [
-            Op::GetPage { handle: at(dying, 0, pages - 1), cmfn: target }.encode(),
-            Op::GetPage { handle: at(kept, 1, 1), cmfn: target }.encode(),
-        ];
-        let mut checked = Ok(());
-        let call = || {
-            checked = check(&list, &wanted);
-            0
-        };
-        let found = rig.events.interrupt_call(call, &in_between, &|| ());
-        if !found.in_the_middle {
-            fail!("{pages} pages were freed in a list without a moment for anything else");
-        }
-        let [of_dying, of_kept, ..] = found.answers;
-        expect("get on the dying pool", of_dying, NO_DEVICE)?;
-        // The put further down the list has not been made yet.
-        expect("get of a page that is put later", of_kept, EMPTY)?;
-        checked?;
-        rig.check_target(at(kept, 1, 1), Content(2))?;
-        expect("destroy", rig.destroy_pool(dying), SUCCESS)?;
-        expect("destroy", rig.destroy_pool(kept), SUCCESS)?;
+    for kind in Kind::BOTH {
+        in_the_middle("destruction of a pool in a list", || interrupt(rig, kind))?;
     }
     Ok(())
+}
+
+/// Whether the destruction was interrupted in the middle; then all was as it should be.
+fn interrupt(rig: &Rig, kind: Kind) -> CaseResult<bool> {
+    let dying = rig.new_pool(kind)?;
+    let kept = rig.new_pool(Kind::Persistent)?;
+    put_many(rig, dying, PAGES)?;
+    let (source, target) = (rig.pages.source_mfn(), rig.pages.target_mfn());
+    rig.pages.fill_source(Content(2));
+    rig.pages.poison_target();
+
+    let flags = Kind::Ephemeral.flags();
+    let list = [
+        Op::DestroyPool { pool_id: dying }.encode(),
+        Op::PutPage { handle: at(kept, 1, 1), cmfn: source }.encode(),
+        Op::NewPool(NewPool { flags, ..NewPool::default() }).encode(),
+        Op::GetPage { handle: at(dying, 0, 0), cmfn: target }.encode(),
+        Op::GetPage { handle: at(kept, 1, 1), cmfn: target }.encode(),
+    ];
+    let wanted = [SUCCESS, SUCCESS, i64::from(dying), EMPTY, SUCCESS];
+    let in_between = [
+        Op::GetPage { handle: at(dying, 0, PAGES - 1), cmfn: target }.encode(),
+        Op::GetPage { handle: at(kept, 1, 1), cmfn: target }.encode(),
+    ];
+    let mut checked = Ok(());
+    let call = || {
+        checked = check(&list, &wanted);
+        0
+    };
+    let found = rig.events.interrupt_call(call, &in_between, &|| ());
+    if !found.in_the_middle {
+        for pool in [dying, kept] {
+            expect("destroy", rig.destroy_pool(pool), SUCCESS)?;
+        }
+        return Ok(false);
+    }
+    let [of_dying, of_kept, ..] = found.answers;
+    expect("get on the dying pool", of_dying, NO_DEVICE)?;
+    // The put further down the list has not been made yet.
+    expect("get of a page that is put later", of_kept, EMPTY)?;
+    checked?;
+    rig.check_target(at(kept, 1, 1), Content(2))?;
+    expect("destroy", rig.destroy_pool(dying), SUCCESS)?;
+    expect("destroy", rig.destroy_pool(kept), SUCCESS)?;
+    Ok(true)
 }
 
 fn check(calls: &[Block], wanted: &[i64]) -> CaseResult {

@@ -99,6 +99,29 @@ pub(super) fn oldest_gone(
     Ok(border)
 }
 
+/// How often an event may come at another moment than the one wanted.
+const ATTEMPTS: u32 = 5;
+
+/// Makes an `attempt` at a long call that an event is to interrupt in the middle, until it says that
+/// this was so. An event that waits is delivered whenever Xen returns to the guest, so an interrupt
+/// of the machine's own, between the event's being raised and the call, brings it too early; what
+/// the attempt then saw says nothing, and it leaves no pool behind.
+///
+/// # Errors
+/// Those of an attempt; failure, if none was interrupted in the middle: a host that does `what` at
+/// one stretch.
+pub(super) fn in_the_middle(
+    what: &str,
+    mut attempt: impl FnMut() -> CaseResult<bool>,
+) -> CaseResult {
+    for _ in 0..ATTEMPTS {
+        if attempt()? {
+            return Ok(());
+        }
+    }
+    fail!("{what}: in {ATTEMPTS} attempts no moment at which Xen could do anything else");
+}
+
 /// Puts `pages` pages into object 0 of a pool that has room for them; page `index` holds
 /// `Content::of(3, index)`.
 ///
