@@ -20,7 +20,8 @@ unsafe extern "C" {
     fn tmem_xen_take_frames(mfns: *mut u32, nr: u32) -> u32;
     fn tmem_xen_keep_frames(mfns: *const u32, nr: u32);
     fn tmem_xen_free_frame(mfn: u64);
-    pub(crate) safe fn tmem_xen_alloc_meta() -> *mut c_void;
+    pub(crate) safe fn tmem_xen_alloc_meta(in_exchange: bool) -> *mut c_void;
+    pub(crate) safe fn tmem_xen_evict_page() -> bool;
     pub(crate) fn tmem_xen_free_meta(page: *mut c_void);
     pub(crate) safe fn tmem_xen_alloc_boot(bytes: usize, align: usize) -> *mut c_void;
     pub(crate) safe fn tmem_xen_charge(domid: u16, nr: u32) -> bool;

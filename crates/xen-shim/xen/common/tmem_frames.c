@@ -200,12 +200,17 @@ void tmem_xen_free_frame(uint64_t mfn)
     tmem_note_freed(1);
 }
 
-void *tmem_xen_alloc_meta(void)
+/*
+ * Whoever has just given a page back may take one, though Xen have less than
+ * the reserve: building domains takes from it, and these are to find room for
+ * their pools.
+ */
+void *tmem_xen_alloc_meta(bool in_exchange)
 {
     void *page = NULL;
 
     /* Not asked here is tmem_growth_forbidden(): no eviction makes up for it. */
-    if ( room() || (tmem_free_kept(1) && room()) )
+    if ( in_exchange || room() || tmem_free_kept(1) )
         page = alloc_xenheap_pages(0, MEMF_no_tmem);
 
     /* alloc_xenheap_pages() leaves in it what the last owner wrote. */

@@ -123,6 +123,11 @@ bool tmem_make_room_for_claim(const struct domain *d, unsigned long pages)
     return tmem_free_kept(wanted) || tmem_rs_reclaim(wanted);
 }
 
+bool tmem_xen_evict_page(void)
+{
+    return tmem_rs_reclaim(1);
+}
+
 bool tmem_growth_forbidden(void)
 {
     s_time_t until = read_atomic(&growth_forbidden_until);

@@ -86,14 +86,19 @@ void tmem_xen_free_frame(uint64_t mfn);
 unsigned int tmem_free_kept(unsigned int nr);
 /* How many frames are kept. */
 unsigned int tmem_nr_kept(void);
-/* One page that is mapped in every context, or NULL. */
-void *tmem_xen_alloc_meta(void);
+/*
+ * One page that is mapped in every context, or NULL: out of what is free
+ * above the reserve, or in exchange for one that the library just gave back.
+ */
+void *tmem_xen_alloc_meta(bool in_exchange);
 void tmem_xen_free_meta(void *page);
 /* Start-up only: any size, never freed. */
 void *tmem_xen_alloc_boot(size_t bytes, size_t align);
 
 /* Memory that Xen takes back: tmem_reclaim.c. */
 
+/* Evicts the oldest page; whether there was one.  The library itself asks. */
+bool tmem_xen_evict_page(void);
 /* Whether tmem may not take more frames, for somebody else is to get them. */
 bool tmem_growth_forbidden(void);
 /* So many frames were just taken from, or given back to, Xen's heap. */
