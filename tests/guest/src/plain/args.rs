@@ -29,6 +29,8 @@ pub enum Boot {
     DomainsSmp,
     /// The same as `DomainsSmp`, for cases that take long.
     DomainsLong,
+    /// A small machine on which other domains are built when all its memory is full.
+    Memory,
     /// A machine that counts instructions.
     Price,
 }
@@ -50,6 +52,7 @@ impl Boot {
             Self::Domains => "domains",
             Self::DomainsSmp => "domains-smp",
             Self::DomainsLong => "domains-long",
+            Self::Memory => "memory",
             Self::Price => "price",
         }
     }

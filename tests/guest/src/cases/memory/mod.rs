@@ -1,0 +1,87 @@
+//! Cases of a host whose memory is full of ephemeral pages when somebody needs it.
+//!
+//! What they share is here: [`FullHost`], and `hoard`, a domain that takes memory and looks at it.
+
+pub(super) mod full_build;
+mod hoard;
+
+use super::domains::{available_pages, free_pages};
+use super::script::{flood, more_than_fits};
+use crate::fail;
+use crate::plain::content::Content;
+use crate::rig::{Kind, Rig, at};
+use crate::verdict::CaseResult;
+use hoard::Hoard;
+use hypercall_abi::Handle;
+
+/// Persistent pages of the first domain, which must survive whatever the others need (R11).
+const PERSISTENT: u32 = 500;
+
+/// A host that the first domain has filled with pages.
+struct FullHost {
+    persistent: u32,
+    ephemeral: u32,
+}
+
+impl FullHost {
+    /// Puts some persistent pages, then ephemeral ones until the first of them were evicted.
+    ///
+    /// # Errors
+    /// Failure, if a put is refused; or if the host is not full then: more is free than tmem is to
+    /// leave to Xen, or nothing can be evicted.
+    fn fill(rig: &Rig) -> CaseResult<Self> {
+        let persistent = rig.new_pool(Kind::Persistent)?;
+        for index in 0..PERSISTENT {
+            rig.put(at(persistent, 0, index), Content::of(2, index.into()))?;
+        }
+        let full = Self { persistent, ephemeral: rig.new_pool(Kind::Ephemeral)? };
+        full.fill_again(rig)?;
+        Ok(full)
+    }
+
+    /// Puts the same ephemeral pages once more.
+    ///
+    /// # Errors
+    /// As [`FullHost::fill`].
+    fn fill_again(&self, rig: &Rig) -> CaseResult {
+        flood(rig, more_than_fits(), |number| self.page(number))?;
+        let (free, available) = (free_pages()?, available_pages()?);
+        if free > LEFT_MAX || available < free + FREEABLE_MIN {
+            fail!("{free} frames are free and {available} available on a host that is to be full");
+        }
+        Ok(())
+    }
+
+    fn page(&self, number: u32) -> Handle {
+        at(self.ephemeral, u64::from(number / 64), number % 64)
+    }
+
+    /// Every persistent page must be there, and every ephemeral one be what it was, or gone. Takes the
+    /// ephemeral ones away.
+    ///
+    /// # Errors
+    /// Failure, if not.
+    fn check(&self, rig: &Rig) -> CaseResult {
+        self.check_persistent(rig)?;
+        for number in 0..more_than_fits() {
+            rig.get_maybe(self.page(number), Content::of(1, number.into()))?;
+        }
+        Ok(())
+    }
+
+    /// Every persistent page must be there.
+    ///
+    /// # Errors
+    /// Failure, if not.
+    fn check_persistent(&self, rig: &Rig) -> CaseResult {
+        for index in 0..PERSISTENT {
+            rig.get_hit(at(self.persistent, 0, index), Content::of(2, index.into()))?;
+        }
+        Ok(())
+    }
+}
+
+/// Frames that tmem leaves free on machines of the size that these cases are for, and some.
+const LEFT_MAX: u64 = 800;
+/// Fewer frames to be had by eviction would make the cases say little.
+const FREEABLE_MIN: u64 = 8000;
