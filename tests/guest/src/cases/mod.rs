@@ -203,6 +203,7 @@ cases![
     log_dirty;
     memory:
     full_build,
+    full_claim,
 ];
 
 mod hostile;

@@ -24,8 +24,10 @@ struct Request {
 
 const _: () = assert!(size_of::<Request>() == 136);
 
-/// In `struct xen_sysctl_physinfo`, in 64-bit words: `free_pages`, at byte 48.
+/// In `struct xen_sysctl_physinfo`, in 64-bit words: `free_pages`, at byte 48, and
+/// `outstanding_pages`, at byte 64.
 const PHYSINFO_FREE_PAGES: usize = 48 / 8;
+const PHYSINFO_OUTSTANDING_PAGES: usize = 64 / 8;
 
 impl Release {
     fn sysctl(self, command: u32, body: &mut [u64; BODY_BYTES / 8]) -> i64 {
@@ -55,14 +57,26 @@ impl Release {
         }
     }
 
-    /// What toolstacks take for free: without what is claimed, with what can be evicted. In frames.
+    /// What toolstacks take for free: what can be evicted included, and what is claimed. In frames.
     ///
     /// # Errors
     /// Xen's answer.
     pub fn promised_pages(self) -> Result<u64, i64> {
+        self.physinfo(PHYSINFO_FREE_PAGES)
+    }
+
+    /// Frames that are claimed and not yet given.
+    ///
+    /// # Errors
+    /// Xen's answer.
+    pub fn claimed_pages(self) -> Result<u64, i64> {
+        self.physinfo(PHYSINFO_OUTSTANDING_PAGES)
+    }
+
+    fn physinfo(self, word: usize) -> Result<u64, i64> {
         let mut body = [0; BODY_BYTES / 8];
         match self.sysctl(PHYSINFO, &mut body) {
-            0 => Ok(body.get(PHYSINFO_FREE_PAGES).copied().unwrap_or_default()),
+            0 => Ok(body.get(word).copied().unwrap_or_default()),
             answer => Err(answer),
         }
     }

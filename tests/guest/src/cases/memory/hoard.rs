@@ -1,6 +1,6 @@
 //! A domain that takes as much memory as it is given, and looks at every page of it.
 
-use crate::fail;
+use crate::{fail, give_up};
 use crate::plain::content::Content;
 use crate::toolstack::{Caller, Child, Plan, Window};
 use crate::verdict::CaseResult;
@@ -30,6 +30,17 @@ impl Hoard {
     pub(super) fn build() -> CaseResult<Self> {
         let child = Child::build(Plan::new(Caller::Pvh64, u64::from(u32::MAX)))?;
         Ok(Self { child, held: 0 })
+    }
+
+    /// Frames that the domain has in all.
+    ///
+    /// # Errors
+    /// Error, if Xen does not know it.
+    pub(super) fn total(&self) -> CaseResult<u64> {
+        match self.child.release().info(self.child.domid()) {
+            Some(info) => Ok(info.tot_pages),
+            None => give_up!("domain {} is gone", self.child.domid()),
+        }
     }
 
     /// Takes up to `pages` more, writes into each of them, and returns how many it got.

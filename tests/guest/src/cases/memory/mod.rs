@@ -3,11 +3,13 @@
 //! What they share is here: [`FullHost`], and `hoard`, a domain that takes memory and looks at it.
 
 pub(super) mod full_build;
+pub(super) mod full_claim;
 mod hoard;
 
 use super::domains::{available_pages, free_pages};
 use super::script::{flood, more_than_fits};
-use crate::fail;
+use crate::xen::release::Release;
+use crate::{fail, give_up, skip};
 use crate::plain::content::Content;
 use crate::rig::{Kind, Rig, at};
 use crate::verdict::CaseResult;
@@ -78,6 +80,20 @@ impl FullHost {
             rig.get_hit(at(self.persistent, 0, index), Content::of(2, index.into()))?;
         }
         Ok(())
+    }
+}
+
+/// Frames that are claimed and not yet given.
+///
+/// # Errors
+/// As [`free_pages`].
+fn claimed_pages() -> CaseResult<u64> {
+    let Some(release) = Release::running() else {
+        skip!("this guest does not know the toolstack's interface of this Xen");
+    };
+    match release.claimed_pages() {
+        Ok(pages) => Ok(pages),
+        Err(answer) => give_up!("Xen does not say how many frames are claimed: {answer}"),
     }
 }
 
