@@ -31,6 +31,16 @@
  */
 #define ROUNDS_MAX  64
 
+/*
+ * As many for a small block, which Xen needs for itself and can't do without:
+ * order 1 for each vCPU of an HVM guest on SVM.  On a host that has been busy
+ * for long, pages are evicted in an order that has nothing to do with where
+ * they lie.  Then so many evictions free a pair, by the birthday paradox, of
+ * up to 2^25 pages (128GiB).
+ */
+#define SMALL_ORDER_MAX  3
+#define ROUNDS_MAX_SMALL 256
+
 /* Zones up to this one hold the pages below 4GiB. */
 #define LOW_ZONE_MAX (32 - PAGE_SHIFT)
 
@@ -73,7 +83,9 @@ bool tmem_make_room(unsigned int zone_hi, unsigned int order,
      * filled, so blocks come free; but nobody sees to it.  Twice the size is
      * what a block is worth: callers that ask for big ones make do with less.
      */
-    if ( order )
+    if ( order && order <= SMALL_ORDER_MAX )
+        max = ROUNDS_MAX_SMALL;
+    else if ( order )
         max = min_t(unsigned int, max, max(2U, (2U << order) / ROUND_PAGES));
 
     /*
