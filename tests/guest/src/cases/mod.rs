@@ -204,6 +204,8 @@ cases![
     memory:
     full_build,
     full_claim,
+    full_orders,
+    full_vcpus,
 ];
 
 mod hostile;

@@ -9,7 +9,7 @@
 //! or that holds what somebody wrote, or takes a page that is to stay.
 
 use super::super::Case;
-use super::{FullHost, Hoard, available_pages};
+use super::{FullHost, Hoard, available_pages, build};
 use crate::fail;
 use crate::plain::args::Boot;
 use crate::plain::content::Content;
@@ -29,7 +29,7 @@ const SWAPPED: u32 = 50;
 
 fn run(rig: &mut Rig) -> CaseResult {
     let host = FullHost::fill(rig)?;
-    let guests = [build(Caller::Pvh32)?, build(Caller::Pvh64)?, build(Caller::Pv64)?];
+    let guests = [guest(Caller::Pvh32)?, guest(Caller::Pvh64)?, guest(Caller::Pv64)?];
     let mut hoard = Hoard::build()?;
     host.fill_again(rig)?;
 
@@ -56,8 +56,8 @@ fn run(rig: &mut Rig) -> CaseResult {
 const BALLOON: u64 = 9000;
 
 /// A domain of one kind with pages in a persistent pool.
-fn build(caller: Caller) -> CaseResult<Child> {
-    let child = Child::build(Plan::new(caller, 2 * u64::from(SWAPPED)))?;
+fn guest(caller: Caller) -> CaseResult<Child> {
+    let child = build(Plan::new(caller, 2 * u64::from(SWAPPED)))?;
     child.new_pool(Kind::Persistent)?;
     for index in 0..SWAPPED {
         child.put(at(0, 7, index), swapped(&child, index))?;

@@ -1,5 +1,6 @@
 //! A domain that takes as much memory as it is given, and looks at every page of it.
 
+use super::build;
 use crate::{fail, give_up};
 use crate::plain::content::Content;
 use crate::toolstack::{Caller, Child, Plan, Window};
@@ -26,9 +27,9 @@ impl Hoard {
     /// Builds the domain, without anything in the hoard.
     ///
     /// # Errors
-    /// As [`Child::build`].
+    /// As [`build`].
     pub(super) fn build() -> CaseResult<Self> {
-        let child = Child::build(Plan::new(Caller::Pvh64, u64::from(u32::MAX)))?;
+        let child = build(Plan::new(Caller::Pvh64, u64::from(u32::MAX)))?;
         Ok(Self { child, held: 0 })
     }
 

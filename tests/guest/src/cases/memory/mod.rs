@@ -4,6 +4,8 @@
 
 pub(super) mod full_build;
 pub(super) mod full_claim;
+pub(super) mod full_orders;
+pub(super) mod full_vcpus;
 mod hoard;
 
 use super::domains::{available_pages, free_pages};
@@ -11,8 +13,9 @@ use super::script::{flood, more_than_fits};
 use crate::xen::release::Release;
 use crate::{fail, give_up, skip};
 use crate::plain::content::Content;
-use crate::rig::{Kind, Rig, at};
-use crate::verdict::CaseResult;
+use crate::rig::{Kind, Rig, at, statuses::SUCCESS};
+use crate::toolstack::{Child, Plan};
+use crate::verdict::{CaseResult, Verdict};
 use hoard::Hoard;
 use hypercall_abi::Handle;
 
@@ -54,6 +57,23 @@ impl FullHost {
         Ok(())
     }
 
+    /// Takes each page that is there and puts it again, in an order that looks like none, so that the
+    /// order of their ages has nothing to do with where they lie, as on a host that has been busy for
+    /// long.
+    ///
+    /// # Errors
+    /// Failure, if a put is refused.
+    fn shuffle(&self, rig: &Rig) -> CaseResult {
+        let numbers = more_than_fits().next_power_of_two();
+        for turn in 0..numbers {
+            let number = scattered(turn, numbers);
+            if rig.get_frame(self.page(number), rig.pages.target_mfn()) == SUCCESS {
+                rig.put(self.page(number), Content::of(1, number.into()))?;
+            }
+        }
+        Ok(())
+    }
+
     fn page(&self, number: u32) -> Handle {
         at(self.ephemeral, u64::from(number / 64), number % 64)
     }
@@ -81,6 +101,32 @@ impl FullHost {
         }
         Ok(())
     }
+}
+
+/// `turn` scattered over the numbers below `numbers`, a power of two: another one for each turn, and
+/// the same in each run.
+const fn scattered(turn: u32, numbers: u32) -> u32 {
+    let (mask, shift) = (numbers - 1, numbers.trailing_zeros() / 2);
+    let mut number = turn;
+    let mut round = 0;
+    // Each step can be undone.
+    while round < 3 {
+        number = number.wrapping_mul(0x9e37_79b1).wrapping_add(0x7f4a_7c15) & mask;
+        number ^= number >> shift;
+        round += 1;
+    }
+    number
+}
+
+/// Builds a domain, which must succeed: whatever it needs, there is enough that can be freed.
+///
+/// # Errors
+/// Failure, if Xen refuses a step; skip, as [`Child::build`].
+fn build(plan: Plan) -> CaseResult<Child> {
+    Child::build(plan).map_err(|verdict| match verdict {
+        Verdict::Error(reason) => Verdict::Failure(reason),
+        other => other,
+    })
 }
 
 /// Frames that are claimed and not yet given.
