@@ -206,6 +206,8 @@ cases![
     full_claim,
     full_orders,
     full_vcpus,
+    full_low,
+    full_nodes,
 ];
 
 mod hostile;

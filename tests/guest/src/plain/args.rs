@@ -31,6 +31,8 @@ pub enum Boot {
     DomainsLong,
     /// A small machine on which other domains are built when all its memory is full.
     Memory,
+    /// The same with two nodes.
+    MemoryNodes,
     /// A machine that counts instructions.
     Price,
 }
@@ -53,6 +55,7 @@ impl Boot {
             Self::DomainsSmp => "domains-smp",
             Self::DomainsLong => "domains-long",
             Self::Memory => "memory",
+            Self::MemoryNodes => "memory-nodes",
             Self::Price => "price",
         }
     }

@@ -45,16 +45,33 @@ impl Release {
     /// # Errors
     /// Xen's answer.
     pub fn free_pages(self) -> Result<u64, i64> {
+        self.free_pages_at(0, u32::MAX)
+    }
+
+    /// Frames that nobody has and that lie below 2^`bits` bytes, if that is not 0, and on `node`, if
+    /// that is not -1.
+    ///
+    /// # Errors
+    /// Xen's answer.
+    pub fn free_pages_at(self, bits: u32, node: u32) -> Result<u64, i64> {
         let mut body = [0; BODY_BYTES / 8];
-        // `struct xen_sysctl_availheap`: widths of addresses, 0 for any; node, -1 for all; and the
-        // answer in bytes.
-        if let Some(node) = body.get_mut(1) {
-            *node = u64::from(u32::MAX);
-        }
+        // `struct xen_sysctl_availheap`: least and greatest width of addresses, 0 for any; node, -1 for
+        // all; and the answer in bytes.
+        let request = [u64::from(bits) << 32, u64::from(node)];
+        body.iter_mut().zip(request).for_each(|(place, word)| *place = word);
         match self.sysctl(AVAILHEAP, &mut body) {
             0 => Ok(body.get(2).copied().unwrap_or_default() >> 12),
             answer => Err(answer),
         }
+    }
+
+    /// Nodes that the host's memory lies on.
+    ///
+    /// # Errors
+    /// Xen's answer.
+    pub fn nodes(self) -> Result<u64, i64> {
+        // `nr_nodes`, at byte 16.
+        Ok(self.physinfo(16 / 8)? & 0xffff_ffff)
     }
 
     /// What toolstacks take for free: what can be evicted included, and what is claimed. In frames.

@@ -8,7 +8,7 @@
 //! **A broken host** evicts single pages of many blocks, so that nothing but single pages comes free.
 
 use super::super::Case;
-use super::{FullHost, available_pages, build};
+use super::{Filled, FullHost, available_pages, build};
 use crate::plain::args::Boot;
 use crate::rig::Rig;
 use crate::toolstack::{Caller, Plan};
@@ -22,15 +22,6 @@ pub(in super::super) const CASE: Case = Case::full(
     "on a full host blocks of 2 to 512 pages are to be had, most of those that could be freed",
     run,
 );
-
-/// How a host was filled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Filled {
-    /// Page by page, and nothing else happened.
-    InOrder,
-    /// And then it was used for long.
-    Shuffled,
-}
 
 /// What must come free in percent of what could, and how often a domain may be refused a block before
 /// it has that many: it asks again then, as one does who makes do with less meanwhile.

@@ -4,9 +4,12 @@
 
 pub(super) mod full_build;
 pub(super) mod full_claim;
+pub(super) mod full_low;
+pub(super) mod full_nodes;
 pub(super) mod full_orders;
 pub(super) mod full_vcpus;
 mod hoard;
+mod places;
 
 use super::domains::{available_pages, free_pages};
 use super::script::{flood, more_than_fits};
@@ -21,6 +24,15 @@ use hypercall_abi::Handle;
 
 /// Persistent pages of the first domain, which must survive whatever the others need (R11).
 const PERSISTENT: u32 = 500;
+
+/// How a host was filled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Filled {
+    /// Page by page, and nothing else happened.
+    InOrder,
+    /// And then it was used for long: see [`FullHost::shuffle`].
+    Shuffled,
+}
 
 /// A host that the first domain has filled with pages.
 struct FullHost {
