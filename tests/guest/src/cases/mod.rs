@@ -208,6 +208,7 @@ cases![
     full_vcpus,
     full_low,
     full_nodes,
+    processors,
 ];
 
 mod hostile;

@@ -33,6 +33,8 @@ pub enum Boot {
     Memory,
     /// The same with two nodes.
     MemoryNodes,
+    /// The same with four processors.
+    MemorySmp,
     /// A machine that counts instructions.
     Price,
 }
@@ -56,6 +58,7 @@ impl Boot {
             Self::DomainsLong => "domains-long",
             Self::Memory => "memory",
             Self::MemoryNodes => "memory-nodes",
+            Self::MemorySmp => "memory-smp",
             Self::Price => "price",
         }
     }

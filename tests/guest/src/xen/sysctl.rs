@@ -11,6 +11,11 @@ const PHYSINFO: u32 = 3;
 /// `XEN_SYSCTL_availheap`.
 const AVAILHEAP: u32 = 9;
 
+/// `XEN_SYSCTL_cpu_hotplug`, and its operations `XEN_SYSCTL_CPU_HOTPLUG_ONLINE` and `..._OFFLINE`.
+const CPU_HOTPLUG: u32 = 11;
+const ONLINE: u64 = 0;
+const OFFLINE: u64 = 1;
+
 /// Bytes of the union `u`, in every release.
 const BODY_BYTES: usize = 128;
 
@@ -63,6 +68,25 @@ impl Release {
             0 => Ok(body.get(2).copied().unwrap_or_default() >> 12),
             answer => Err(answer),
         }
+    }
+
+    /// Processors that are online.
+    ///
+    /// # Errors
+    /// Xen's answer.
+    pub fn processors(self) -> Result<u64, i64> {
+        // `nr_cpus`, at byte 8.
+        Ok(self.physinfo(8 / 8)? & 0xffff_ffff)
+    }
+
+    /// Takes a processor into use, or out of use. Xen's answer, when that has been done.
+    pub fn set_online(self, processor: u32, online: bool) -> i64 {
+        let mut body = [0; BODY_BYTES / 8];
+        let operation = if online { ONLINE } else { OFFLINE };
+        if let Some(word) = body.first_mut() {
+            *word = u64::from(processor) | operation << 32;
+        }
+        self.sysctl(CPU_HOTPLUG, &mut body)
     }
 
     /// Nodes that the host's memory lies on.

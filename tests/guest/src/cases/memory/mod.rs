@@ -10,6 +10,7 @@ pub(super) mod full_orders;
 pub(super) mod full_vcpus;
 mod hoard;
 mod places;
+pub(super) mod processors;
 
 use super::domains::{available_pages, free_pages};
 use super::script::{flood, more_than_fits};
