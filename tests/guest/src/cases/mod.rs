@@ -209,6 +209,7 @@ cases![
     full_low,
     full_nodes,
     processors,
+    full_high,
 ];
 
 mod hostile;

@@ -35,6 +35,8 @@ pub enum Boot {
     MemoryNodes,
     /// The same with four processors.
     MemorySmp,
+    /// The same with memory above 4 GiB.
+    MemoryHigh,
     /// A machine that counts instructions.
     Price,
 }
@@ -59,6 +61,7 @@ impl Boot {
             Self::Memory => "memory",
             Self::MemoryNodes => "memory-nodes",
             Self::MemorySmp => "memory-smp",
+            Self::MemoryHigh => "memory-high",
             Self::Price => "price",
         }
     }

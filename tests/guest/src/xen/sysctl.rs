@@ -29,8 +29,10 @@ struct Request {
 
 const _: () = assert!(size_of::<Request>() == 136);
 
-/// In `struct xen_sysctl_physinfo`, in 64-bit words: `free_pages`, at byte 48, and
-/// `outstanding_pages`, at byte 64.
+/// In `struct xen_sysctl_physinfo`, in 64-bit words: `nr_cpus`, the lower half at byte 8, `nr_nodes`, that
+/// at byte 16, `free_pages`, at byte 48, and `outstanding_pages`, at byte 64.
+const PHYSINFO_CPUS: usize = 1;
+const PHYSINFO_NODES: usize = 16 / 8;
 const PHYSINFO_FREE_PAGES: usize = 48 / 8;
 const PHYSINFO_OUTSTANDING_PAGES: usize = 64 / 8;
 
@@ -75,8 +77,7 @@ impl Release {
     /// # Errors
     /// Xen's answer.
     pub fn processors(self) -> Result<u64, i64> {
-        // `nr_cpus`, at byte 8.
-        Ok(self.physinfo(8 / 8)? & 0xffff_ffff)
+        Ok(self.physinfo(PHYSINFO_CPUS)? & 0xffff_ffff)
     }
 
     /// Takes a processor into use, or out of use. Xen's answer, when that has been done.
@@ -94,8 +95,7 @@ impl Release {
     /// # Errors
     /// Xen's answer.
     pub fn nodes(self) -> Result<u64, i64> {
-        // `nr_nodes`, at byte 16.
-        Ok(self.physinfo(16 / 8)? & 0xffff_ffff)
+        Ok(self.physinfo(PHYSINFO_NODES)? & 0xffff_ffff)
     }
 
     /// What toolstacks take for free: what can be evicted included, and what is claimed. In frames.

@@ -4,6 +4,7 @@
 
 pub(super) mod full_build;
 pub(super) mod full_claim;
+pub(super) mod full_high;
 pub(super) mod full_low;
 pub(super) mod full_nodes;
 pub(super) mod full_orders;
