@@ -210,6 +210,7 @@ cases![
     full_nodes,
     processors,
     full_high,
+    full_on_demand,
 ];
 
 mod hostile;

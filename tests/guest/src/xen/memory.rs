@@ -19,6 +19,8 @@ const ADD_TO_PHYSMAP: u64 = 7;
 const MEMORY_MAP: u64 = 9;
 /// `XENMEM_remove_from_physmap`.
 const REMOVE_FROM_PHYSMAP: u64 = 15;
+/// `XENMEM_set_pod_target`.
+const SET_POD_TARGET: u64 = 16;
 /// `XENMEM_add_to_physmap_batch`.
 const ADD_TO_PHYSMAP_BATCH: u64 = 23;
 
@@ -48,6 +50,9 @@ impl Where {
     pub const fn below(bits: u32) -> Self {
         Self(bits & 0xff)
     }
+
+    /// Nowhere yet: a frame is to be found when the page is touched (`XENMEMF_populate_on_demand`).
+    pub const ON_DEMAND: Self = Self(1 << 16);
 
     /// On that node and no other (`XENMEMF_exact_node`).
     pub const fn on_node(node: u32) -> Self {
@@ -94,6 +99,35 @@ fn frames_op(command: u64, domid: u16, frames: &mut [u64]) -> usize {
 /// Has Xen keep memory for domain `domid` until it holds `pages` in all; 0 ends that. The raw answer.
 pub fn claim(domid: u16, pages: u64) -> i64 {
     Reservation::new(domid, 0, pages).send(CLAIM_PAGES)
+}
+
+/// What Xen keeps for pages of a domain that were not touched yet (`struct xen_pod_target`).
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct OnDemand {
+    target: u64,
+    /// Frames that the domain has, those in the cache included.
+    pub total: u64,
+    /// Frames that wait for being used.
+    pub cached: u64,
+    /// Pages without a frame.
+    pub entries: u64,
+    domain: u64,
+}
+
+/// Has Xen give a PVH domain frames for pages that are touched, until it has `pages` in all.
+///
+/// # Errors
+/// Xen's answer.
+pub fn set_on_demand(domid: u16, pages: u64) -> Result<OnDemand, i64> {
+    let domain = u64::from(domid);
+    let mut request = OnDemand { target: pages, total: 0, cached: 0, entries: 0, domain };
+    let place = (&raw mut request).expose_provenance() as u64;
+    // SAFETY: reads and writes the request, which is ours.
+    match unsafe { hypercall(__HYPERVISOR_memory_op, [SET_POD_TARGET, place, 0, 0]) } {
+        0 => Ok(core::hint::black_box(request)),
+        answer => Err(answer),
+    }
 }
 
 /// Gives domain `domid` a frame at each of the guest frames in `frames`; returns how many, from the

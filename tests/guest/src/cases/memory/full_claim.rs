@@ -1,6 +1,6 @@
 //! **Checks** that on a full host nearly all memory can be claimed for a domain (P17, P85); that what
 //! is claimed goes to that domain and no other, though guests go on to put pages of both kinds and
-//! another domain asks for memory, and that it gets every page; that a claim of more than can be had
+//! another domain asks for memory, and that it gets every page, by blocks of 2 MiB or page by page; that a claim of more than can be had
 //! is refused and costs nobody a page.
 //!
 //! **Why:** a claim is a toolstack's way to know that a build will not fail half-way.
@@ -10,7 +10,7 @@
 use super::super::Case;
 use super::super::script::{flood, more_than_fits};
 use super::{FullHost, Hoard, available_pages, claimed_pages, free_pages};
-use crate::fail;
+use crate::{fail, say};
 use crate::plain::args::Boot;
 use crate::plain::content::Content;
 use crate::rig::{
@@ -65,7 +65,7 @@ fn run(rig: &mut Rig) -> CaseResult {
     let mut rest = claimed;
     while rest > 0 {
         let step = rest.min(STEP);
-        let given = hoard.grow(step)?;
+        let given = hoard.grow_by_blocks(step)?;
         if given != step {
             fail!("a domain got {given} of {step} pages when {rest} of {claimed} were still claimed");
         }
@@ -74,6 +74,7 @@ fn run(rig: &mut Rig) -> CaseResult {
         swapped += put_both(rig, &host, swapped)?;
     }
 
+    say!("a domain of {claimed} claimed pages: {} blocks of 2 MiB", hoard.blocks);
     hoard.check()?;
     rival.check()?;
     host.check(rig)?;

@@ -1,7 +1,7 @@
 //! **Checks** that on a full host a domain that wants memory below a certain address gets all of it that
 //! is free or can be freed there: without being refused where pages are evicted in an order that has
 //! nothing to do with their place, and else after as many refusals as it takes to evict what is older.
-//! A request that can't be met costs no more than such a number of evictions.
+//! A request that can't be met costs no more than such a number of evictions (P19).
 //!
 //! **Why:** devices and old interfaces reach low memory only.
 //!

@@ -1,6 +1,6 @@
 //! **Checks** that on a full host of two nodes a domain that wants memory of one node only gets all of it
 //! that is free or can be freed there, as in `full-low`; and that a request for a node that is not there
-//! is refused without a page being evicted.
+//! is refused without a page being evicted (P19).
 //!
 //! **Why:** who asks for a node would rather have nothing than the other one.
 //!

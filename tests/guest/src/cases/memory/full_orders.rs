@@ -1,6 +1,6 @@
 //! **Checks** that whole blocks of ephemeral pages go back to Xen: on a host that was filled in order a
 //! domain gets blocks of 2 to 512 pages, most of those that free and freeable memory could make; on one
-//! that has been busy for long still nearly all pairs.
+//! that has been busy for long still nearly all pairs (P65).
 //!
 //! **Why:** Xen needs some small blocks for itself, and a domain that is populated by big ones is faster
 //! for its whole life.

@@ -5,19 +5,24 @@ use crate::{fail, give_up};
 use crate::plain::content::Content;
 use crate::toolstack::{Caller, Child, Plan, Window};
 use crate::verdict::CaseResult;
-use crate::xen::memory::{populate_domain, take_from_domain};
+use crate::xen::memory::{Where, populate_blocks, populate_domain, take_from_domain};
 
 /// The domain: a PVH one, so that its pages have numbers that need not be remembered.
 pub(super) struct Hoard {
     /// It runs as any child does.
     pub(super) child: Child,
     held: u64,
+    /// Blocks of 2 MiB that it was given in one piece.
+    pub(super) blocks: u64,
 }
 
 /// Its first page besides those of every child.
 const FIRST: u64 = 0x1000;
 /// Pages that are asked for at once.
 const BATCH: usize = 256;
+/// Pages of a block of 2 MiB, and their number as a power of two.
+const BLOCK: u64 = 1 << BLOCK_ORDER;
+const BLOCK_ORDER: u32 = 9;
 /// Tag of its pages' contents.
 const TAG: u64 = 0x40a2d;
 /// What Xen scrubs with, in release and in debug builds.
@@ -30,7 +35,7 @@ impl Hoard {
     /// As [`build`].
     pub(super) fn build() -> CaseResult<Self> {
         let child = build(Plan::new(Caller::Pvh64, u64::from(u32::MAX)))?;
-        Ok(Self { child, held: 0 })
+        Ok(Self { child, held: 0, blocks: 0 })
     }
 
     /// Frames that the domain has in all.
@@ -62,6 +67,37 @@ impl Hoard {
             self.held += given;
             got += given;
             if given != count as u64 {
+                break;
+            }
+        }
+        Ok(got)
+    }
+
+    /// The same as toolstacks do it: by blocks of 2 MiB, and page by page where there is no block.
+    ///
+    /// # Errors
+    /// As [`Hoard::grow`].
+    pub(super) fn grow_by_blocks(&mut self, pages: u64) -> CaseResult<u64> {
+        let mut got = 0;
+        while got < pages {
+            let step = (pages - got).min(BLOCK);
+            let first = FIRST + self.held;
+            let fits = step == BLOCK && first.is_multiple_of(BLOCK);
+            let domid = self.child.domid();
+            let given = if fits
+                && populate_blocks(domid, &mut [first], BLOCK_ORDER, Where::ANYWHERE) == 1
+            {
+                for page in first..first + BLOCK {
+                    self.occupy(page)?;
+                }
+                self.held += BLOCK;
+                self.blocks += 1;
+                BLOCK
+            } else {
+                self.grow(step)?
+            };
+            got += given;
+            if given != step {
                 break;
             }
         }

@@ -7,6 +7,7 @@ pub(super) mod full_claim;
 pub(super) mod full_high;
 pub(super) mod full_low;
 pub(super) mod full_nodes;
+pub(super) mod full_on_demand;
 pub(super) mod full_orders;
 pub(super) mod full_vcpus;
 mod hoard;
