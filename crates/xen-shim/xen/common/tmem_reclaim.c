@@ -32,6 +32,9 @@
  */
 #define ROUNDS_MAX  64
 
+/* And one of order > 1 before it gets a block that was spared. */
+#define ROUNDS_BEFORE_SPARE 2
+
 /*
  * As many for a small block, which Xen needs for itself and can't do without:
  * order 1 for each vCPU of an HVM guest on SVM.  On a host that has been busy
@@ -74,6 +77,7 @@ bool tmem_make_room(unsigned int zone_hi, unsigned int order,
 {
     unsigned int max = ROUNDS_MAX;
     nodeid_t node = MEMF_get_node(memflags);
+    bool guest;
 
     /* tmem's own allocations must not feed on tmem. */
     if ( !tmem_enabled || (memflags & MEMF_no_tmem) )
@@ -92,12 +96,14 @@ bool tmem_make_room(unsigned int zone_hi, unsigned int order,
     if ( zone_hi <= LOW_ZONE_MAX && max_page > (GB(4) >> PAGE_SHIFT) )
         return false;
 
+    guest = is_guest(current->domain);
+
     /*
      * Frames are taken in blocks and evicted in the order in which they were
      * filled, so blocks come free; but nobody sees to it.  Twice the size is
      * what a block is worth: callers that ask for big ones make do with less.
      */
-    if ( order && order <= SMALL_ORDER_MAX && !is_guest(current->domain) )
+    if ( order && order <= SMALL_ORDER_MAX && !guest )
         max = ROUNDS_MAX_SMALL;
     else if ( order )
         max = min_t(unsigned int, max, max(2U, (2U << order) / ROUND_PAGES));
@@ -113,11 +119,28 @@ bool tmem_make_room(unsigned int zone_hi, unsigned int order,
         return true;
     }
 
+    /*
+     * Pairs come free after some rounds, and are asked for often.  Bigger ones
+     * are spared, for when the rounds that do on a host that was filled in
+     * order have not done.
+     */
+    if ( order && !guest &&
+         (*rounds & 0xffff) == (order > 1 ? ROUNDS_BEFORE_SPARE : max) &&
+         tmem_free_spare(order) )
+    {
+        ++*rounds;
+        return true;
+    }
+
     if ( (*rounds & 0xffff) >= max )
         return false;
     ++*rounds;
 
-    return tmem_rs_reclaim(ROUND_PAGES);
+    if ( tmem_rs_reclaim(ROUND_PAGES) )
+        return true;
+
+    /* At the very end spare blocks are single pages, for anybody. */
+    return (!order || !guest) && tmem_free_spare(order);
 }
 
 bool tmem_make_room_for_claim(const struct domain *d, unsigned long pages)
@@ -146,7 +169,8 @@ bool tmem_make_room_for_claim(const struct domain *d, unsigned long pages)
 
     wanted = min_t(uint64_t, wanted - free, ROUND_PAGES);
 
-    return tmem_free_kept(wanted) || tmem_rs_reclaim(wanted);
+    return tmem_free_kept(wanted) || tmem_rs_reclaim(wanted) ||
+           tmem_free_spare(0);
 }
 
 bool tmem_xen_evict_page(void)

@@ -84,7 +84,9 @@ void tmem_xen_keep_frames(const uint32_t *mfns, unsigned int nr);
 void tmem_xen_free_frame(uint64_t mfn);
 /* Gives up to nr kept frames back to Xen's heap, returns how many. */
 unsigned int tmem_free_kept(unsigned int nr);
-/* How many frames are kept. */
+/* Gives a spare block of that order back; false if there is none. */
+bool tmem_free_spare(unsigned int order);
+/* How many frames are kept, those of spare blocks included. */
 unsigned int tmem_nr_kept(void);
 /*
  * One page that is mapped in every context, or NULL: out of what is free
