@@ -135,7 +135,11 @@ impl Plan {
         Self::parse(&text, &file)
     }
 
-    fn parse(text: &str, file: &Path) -> Result<Self> {
+    /// Reads the text of such a file.
+    ///
+    /// # Errors
+    /// With what is wrong.
+    pub(crate) fn parse(text: &str, file: &Path) -> Result<Self> {
         let plan: Self = toml::from_str(text).with_context(|| file.display().to_string())?;
         for case in &plan.cases {
             if case.boots.is_empty() == case.boot.is_none() {

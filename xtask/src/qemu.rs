@@ -177,3 +177,28 @@ fn quoted(words: &[String]) -> String {
         .map(|word| if word.contains(' ') { format!("'{word}'") } else { word.clone() });
     format!("{QEMU} {}", quoted.collect::<Vec<_>>().join(" "))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::node_arguments;
+    use crate::cases::Plan;
+    use std::path::Path;
+
+    fn arguments_of(boot: &str) -> String {
+        let file = format!("case = []\n[[boot]]\nname = \"a\"\nmem_mib = 224\n{boot}");
+        let plan = Plan::parse(&file, Path::new("cases.toml")).expect("it is read");
+        node_arguments(&plan.boots[0]).join(" ")
+    }
+
+    #[test]
+    fn nodes_share_memory_and_processors() {
+        assert_eq!(arguments_of("smp = 4"), "");
+        assert_eq!(
+            arguments_of("smp = 4\nnodes = 2"),
+            "-object memory-backend-ram,id=node0,size=112M -numa node,memdev=node0,cpus=0-1 \
+             -object memory-backend-ram,id=node1,size=112M -numa node,memdev=node1,cpus=2-3"
+        );
+        // One has none.
+        assert!(arguments_of("smp = 1\nnodes = 2").ends_with("-numa node,memdev=node1"));
+    }
+}

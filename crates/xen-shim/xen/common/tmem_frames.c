@@ -35,9 +35,9 @@
 /*
  * Unclaimed free pages that tmem never touches.  Once Xen has booted, its own
  * requests of order > 0 are few: one of order 1 for each vCPU of an HVM guest
- * on SVM (all that building and running PV and HVM domains was seen to ask
- * for), the stack and the per-CPU area of a CPU that comes up; populating by
- * superpages falls back to single pages.  1MiB is room for 128 such vCPUs.
+ * on SVM, the stack and the per-CPU area of a CPU that comes up, and what the
+ * spare blocks below are for; populating by superpages falls back to single
+ * pages.  1MiB is room for 128 such vCPUs.
  * The rest, 1/128 of memory within bounds, is for everybody's single pages.
  */
 #define RESERVE_MIN   (MB(1) >> PAGE_SHIFT)

@@ -1,13 +1,14 @@
 //! **Checks** that a processor that is taken out of use gives back the frames that it kept for tmem, so
-//! that none is lost; that tmem works on meanwhile with all that was stored; and that on a full host it
-//! can be taken into use again and serves calls.
+//! that none is lost; that tmem works on meanwhile with all that was stored; and that on a full host, of
+//! which nothing is free, it can be taken into use again, for which Xen needs blocks of eight pages, and
+//! serves calls.
 //!
 //! **Why:** each processor keeps up to 65 frames. What is in its memory is gone when it is.
 //!
 //! **A broken host** forgets these frames, or uses what a processor kept after its memory was freed.
 
 use super::super::Case;
-use super::{FullHost, available_pages, build};
+use super::{FullHost, Hoard, available_pages, build, free_pages};
 use crate::plain::args::Boot;
 use crate::plain::content::Content;
 use crate::rig::{
@@ -88,9 +89,13 @@ fn with_everything_pinned(rig: &Rig, release: Release) -> CaseResult {
         fail!("{} frames are lost with three processors", before - after);
     }
 
-    // Processors come although the host is full, and serve.
+    // Processors come although the host is full, has been busy, and nothing is free; and they serve.
     set_all(release, false)?;
     let host = FullHost::fill(rig)?;
+    let mut hoard = Hoard::build()?;
+    host.fill_again(rig)?;
+    host.shuffle(rig)?;
+    hoard.grow(free_pages()?)?;
     set_all(release, true)?;
     let pool = child.new_pool(Kind::Ephemeral)?;
     fill_stocks(&child, pool)?;
