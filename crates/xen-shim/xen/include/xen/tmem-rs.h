@@ -20,7 +20,7 @@
 #define TMEM_CONTROL_BYTES   56
 
 /* Not a status: a slice of the work is done, call again. */
-#define TMEM_RS_AGAIN        LONG_MIN
+#define TMEM_RS_AGAIN        INT_MIN
 
 /* Frames that are kept free for all CPUs, at most. */
 #define TMEM_KEPT_MAX        (MB(64) >> PAGE_SHIFT)
@@ -75,13 +75,16 @@ unsigned long tmem_frames_init(void);
 
 /*
  * Takes up to nr ownerless domheap frames with their old content, for being
- * overwritten in full.  Returns how many.
+ * overwritten in full.  Returns how many.  Here and below a frame is named by
+ * its place in the frame table (pdx), from which its address is near.
  */
-unsigned int tmem_xen_take_frames(uint32_t *mfns, unsigned int nr);
+unsigned int tmem_xen_take_frames(uint32_t *frames, unsigned int nr);
 /* Takes nr frames back, to be taken again or for Xen to ask for. */
-void tmem_xen_keep_frames(const uint32_t *mfns, unsigned int nr);
+void tmem_xen_keep_frames(const uint32_t *frames, unsigned int nr);
 /* Gives a frame back to Xen's heap at once. */
-void tmem_xen_free_frame(uint64_t mfn);
+void tmem_xen_free_frame(uint64_t frame);
+/* The same, and the next page of metadata may take its place on this CPU. */
+void tmem_xen_free_for_meta(uint64_t frame);
 /* Gives up to nr kept frames back to Xen's heap, returns how many. */
 unsigned int tmem_free_kept(unsigned int nr);
 /* How many frames are kept. */
@@ -107,8 +110,8 @@ bool tmem_xen_charge(domid_t domid, uint32_t nr);
 void tmem_xen_uncharge(domid_t domid, uint32_t nr);
 bool tmem_xen_domain_is_dying(domid_t domid);
 /* Copy a whole page of the current domain.  Return 0 or -EFAULT. */
-int tmem_xen_copy_from_guest(uint64_t cmfn, uint64_t mfn);
-int tmem_xen_copy_to_guest(uint64_t mfn, uint64_t cmfn);
+int tmem_xen_copy_from_guest(uint64_t cmfn, uint64_t frame);
+int tmem_xen_copy_to_guest(uint64_t frame, uint64_t cmfn);
 /* Read or write a buffer of the current domain's.  Return 0 or -EFAULT. */
 int tmem_xen_read_buffer(uint64_t addr, void *to, uint32_t bytes);
 int tmem_xen_write_buffer(uint64_t addr, const void *from, uint32_t bytes);
