@@ -42,6 +42,9 @@ pub(crate) struct Boot {
     /// Number of CPUs.
     #[serde(default = "default_smp")]
     pub(crate) smp: u32,
+    /// Nodes that share the machine's memory and CPUs evenly.
+    #[serde(default = "default_nodes")]
+    pub(crate) nodes: u32,
     /// After this many seconds the machine is ended.
     #[serde(default = "default_limit_s")]
     pub(crate) limit_s: u64,
@@ -90,6 +93,10 @@ fn default_cpu() -> String {
 }
 
 fn default_smp() -> u32 {
+    1
+}
+
+fn default_nodes() -> u32 {
     1
 }
 

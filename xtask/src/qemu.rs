@@ -2,7 +2,7 @@
 //!
 //! Must not know what the log means; [`crate::judge`] reads it.
 
-use crate::cases::Round;
+use crate::cases::{Boot, Round};
 use crate::machine::{QEMU_NEED, ensure};
 use crate::paths::{Paths, make_folder};
 use crate::running::Running;
@@ -137,9 +137,33 @@ fn arguments(round: &Round<'_>, with_policy: bool) -> Vec<String> {
     .into_iter()
     .flatten()
     .chain(["-nodefaults", "-no-user-config", "-no-reboot"])
-    .chain(if boot.icount { COUNTING } else { &[] }.iter().copied())
     .map(str::to_owned)
+    .chain(node_arguments(boot))
+    .chain(if boot.icount { COUNTING } else { &[] }.iter().map(|&word| word.to_owned()))
     .collect()
+}
+
+/// A machine of several nodes: each has its part of the memory and of the CPUs.
+fn node_arguments(boot: &Boot) -> Vec<String> {
+    if boot.nodes < 2 {
+        return Vec::new();
+    }
+    let memory = boot.mem_mib / boot.nodes;
+    let cpus = (boot.smp / boot.nodes).max(1);
+    let node = |node: u32| {
+        let first = node * cpus;
+        let place = match boot.smp.checked_sub(first) {
+            None | Some(0) => String::new(),
+            Some(_) => format!(",cpus={first}-{}", first + cpus - 1),
+        };
+        [
+            "-object".to_owned(),
+            format!("memory-backend-ram,id=node{node},size={memory}M"),
+            "-numa".to_owned(),
+            format!("node,memdev=node{node}{place}"),
+        ]
+    };
+    (0..boot.nodes).flat_map(node).collect()
 }
 
 /// The command of a boot without a policy, as one could type it in the run's folder.

@@ -207,6 +207,11 @@ void tmem_xen_free_frame(uint64_t frame)
     tmem_note_freed(1);
 }
 
+/*
+ * Whoever gives a page back for it may take one, though Xen have less than the
+ * reserve: building domains takes from it, and these are to find room for their
+ * pools.
+ */
 void tmem_xen_free_for_meta(uint64_t frame)
 {
     tmem_xen_free_frame(frame);
@@ -221,7 +226,7 @@ void *tmem_xen_alloc_meta(void)
     this_cpu(meta_due) = false;
 
     /* Not asked here is tmem_growth_forbidden(): no eviction makes up for it. */
-    if ( due || room() || (tmem_free_kept(1) && room()) )
+    if ( due || room() || tmem_free_kept(1) )
         page = alloc_xenheap_pages(0, MEMF_no_tmem);
 
     /* alloc_xenheap_pages() leaves in it what the last owner wrote. */

@@ -10,6 +10,7 @@
 #include <xen/irq.h>
 #include <xen/lib.h>
 #include <xen/mm.h>
+#include <xen/numa.h>
 #include <xen/sched.h>
 #include <xen/time.h>
 #include <xen/tmem.h>
@@ -31,6 +32,16 @@
  */
 #define ROUNDS_MAX  64
 
+/*
+ * As many for a small block, which Xen needs for itself and can't do without:
+ * order 1 for each vCPU of an HVM guest on SVM.  On a host that has been busy
+ * for long, pages are evicted in an order that has nothing to do with where
+ * they lie.  Then so many evictions free a pair, by the birthday paradox, of
+ * up to 2^25 pages (128GiB).
+ */
+#define SMALL_ORDER_MAX  3
+#define ROUNDS_MAX_SMALL 256
+
 /* Zones up to this one hold the pages below 4GiB. */
 #define LOW_ZONE_MAX (32 - PAGE_SHIFT)
 
@@ -44,6 +55,13 @@ unsigned long __read_mostly tmem_freeable_guess;
 static s_time_t guess_until;
 static s_time_t growth_forbidden_until;
 
+/* Neither Xen itself nor a toolstack: one that asks for memory of its own. */
+static bool is_guest(const struct domain *d)
+{
+    return !is_idle_domain(d) && !is_hardware_domain(d) &&
+           !is_control_domain(d);
+}
+
 /*
  * Called where alloc_heap_pages() has dropped heap_lock to return NULL, so
  * that the frames take the ordinary way back to the heap, and zone, node,
@@ -55,6 +73,7 @@ bool tmem_make_room(unsigned int zone_hi, unsigned int order,
                     unsigned int memflags, unsigned int *rounds)
 {
     unsigned int max = ROUNDS_MAX;
+    nodeid_t node = MEMF_get_node(memflags);
 
     /* tmem's own allocations must not feed on tmem. */
     if ( !tmem_enabled || (memflags & MEMF_no_tmem) )
@@ -62,6 +81,11 @@ bool tmem_make_room(unsigned int zone_hi, unsigned int order,
 
     /* With one CPU online, Xen may allocate with IRQs off. */
     if ( in_irq() || !local_irq_is_enabled() )
+        return false;
+
+    /* A toolstack may name any node. */
+    if ( (memflags & MEMF_exact_node) && node != NUMA_NO_NODE &&
+         !node_online(node) )
         return false;
 
     /* There is none of it down there: see tmem_frames.c. */
@@ -73,7 +97,9 @@ bool tmem_make_room(unsigned int zone_hi, unsigned int order,
      * filled, so blocks come free; but nobody sees to it.  Twice the size is
      * what a block is worth: callers that ask for big ones make do with less.
      */
-    if ( order )
+    if ( order && order <= SMALL_ORDER_MAX && !is_guest(current->domain) )
+        max = ROUNDS_MAX_SMALL;
+    else if ( order )
         max = min_t(unsigned int, max, max(2U, (2U << order) / ROUND_PAGES));
 
     /*

@@ -79,6 +79,16 @@ impl Case {
         Self { name, boots: &[Boot::Small], about, needs: Needs::SmallMachine, run }
     }
 
+    /// A case of small machines that are full when other domains are built.
+    const fn full(
+        boots: &'static [Boot],
+        name: &'static str,
+        about: &'static str,
+        run: fn(&mut Rig) -> CaseResult,
+    ) -> Self {
+        Self { name, boots, about, needs: Needs::SmallMachine, run }
+    }
+
     /// A case with other domains, of some of the boots that are for them.
     const fn with_domains(
         boots: &'static [Boot],
@@ -190,7 +200,17 @@ cases![
     control_dying,
     frame_types,
     granted_frame,
-    log_dirty,
+    log_dirty;
+    memory:
+    full_build,
+    full_claim,
+    full_orders,
+    full_vcpus,
+    full_low,
+    full_nodes,
+    processors,
+    full_high,
+    full_on_demand,
 ];
 
 mod hostile;

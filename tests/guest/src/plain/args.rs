@@ -31,6 +31,14 @@ pub enum Boot {
     DomainsSmp,
     /// The same as `DomainsSmp`, for cases that take long.
     DomainsLong,
+    /// A small machine on which other domains are built when all its memory is full.
+    Memory,
+    /// The same with two nodes.
+    MemoryNodes,
+    /// The same with four processors.
+    MemorySmp,
+    /// The same with memory above 4 GiB.
+    MemoryHigh,
     /// A machine that counts instructions.
     Price,
 }
@@ -53,6 +61,10 @@ impl Boot {
             Self::Domains => "domains",
             Self::DomainsSmp => "domains-smp",
             Self::DomainsLong => "domains-long",
+            Self::Memory => "memory",
+            Self::MemoryNodes => "memory-nodes",
+            Self::MemorySmp => "memory-smp",
+            Self::MemoryHigh => "memory-high",
             Self::Price => "price",
         }
     }

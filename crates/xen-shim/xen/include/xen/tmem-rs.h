@@ -89,7 +89,10 @@ void tmem_xen_free_for_meta(uint64_t frame);
 unsigned int tmem_free_kept(unsigned int nr);
 /* How many frames are kept. */
 unsigned int tmem_nr_kept(void);
-/* One page that is mapped in every context, or NULL. */
+/*
+ * One page that is mapped in every context, or NULL: out of what is free
+ * above the reserve, or in the place of one that was just given back for it.
+ */
 void *tmem_xen_alloc_meta(void);
 void tmem_xen_free_meta(void *page);
 /* Start-up only: any size, never freed. */

@@ -41,7 +41,7 @@ use hypercall_abi::Op;
 ///
 /// # Errors
 /// Skip, in a Xen whose toolstack interface is not known; error, if it does not answer.
-fn free_pages() -> CaseResult<u64> {
+pub(super) fn free_pages() -> CaseResult<u64> {
     let Some(release) = Release::running() else {
         skip!("this guest does not know the toolstack's interface of this Xen");
     };
@@ -56,7 +56,7 @@ fn free_pages() -> CaseResult<u64> {
 ///
 /// # Errors
 /// As [`free_pages`].
-fn available_pages() -> CaseResult<u64> {
+pub(super) fn available_pages() -> CaseResult<u64> {
     let Some(release) = Release::running() else {
         skip!("this guest does not know the toolstack's interface of this Xen");
     };
