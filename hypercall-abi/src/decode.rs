@@ -40,6 +40,12 @@ pub trait OpBlock: AsRef<[u8]> {
         u64_at(self.as_ref(), at)
     }
 
+    /// The command's number.
+    #[inline(always)]
+    fn command(&self) -> u32 {
+        self.u32_at(CMD_OFFSET)
+    }
+
     /// The pool id, in the commands that have one.
     #[inline(always)]
     fn pool_id(&self) -> u32 {
@@ -81,7 +87,7 @@ pub trait OpBlock: AsRef<[u8]> {
     #[inline(always)]
     fn decode(&self) -> Result<Op, DecodeError> {
         let pool_id = self.pool_id();
-        Ok(match self.u32_at(CMD_OFFSET) {
+        Ok(match self.command() {
             command::NEW_POOL => Op::NewPool(self.new_pool()),
             command::DESTROY_POOL => Op::DestroyPool { pool_id },
             command::PUT_PAGE => Op::PutPage { handle: self.handle(), cmfn: self.frame_number() },

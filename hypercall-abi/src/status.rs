@@ -7,10 +7,10 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a status is the guest's only answer"]
 pub enum Status {
-    /// 1: done; for a get: hit.
-    Success,
     /// 0: a get missed, or a destroy named no pool.
     Nothing,
+    /// 1: done; for a get: hit.
+    Success,
     /// 0 to 15: the id of the new or joined pool.
     Pool(u8),
     /// -1 (EPERM): refused flags, no free pool id, no room for one more shared pool, no right.

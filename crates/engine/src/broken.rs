@@ -61,10 +61,3 @@ pub(crate) fn not_indexed() -> ! {
 pub(crate) fn too_much_garbage() -> ! {
     panic!("tmem: more garbage than there is room for")
 }
-
-/// A segment of records is made twice.
-#[cold]
-#[inline(never)]
-pub(crate) fn made_twice() -> ! {
-    panic!("tmem: a segment is made twice")
-}

@@ -5,17 +5,16 @@
 //! memory is bounded by the most clients and pools that ever lived at once.
 
 use crate::NoMemory;
-use crate::broken;
 use crate::host::Host;
 use crate::meta::{Payer, boxed, pay};
-use crate::sync::Once;
+use crate::sync::OnceBox;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 /// An array of records that grows by segments of one frame.
 #[derive(Debug)]
 pub(crate) struct Directory<T, const PER_SEGMENT: usize, const SEGMENTS: usize> {
-    segments: Box<[Once<Box<[T; PER_SEGMENT]>>; SEGMENTS]>,
+    segments: Box<[OnceBox<[T; PER_SEGMENT]>; SEGMENTS]>,
 }
 
 impl<T: Default, const PER_SEGMENT: usize, const SEGMENTS: usize>
@@ -25,7 +24,7 @@ impl<T: Default, const PER_SEGMENT: usize, const SEGMENTS: usize>
     pub(crate) fn new() -> Result<Self, NoMemory> {
         let mut segments = Vec::new();
         segments.try_reserve_exact(SEGMENTS).map_err(|_| NoMemory)?;
-        segments.resize_with(SEGMENTS, Once::new);
+        segments.resize_with(SEGMENTS, OnceBox::new);
         let segments = segments.into_boxed_slice().try_into().map_err(|_| NoMemory)?;
         Ok(Self { segments })
     }
@@ -48,19 +47,19 @@ impl<T: Default, const PER_SEGMENT: usize, const SEGMENTS: usize>
     /// that it exists is needed.
     #[inline(always)]
     pub(crate) fn known_segment(&self, at: usize) -> Option<&[T; PER_SEGMENT]> {
-        self.segments[at % SEGMENTS].get().map(Box::as_ref)
+        self.segments[at % SEGMENTS].get()
     }
 
     /// The records of segment `at`, if it exists.
     #[inline(always)]
     pub(crate) fn segment(&self, at: usize) -> Option<&[T; PER_SEGMENT]> {
-        self.segments.get(at)?.get().map(Box::as_ref)
+        self.segments.get(at)?.get()
     }
 
     /// Sees to it that segment `at` exists. No lock is held.
     pub(crate) fn grow<H: Host>(&self, at: usize, host: &H) -> Result<(), NoMemory> {
         let segment = self.segments.get(at).ok_or(NoMemory)?;
-        if segment.is_completed() {
+        if segment.get().is_some() {
             return Ok(());
         }
         pay(host, Payer::NOBODY).map_err(|_| NoMemory)?;
@@ -68,12 +67,7 @@ impl<T: Default, const PER_SEGMENT: usize, const SEGMENTS: usize>
             host.metadata_freed();
             return Err(NoMemory);
         };
-        let mut records = Some(records);
-        segment.call_once(|| match records.take() {
-            Some(records) => records,
-            None => broken::made_twice(),
-        });
-        if let Some(unused) = records {
+        if let Err(unused) = segment.set(records) {
             // Another CPU was first.
             drop(unused);
             host.metadata_freed();
@@ -83,6 +77,6 @@ impl<T: Default, const PER_SEGMENT: usize, const SEGMENTS: usize>
 
     /// Segments that exist, each a frame.
     pub(crate) fn nr_segments(&self) -> u64 {
-        self.segments.iter().filter(|segment| segment.is_completed()).count() as u64
+        self.segments.iter().filter(|segment| segment.get().is_some()).count() as u64
     }
 }

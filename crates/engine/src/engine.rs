@@ -142,6 +142,20 @@ impl<H: Host> Engine<H> {
         Ok(Access { caller, client, slot, word, shards })
     }
 
+    /// A pool that the call opened, opened again where the first time is not at hand; as it was then,
+    /// so [`Access::is_current`] tells whether it still is.
+    pub(crate) fn reopen(
+        &self,
+        caller: Caller,
+        pool_id: u32,
+        word: SlotWord,
+    ) -> Option<Access<'_>> {
+        let client = self.client(caller.client)?;
+        let slot = client.slots.get(pool_id as usize)?;
+        let shards = self.pools.known(word.pool())?.shards();
+        Some(Access { caller, client, slot, word, shards })
+    }
+
     /// Whose account the pool's metadata goes to.
     pub(crate) fn payer<'a>(&self, client: ClientId, pool: Pool<'a>) -> Payer<'a> {
         let domain = if pool.is_persistent() {
@@ -218,6 +232,18 @@ impl<'a> Access<'a> {
     #[inline(always)]
     pub(crate) fn is_current(&self) -> bool {
         self.slot.word.load(Acquire) == self.word.0
+    }
+
+    /// The client and domain that call.
+    #[inline(always)]
+    pub(crate) const fn caller(&self) -> Caller {
+        self.caller
+    }
+
+    /// What the pool id stood for when the call began.
+    #[inline(always)]
+    pub(crate) const fn word(&self) -> SlotWord {
+        self.word
     }
 
     /// The domain that calls.

@@ -47,17 +47,24 @@ impl<H: Host> Engine<H> {
         let access = self.open(caller, pool_id)?;
         let name = PageName::new(&self.key, oid, index);
         // What is known of a pool of each kind is known to the compiler.
-        let removed = if access.is_kind(Kind::Persistent) {
-            self.remove_as(Kind::Persistent, &access, &name, Cause::Flush)
+        if access.is_kind(Kind::Persistent) {
+            self.flush_as(Kind::Persistent, &access, &name)
         } else if access.is_kind(Kind::Private) {
-            self.remove_as(Kind::Private, &access, &name, Cause::Flush)
+            self.flush_as(Kind::Private, &access, &name)
         } else {
-            self.remove_as(Kind::Shared, &access, &name, Cause::Flush)
-        };
-        match removed {
-            Some(_) => Ok(Flushed::Done { frozen: self.is_frozen(&access) }),
-            None => Err(NoPool),
+            self.flush_as(Kind::Shared, &access, &name)
         }
+    }
+
+    #[inline(always)]
+    fn flush_as(
+        &self,
+        kind: Kind,
+        access: &Access<'_>,
+        name: &PageName,
+    ) -> Result<Flushed, NoPool> {
+        self.remove_as(kind, access, name, Cause::Flush).ok_or(NoPool)?;
+        Ok(Flushed::Done { frozen: self.is_frozen(access) })
     }
 
     /// Removes object `oid` with all its pages, if it is there: at once unreachable, freed in

@@ -8,6 +8,7 @@ use crate::broken;
 use crate::page::Entry;
 use crate::slab::{Slab, SlabNeed, SlabSupply, Slot, SlotId};
 use crate::table::NUMBER_BITS;
+use core::cell::Cell;
 
 /// log2 of the places in a block.
 pub(crate) const PLACE_BITS: u32 = 6;
@@ -64,8 +65,8 @@ impl PageMap {
 /// The pages of a block.
 #[derive(Debug)]
 pub(crate) struct PageSet {
-    /// Pages there are.
-    len: u8,
+    /// Pages there are. A cell, for a look-up that has found the block counts on at once.
+    len: Cell<u8>,
     /// What place each of the inline entries is for; only those with a page count. With a map: the
     /// map's slot number, from the low end.
     places: [u8; INLINE_LEN],
@@ -82,14 +83,14 @@ enum Form {
 impl Default for PageSet {
     fn default() -> Self {
         let form = Form::Inline([const { Entry::none() }; INLINE_LEN]);
-        Self { len: 0, places: [0; INLINE_LEN], form }
+        Self { len: Cell::new(0), places: [0; INLINE_LEN], form }
     }
 }
 
 impl PageSet {
     /// The number of pages.
     pub(crate) const fn len(&self) -> u32 {
-        self.len as u32
+        self.len.get() as u32
     }
 
     /// The map's slot, if there is one.
@@ -174,7 +175,7 @@ impl PageSet {
     #[inline]
     pub(crate) fn is_ready(&self, maps: &Maps) -> bool {
         match self.form {
-            Form::Inline(_) if usize::from(self.len) == INLINE_LEN => maps.is_ready(),
+            Form::Inline(_) if usize::from(self.len.get()) == INLINE_LEN => maps.is_ready(),
             _ => true,
         }
     }
@@ -190,15 +191,15 @@ impl PageSet {
         supply: &mut SlabSupply<PageMap, MAPS_PER_CHUNK, 1>,
     ) -> Result<(), SlabNeed> {
         match self.form {
-            Form::Inline(_) if usize::from(self.len) == INLINE_LEN => maps.prepare(supply),
+            Form::Inline(_) if usize::from(self.len.get()) == INLINE_LEN => maps.prepare(supply),
             _ => Ok(()),
         }
     }
 
     /// Notes that a page was put into its map.
     #[inline(always)]
-    pub(crate) const fn added(&mut self) {
-        self.len += 1;
+    pub(crate) fn added(&self) {
+        self.len.set(self.len.get() + 1);
     }
 
     /// Adds a page at a place that has none. [`prepare`](Self::prepare) went before. `label` is kept if
@@ -209,7 +210,7 @@ impl PageSet {
         let (low, high) = (|word: u64| word as u32, |word: u64| (word >> 32) as u32);
         let label = [low(a), high(a), low(b), high(b), low(c), high(c)];
         if let Form::Inline(entries) = &mut self.form
-            && usize::from(self.len) == INLINE_LEN
+            && usize::from(self.len.get()) == INLINE_LEN
         {
             let map = maps.insert_empty();
             for (&at, entry) in self.places.iter().zip(entries) {
@@ -230,30 +231,30 @@ impl PageSet {
                 }
             }
         }
-        self.len += 1;
+        self.added();
     }
 
     /// Notes that a page was taken out of its entry. Whether few are left, so that block or map may
     /// have to go.
     #[inline(always)]
-    pub(crate) const fn taken(&mut self) -> bool {
-        self.len -= 1;
-        self.len as usize <= INLINE_LEN
+    pub(crate) fn taken(&self) -> bool {
+        let left = self.len.get() - 1;
+        self.len.set(left);
+        usize::from(left) <= INLINE_LEN
     }
 
-    /// Brings the last few pages of a map home. Whether there was a map; its chunk may then have to
-    /// be collected.
+    /// Brings the last few pages of a map home. Whether that leaves a chunk to collect; `None`: there
+    /// was no map.
     #[inline(never)]
-    pub(crate) fn shrink(&mut self, maps: &mut Maps) -> bool {
-        let Some(map) = self.map().some() else { return false };
+    pub(crate) fn shrink(&mut self, maps: &mut Maps) -> Option<bool> {
+        let map = self.map().some()?;
         let mut entries = [const { Entry::none() }; INLINE_LEN];
         let pages = (0..).zip(&mut maps.get_mut(map).0).filter(|(_, entry)| entry.is_page());
         for ((entry, at), (place, page)) in entries.iter_mut().zip(&mut self.places).zip(pages) {
             (*entry, *at) = (core::mem::take(page), place);
         }
         self.form = Form::Inline(entries);
-        maps.remove_empty(map);
-        true
+        Some(maps.remove_empty(map))
     }
 }
 

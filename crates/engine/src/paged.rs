@@ -66,6 +66,11 @@ impl<C: Default, const LEAF_LEN: usize> PagedSupply<C, LEAF_LEN> {
     pub(crate) fn nr_blocks(&self) -> u32 {
         u32::from(self.root.is_some()) + u32::from(self.leaf.is_some())
     }
+
+    /// Frees them.
+    pub(crate) fn clear(&mut self) {
+        drop((self.root.take(), self.leaf.take()));
+    }
 }
 
 impl<C: Default, const INLINE: usize, const NEAR: usize, const LEAF_LEN: usize>

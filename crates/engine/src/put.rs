@@ -3,11 +3,11 @@
 //! The frame is filled before any lock is taken and never changed after it is published, so a
 //! reader sees one put or another, never a mixture (R17).
 
-use crate::client::{Caller, ClientId};
+use crate::client::{Caller, ClientId, SlotWord};
 use crate::engine::{Access, Engine};
 use crate::flush::Cause;
 use crate::frame::{Frame, FrameId};
-use crate::host::Host;
+use crate::host::{DomainId, Host};
 use crate::meta::Unpaid;
 use crate::policy::{Age, Event, Policy};
 use crate::pool::Kind;
@@ -72,23 +72,28 @@ impl<H: Host> Engine<H> {
         let name = PageName::new(&self.key, oid, index);
         // What is known of a pool of each kind is known to the compiler.
         if access.is_kind(Kind::Persistent) {
-            self.put_as(Kind::Persistent, &access, &name, fill)
+            self.put_as(Kind::Persistent, &access, pool_id, &name, fill)
         } else if access.is_kind(Kind::Private) {
-            self.put_as(Kind::Private, &access, &name, fill)
+            self.put_as(Kind::Private, &access, pool_id, &name, fill)
         } else {
-            self.put_as(Kind::Shared, &access, &name, fill)
+            self.put_as(Kind::Shared, &access, pool_id, &name, fill)
         }
     }
 
+    /// The rare ways out of it take words only, and open the pool again: a reference to `access` or
+    /// `name` would have them in memory on the common way too.
     #[inline(always)]
     fn put_as<E>(
         &self,
         kind: Kind,
         access: &Access<'_>,
+        pool_id: u32,
         name: &PageName,
         fill: impl FnOnce(FrameId) -> Result<(), E>,
     ) -> Result<PutOutcome, PutError<E>> {
-        if self.is_frozen(access) && !self.holds(*access, *name)? {
+        let (caller, word) = (access.caller(), access.word());
+        let ([o0, o1, o2], index) = (name.oid, name.index());
+        if self.is_frozen(access) && !self.holds(caller, pool_id, word, o0, o1, o2, index)? {
             return Err(PutError::Frozen);
         }
         let charged = match kind {
@@ -98,18 +103,26 @@ impl<H: Host> Engine<H> {
         let mut evictions_left = EVICTIONS_PER_PUT_MAX;
         let supply = self.frame_for_put(access.client(), charged, &mut evictions_left);
         let Some(Supply { frame, may_add }) = supply else {
-            return Err(self.fail_put(*access, *name, charged, None));
+            let charged = access.charged().filter(|_| charged);
+            return Err(self.fail_put(caller, pool_id, word, o0, o1, o2, index, charged, None));
         };
         if let Err(error) = fill(frame.id()) {
+            let (charged, unfilled) = (access.charged().filter(|_| charged), Some(frame));
             // R14: the old page goes even though there is no new one.
-            return Err(match self.fail_put::<E>(*access, *name, charged, Some(frame)) {
-                PutError::NoPool => PutError::NoPool,
-                _ => PutError::Fill(error),
-            });
+            return Err(
+                match self
+                    .fail_put::<E>(caller, pool_id, word, o0, o1, o2, index, charged, unfilled)
+                {
+                    PutError::NoPool => PutError::NoPool,
+                    _ => PutError::Fill(error),
+                },
+            );
         }
         let mut step = self.publish(kind, access, name, frame, may_add, None);
         if let PutStep::Unput(Unput::Unprepared, frame) = step {
-            step = self.publish_with_stock(*access, *name, frame, may_add, &mut evictions_left);
+            let left = evictions_left;
+            step = self
+                .publish_with_stock(caller, pool_id, word, o0, o1, o2, index, frame, may_add, left);
         }
         match step {
             PutStep::Stored => Ok(PutOutcome::Stored),
@@ -120,22 +133,17 @@ impl<H: Host> Engine<H> {
             }
             // The old frame's charge falls when its last reader frees it.
             PutStep::ReplacedInUse => Ok(PutOutcome::Replaced),
-            PutStep::Unput(why, frame) => Err(self.end_put(*access, charged, why, frame)),
+            PutStep::Unput(why, frame) => {
+                Err(self.end_put(access.charged().filter(|_| charged), why, frame))
+            }
         }
     }
 
     /// Ends a put whose frame was not taken.
     #[cold]
     #[inline(never)]
-    fn end_put<E>(
-        &self,
-        access: Access<'_>,
-        charged: bool,
-        why: Unput,
-        frame: Frame,
-    ) -> PutError<E> {
-        self.host.give_frame(frame);
-        self.take_back(access, charged);
+    fn end_put<E>(&self, charged: Option<DomainId>, why: Unput, frame: Frame) -> PutError<E> {
+        self.free_frame(frame, charged);
         match why {
             Unput::Removed => PutError::NoSpace,
             Unput::NoPool => PutError::NoPool,
@@ -147,29 +155,34 @@ impl<H: Host> Engine<H> {
     /// goes (R5), and so does the charge.
     #[cold]
     #[inline(never)]
+    #[expect(clippy::too_many_arguments, reason = "word by word they cost the common way nothing")]
     fn fail_put<E>(
         &self,
-        access: Access<'_>,
-        name: PageName,
-        charged: bool,
+        caller: Caller,
+        pool_id: u32,
+        word: SlotWord,
+        o0: u64,
+        o1: u64,
+        o2: u64,
+        index: u32,
+        charged: Option<DomainId>,
         unfilled: Option<Frame>,
     ) -> PutError<E> {
         if let Some(unfilled) = unfilled {
             self.host.give_frame(unfilled);
         }
-        let error = match self.remove_named(&access, &name, Cause::FailedPut) {
+        let name = PageName::new(&self.key, [o0, o1, o2], index);
+        let removed = self
+            .reopen(caller, pool_id, word)
+            .and_then(|access| self.remove_named(&access, &name, Cause::FailedPut));
+        // The charge of a put that added nothing.
+        if let Some(domain) = charged {
+            self.host.uncharge(domain, 1);
+        }
+        match removed {
             Some(true) => PutError::NoSpace,
             Some(false) => PutError::NoMemory,
             None => PutError::NoPool,
-        };
-        self.take_back(access, charged);
-        error
-    }
-
-    /// Takes back the charge of a put that added nothing.
-    fn take_back(&self, access: Access<'_>, charged: bool) {
-        if let Some(domain) = access.charged().filter(|_| charged) {
-            self.host.uncharge(domain, 1);
         }
     }
 
@@ -189,10 +202,11 @@ impl<H: Host> Engine<H> {
         if !access.is_current() {
             return PutStep::Unput(Unput::NoPool, frame);
         }
+        let members = if kind == Kind::Shared { self.members(access) } else { None };
         let put = Put {
             key: &self.key,
             name: *name,
-            members: if kind == Kind::Shared { self.members(access) } else { None },
+            members: members.as_ref(),
             aging: kind.aging(),
             refreshes: H::Policy::age(Event::Replaced) == Age::Youngest,
             may_add,
@@ -206,36 +220,46 @@ impl<H: Host> Engine<H> {
     #[inline(never)]
     fn publish_from_stock(
         &self,
-        access: Access<'_>,
-        name: PageName,
+        access: &Access<'_>,
+        name: &PageName,
         frame: Frame,
         may_add: bool,
         stock: &mut Stock,
     ) -> PutStep {
-        self.publish(access.kind(), &access, &name, frame, may_add, Some(stock))
+        self.publish(access.kind(), access, name, frame, may_add, Some(stock))
     }
 
     /// The same, fetching metadata as it is asked for.
     #[cold]
     #[inline(never)]
+    #[expect(clippy::too_many_arguments, reason = "word by word they cost the common way nothing")]
     fn publish_with_stock(
         &self,
-        access: Access<'_>,
-        name: PageName,
+        caller: Caller,
+        pool_id: u32,
+        word: SlotWord,
+        o0: u64,
+        o1: u64,
+        o2: u64,
+        index: u32,
         mut frame: Frame,
         mut may_add: bool,
-        evictions_left: &mut u32,
+        mut evictions_left: u32,
     ) -> PutStep {
+        let Some(access) = self.reopen(caller, pool_id, word) else {
+            return PutStep::Unput(Unput::NoPool, frame);
+        };
+        let name = PageName::new(&self.key, [o0, o1, o2], index);
+        let left = &mut evictions_left;
         let mut stock = Stock::default();
         let mut round = 0;
         let step = loop {
-            let step = self.publish_from_stock(access, name, frame, may_add, &mut stock);
+            let step = self.publish_from_stock(&access, &name, frame, may_add, &mut stock);
             let PutStep::Unput(Unput::Need(need), unused) = step else { break step };
             frame = unused;
             round += 1;
             // A put that can't add always ends.
-            if round >= NEEDS_PER_PUT_MAX || !self.fetch(need, &mut stock, &access, evictions_left)
-            {
+            if round >= NEEDS_PER_PUT_MAX || !self.fetch(need, &mut stock, &access, left) {
                 may_add = false;
             }
         };
@@ -304,7 +328,19 @@ impl<H: Host> Engine<H> {
     /// Whether the handle holds a page.
     #[cold]
     #[inline(never)]
-    fn holds<E>(&self, access: Access<'_>, name: PageName) -> Result<bool, PutError<E>> {
+    #[expect(clippy::too_many_arguments, reason = "word by word they cost the common way nothing")]
+    fn holds<E>(
+        &self,
+        caller: Caller,
+        pool_id: u32,
+        word: SlotWord,
+        o0: u64,
+        o1: u64,
+        o2: u64,
+        index: u32,
+    ) -> Result<bool, PutError<E>> {
+        let access = self.reopen(caller, pool_id, word).ok_or(PutError::NoPool)?;
+        let name = PageName::new(&self.key, [o0, o1, o2], index);
         let mut state = access.shard(&name).state.lock(&self.host);
         if !access.is_current() {
             return Err(PutError::NoPool);

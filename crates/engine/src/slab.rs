@@ -101,6 +101,13 @@ impl<T: Slot, const N: usize, const W: usize> SlabSupply<T, N, W> {
     pub(crate) fn nr_blocks(&self) -> u32 {
         u32::from(self.chunk.is_some()) + self.chunks.nr_blocks() + self.infos.nr_blocks()
     }
+
+    /// Frees them.
+    pub(crate) fn clear(&mut self) {
+        drop(self.chunk.take());
+        self.chunks.clear();
+        self.infos.clear();
+    }
 }
 
 /// A slab of chunks with `N` slots each, a power of two, and `W` words of marks for them; the first

@@ -67,7 +67,7 @@ impl Stock {
     }
 
     /// Frees what was fetched and not used.
-    pub(crate) fn discard<H: Host>(self, host: &H, payer: Payer<'_>) {
+    pub(crate) fn discard<H: Host>(&mut self, host: &H, payer: Payer<'_>) {
         let Self { ages, blocks, maps, table, directory, tables } = self;
         let unused = ages.nr_blocks()
             + blocks.nr_blocks()
@@ -75,7 +75,11 @@ impl Stock {
             + u32::from(table.is_some())
             + u32::from(directory.is_some())
             + tables.nr_blocks();
-        drop((ages, blocks, maps, table, directory, tables));
+        ages.clear();
+        blocks.clear();
+        maps.clear();
+        drop((table.take(), directory.take()));
+        tables.clear();
         refund(host, payer, unused);
     }
 }

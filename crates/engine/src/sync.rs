@@ -22,9 +22,9 @@
 mod model;
 
 #[cfg(loom)]
-pub(crate) use self::model::{Once, atomic};
+pub(crate) use self::model::{OnceBox, atomic};
 #[cfg(not(loom))]
-pub(crate) use {core::sync::atomic, spin::Once};
+pub(crate) use {core::sync::atomic, once_cell::race::OnceBox};
 
 #[cfg(loom)]
 use self::model::{TicketMutex, TicketMutexGuard};

@@ -6,6 +6,7 @@
 use crate::platform::{Gfn, Platform};
 use hypercall_abi::{
     DecodeError, Handle, NewPool, OP_BYTES_32, OP_BYTES_64, Op, OpBlock, PoolFlags, Status, Uuid,
+    command,
 };
 use tmem_engine::{
     Caller, Destroyed, DomainId, Engine, Flushed, GetError, GetOutcome, Lifetime, NewPoolError,
@@ -68,24 +69,25 @@ impl<P: Platform> Service<P> {
         if self.platform().is_caller_dying(domain) {
             return Outcome::Done(Status::NoDevice);
         }
-        match self.engine.client_of(domain) {
-            Some(caller) => self.dispatch(caller, block),
-            None => self.answer_stranger(domain, block),
-        }
+        let caller = match self.engine.client_of(domain) {
+            Some(caller) => caller,
+            None => match self.admit(domain, block) {
+                Ok(caller) => caller,
+                Err(status) => return Outcome::Done(status),
+            },
+        };
+        self.dispatch(caller, block)
     }
 
-    /// Answers a domain that is no client yet. Any command but a control one, a retired or unknown
-    /// one too, makes it one.
+    /// Makes a client of a domain that is none yet. Any command but a control one, a retired or
+    /// unknown one too, makes it one.
     #[cold]
     #[inline(never)]
-    fn answer_stranger(&self, domain: DomainId, block: &impl OpBlock) -> Outcome {
+    fn admit(&self, domain: DomainId, block: &impl OpBlock) -> Result<Caller, Status> {
         if let Err(DecodeError::Control(_)) = block.decode() {
-            return Outcome::Done(Status::NotSupported);
+            return Err(Status::NotSupported);
         }
-        match self.client_for(domain) {
-            Ok(caller) => self.dispatch(caller, block),
-            Err(status) => Outcome::Done(status),
-        }
+        self.client_for(domain)
     }
 
     /// The caller's client record, made if this is its first call.
@@ -107,6 +109,17 @@ impl<P: Platform> Service<P> {
 
     #[inline(always)]
     fn dispatch(&self, caller: Caller, block: &impl OpBlock) -> Outcome {
+        match block.command() {
+            command::PUT_PAGE => self.put(caller, block),
+            command::GET_PAGE => self.get(caller, block),
+            command::FLUSH_PAGE => self.flush_page(caller, block),
+            _ => self.dispatch_any(caller, block),
+        }
+    }
+
+    /// The same for all commands; out of line, so that those of the data path take few steps.
+    #[inline(never)]
+    fn dispatch_any(&self, caller: Caller, block: &impl OpBlock) -> Outcome {
         match block.decode() {
             Ok(Op::PutPage { .. }) => self.put(caller, block),
             Ok(Op::GetPage { .. }) => self.get(caller, block),

@@ -35,18 +35,12 @@ fn fits_page(layout: Layout) -> bool {
     layout.size() <= PAGE_BYTES && layout.align() <= PAGE_BYTES
 }
 
-/// Pages that are given back for one that is wanted: others may be faster to take them.
-const EXCHANGES_MAX: u32 = 4;
-
-/// A page of Xen's, cleared. If Xen can spare no more, one in exchange for a frame: out of this
-/// CPU's stock, or of the host's oldest page. The engine calls with no lock held.
+/// A page of Xen's, cleared; out of this CPU's stock of frames if Xen can spare no more. Who is
+/// refused evicts a page and comes again (`Host::give_room`).
 fn page() -> *mut u8 {
-    let mut page = ffi::tmem_xen_alloc_meta(false);
-    for _ in 0..EXCHANGES_MAX {
-        if !page.is_null() || !(frames::release() || ffi::tmem_xen_evict_page()) {
-            break;
-        }
-        page = ffi::tmem_xen_alloc_meta(true);
+    let mut page = ffi::tmem_xen_alloc_meta();
+    if page.is_null() && frames::release() {
+        page = ffi::tmem_xen_alloc_meta();
     }
     page.cast()
 }

@@ -10,7 +10,7 @@ use spin::Once;
 use tmem_service::{ControlOutcome, DomainId, NoMemory, Outcome, Progress, Service};
 
 /// Not a status: a slice of the work is done, call again (`TMEM_RS_AGAIN`).
-const AGAIN: i64 = i64::MIN;
+const AGAIN: i64 = i32::MIN as i64;
 
 /// Transcendent memory, once it is started.
 static SERVICE: Once<Service<Xen>> = Once::new();
@@ -35,7 +35,7 @@ extern "C" fn tmem_rs_init(key0: u64, key1: u64, key2: u64, key3: u64) -> i32 {
 unsafe extern "C" fn tmem_rs_op(domid: u16, block: *const u8, compat: bool) -> i64 {
     assert_stack_aligned();
     let Some(service) = SERVICE.get() else {
-        return Status::NoDevice.encode();
+        return encode(Outcome::Done(Status::NoDevice));
     };
     let domain = DomainId(domid);
     let outcome = if compat {
@@ -45,6 +45,18 @@ unsafe extern "C" fn tmem_rs_op(domid: u16, block: *const u8, compat: bool) -> i
         // SAFETY: that many bytes, as the caller promises.
         service.op(domain, unsafe { &*block.cast::<[u8; OP_BYTES_64]>() })
     };
+    // What nearly all calls come to is asked first, and is the number already.
+    match outcome {
+        Outcome::Done(Status::Nothing | Status::Success) => {
+            i64::from(outcome == Outcome::Done(Status::Success))
+        }
+        rare => encode(rare),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn encode(outcome: Outcome) -> i64 {
     match outcome {
         Outcome::Done(status) => status.encode(),
         Outcome::Again => AGAIN,

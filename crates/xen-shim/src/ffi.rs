@@ -17,18 +17,18 @@ pub(crate) const BATCH: u32 = 32;
 // SAFETY: the signatures are those of tmem-rs.h. The `safe` ones take any argument: a domain or a
 // frame that does not exist is answered, not followed.
 unsafe extern "C" {
-    fn tmem_xen_take_frames(mfns: *mut u32, nr: u32) -> u32;
-    fn tmem_xen_keep_frames(mfns: *const u32, nr: u32);
-    fn tmem_xen_free_frame(mfn: u64);
-    pub(crate) safe fn tmem_xen_alloc_meta(in_exchange: bool) -> *mut c_void;
-    pub(crate) safe fn tmem_xen_evict_page() -> bool;
+    fn tmem_xen_take_frames(frames: *mut u32, nr: u32) -> u32;
+    fn tmem_xen_keep_frames(frames: *const u32, nr: u32);
+    fn tmem_xen_free_frame(frame: u64);
+    fn tmem_xen_free_for_meta(frame: u64);
+    pub(crate) safe fn tmem_xen_alloc_meta() -> *mut c_void;
     pub(crate) fn tmem_xen_free_meta(page: *mut c_void);
     pub(crate) safe fn tmem_xen_alloc_boot(bytes: usize, align: usize) -> *mut c_void;
     pub(crate) safe fn tmem_xen_charge(domid: u16, nr: u32) -> bool;
     pub(crate) safe fn tmem_xen_uncharge(domid: u16, nr: u32);
     pub(crate) safe fn tmem_xen_domain_is_dying(domid: u16) -> bool;
-    fn tmem_xen_copy_from_guest(cmfn: u64, mfn: u64) -> i32;
-    fn tmem_xen_copy_to_guest(mfn: u64, cmfn: u64) -> i32;
+    fn tmem_xen_copy_from_guest(cmfn: u64, frame: u64) -> i32;
+    fn tmem_xen_copy_to_guest(frame: u64, cmfn: u64) -> i32;
     fn tmem_xen_read_buffer(addr: u64, to: *mut u8, bytes: u32) -> i32;
     fn tmem_xen_write_buffer(addr: u64, from: *const u8, bytes: u32) -> i32;
     pub(crate) fn tmem_xen_percpu(cpu: u32) -> *mut c_void;
@@ -90,6 +90,12 @@ pub(crate) fn keep_frames(batch: Batch) {
 pub(crate) fn free_frame(frame: Frame) {
     // SAFETY: a `Frame` is one that was taken and not given back, and it ends here.
     unsafe { tmem_xen_free_frame(u64::from(frame.into_id().get())) }
+}
+
+/// The same; the next page of metadata on this CPU may take its place.
+pub(crate) fn free_for_meta(frame: Frame) {
+    // SAFETY: as in `free_frame`.
+    unsafe { tmem_xen_free_for_meta(u64::from(frame.into_id().get())) }
 }
 
 /// Copies the current domain's page `from` into frame `to`. `false`: no page to copy from.

@@ -110,10 +110,10 @@ fn refill_and_take() -> Option<Frame> {
     Kept::here(Kept::pop_stock)
 }
 
-/// Gives a frame of this CPU's stock back to Xen, to make room for something else. `false`: the
+/// Gives a frame of this CPU's stock back to Xen, to make room for a page of metadata. `false`: the
 /// stock is empty.
 pub(crate) fn release() -> bool {
-    Kept::here(Kept::pop_stock).map(ffi::free_frame).is_some()
+    Kept::here(Kept::pop_stock).map(ffi::free_for_meta).is_some()
 }
 
 /// This CPU's spare, if it is there.

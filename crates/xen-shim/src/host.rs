@@ -28,7 +28,7 @@ impl Host for Xen {
     }
 
     fn give_room(&self, frame: Frame) {
-        ffi::free_frame(frame);
+        ffi::free_for_meta(frame);
     }
 
     #[inline(always)]

@@ -109,7 +109,7 @@ fn stack_objections(graph: &Graph<'_>, object: &ShimObject) -> Result<Vec<String
         if depth.bytes > STACK_BYTES_MAX {
             let path = depth.path.iter().map(|number| {
                 let function = &graph.object.functions[*number];
-                let frame = stack::frame_bytes(function).unwrap_or_default();
+                let frame = stack::frame_bytes(function, *number).unwrap_or_default();
                 format!("{} ({frame})", function.name())
             });
             objections.push(format!(

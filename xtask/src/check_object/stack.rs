@@ -4,8 +4,8 @@
 //! bounded from above, an indirect call counts as the worst function that can be meant, and what
 //! happens after a panic is left out: the host stops there.
 
-use super::graph::{Callee, Flow, Graph};
-use super::object_file::Function;
+use super::graph::{Callee, Flow, Graph, flow};
+use super::object_file::{Function, Instruction};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The deepest stack below each root: bytes and the path of functions.
@@ -49,7 +49,7 @@ impl Walk<'_> {
         }
         self.path.push(number);
         let function = &self.graph.object.functions[number];
-        let frame = frame_bytes(function)
+        let frame = frame_bytes(function, number)
             .map_err(|text| format!("{}: a frame without fixed size: {text}", function.name()))?;
         let mut deepest = Depth { bytes: frame, path: vec![] };
         for (_, flow) in self.graph.live(number) {
@@ -97,30 +97,80 @@ impl Walk<'_> {
 /// What a call puts on the stack.
 const RETURN_ADDRESS_BYTES: u64 = 8;
 
-/// An upper bound of a function's frame: its return address and all that it ever pushes or
-/// reserves, as if on one path.
+/// A frame that grows beyond this grows without end: something is pushed in a loop.
+const FRAME_BYTES_MAX: u64 = 1 << 16;
+
+/// An upper bound of a function's frame, its return address included: the most that is on the stack
+/// on any way through it.
 ///
 /// # Errors
-/// With the instruction, when it reserves a number of bytes that is known at run time only.
-pub(crate) fn frame_bytes(function: &Function) -> Result<u64, String> {
-    let mut bytes = RETURN_ADDRESS_BYTES;
-    for instruction in &function.instructions {
-        let text = &instruction.text;
-        if instruction.mnemonic.starts_with("push") {
-            bytes += 8;
-        } else if text.ends_with(",%rsp") {
-            bytes += match instruction.mnemonic.as_str() {
-                "sub" => constant(text).ok_or_else(|| text.clone())?,
-                // Rounding down to a power of two: at most that much more.
-                "and" => constant(text).map(u64::wrapping_neg).ok_or_else(|| text.clone())?,
-                // Release, or return to a frame pointer.
-                "add" | "mov" | "pop" => 0,
-                "lea" if !text.contains("(%rsp)") || !text.contains('-') => 0,
-                _ => return Err(text.clone()),
-            };
+/// With the instruction, when it reserves a number of bytes that is known at run time only, or in a
+/// loop.
+pub(crate) fn frame_bytes(function: &Function, number: usize) -> Result<u64, String> {
+    let instructions = &function.instructions;
+    let index_of = |offset: u64| {
+        instructions.binary_search_by_key(&offset, |instruction| instruction.offset).ok()
+    };
+    let mut most = RETURN_ADDRESS_BYTES;
+    // The most bytes with which each instruction was reached, and those from where to look on.
+    let mut reached: Vec<Option<u64>> = vec![None; instructions.len()];
+    let mut open = vec![(0, RETURN_ADDRESS_BYTES)];
+    while let Some((index, before)) = open.pop() {
+        let (Some(instruction), Some(known)) = (instructions.get(index), reached.get_mut(index))
+        else {
+            continue;
+        };
+        if known.is_some_and(|known| known >= before) {
+            continue;
+        }
+        *known = Some(before);
+        let after = stack_after(instruction, before)?;
+        most = most.max(after);
+        if most > FRAME_BYTES_MAX {
+            return Err(instruction.text.clone());
+        }
+        match flow(instruction, number) {
+            Flow::Next | Flow::Call(_) | Flow::Tail(_, true) => open.push((index + 1, after)),
+            Flow::Jump(target, goes_on) => {
+                open.extend(index_of(target).map(|target| (target, after)));
+                open.extend(goes_on.then_some((index + 1, after)));
+            }
+            Flow::Tail(_, false) | Flow::Return | Flow::Trap => {}
         }
     }
-    Ok(bytes)
+    Ok(most)
+}
+
+/// The bytes on the stack after an instruction, at most. What is released by a way that is not
+/// followed here (a return to a frame pointer) still counts.
+fn stack_after(instruction: &Instruction, before: u64) -> Result<u64, String> {
+    let text = &instruction.text;
+    let mnemonic = instruction.mnemonic.as_str();
+    let error = || text.clone();
+    Ok(match mnemonic {
+        _ if mnemonic.starts_with("push") => before + 8,
+        _ if mnemonic.starts_with("pop") => before.saturating_sub(8),
+        "sub" if text.ends_with(",%rsp") => before + constant(text).ok_or_else(error)?,
+        "add" if text.ends_with(",%rsp") => {
+            before.saturating_sub(constant(text).ok_or_else(error)?)
+        }
+        // Rounding down to a power of two: at most that much more.
+        "and" if text.ends_with(",%rsp") => {
+            before + constant(text).map(u64::wrapping_neg).ok_or_else(error)?
+        }
+        "lea" if text.ends_with("(%rsp),%rsp") => {
+            before.saturating_sub(displacement(text).ok_or_else(error)?)
+        }
+        "mov" | "lea" if text.ends_with(",%rsp") => before,
+        _ if text.ends_with(",%rsp") => return Err(error()),
+        _ => before,
+    })
+}
+
+/// The number in `lea 0x8(%rsp),%rsp`; `None` if it is negative.
+fn displacement(text: &str) -> Option<u64> {
+    let number = text.split_whitespace().nth(1)?.split('(').next()?;
+    u64::from_str_radix(number.strip_prefix("0x")?, 16).ok()
 }
 
 /// The number in `sub $0xf0,%rsp`.

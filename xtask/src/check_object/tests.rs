@@ -128,6 +128,35 @@ fn an_indirect_call_counts_as_the_worst_function_that_can_be_meant() {
 }
 
 #[test]
+fn what_one_way_pushes_and_releases_does_not_count_on_another() {
+    let mut object = object(vec![function(
+        "forked",
+        &[
+            ("sub    $0x20,%rsp", None),
+            ("je     0", None),
+            ("push   %rbx", None),
+            ("push   $0x1", None),
+            ("call   0", external("of_c")),
+            ("add    $0x10,%rsp", None),
+            ("push   %rbx", None),
+            ("call   0", external("of_c")),
+            ("lea    0x28(%rsp),%rsp", None),
+            ("ret", None),
+        ],
+    )]);
+    object.functions[0].instructions[1].local_target = Some(6);
+    assert_eq!(stack::frame_bytes(&object.functions[0], 0), Ok(8 + 0x20 + 16));
+}
+
+#[test]
+fn a_push_in_a_loop_is_refused() {
+    let mut object =
+        object(vec![function("a", &[("push   %rbx", None), ("jmp    0", None), ("ret", None)])]);
+    object.functions[0].instructions[1].local_target = Some(0);
+    assert!(stack::frame_bytes(&object.functions[0], 0).is_err());
+}
+
+#[test]
 fn recursion_and_frames_of_run_time_size_are_refused() {
     let circle = object(vec![
         function("a", &[("call   0", to(1)), ("ret", None)]),

@@ -3,7 +3,7 @@
 use super::State;
 use crate::block::{Block, Blocks};
 use crate::hash::{BlockHash, HashKey, ObjectHash};
-use crate::index::Lead;
+use crate::index::{Index, Lead};
 use crate::member::Members;
 use crate::page::{Entry, Standing};
 use crate::page_set::{PLACE_BITS, PageSet, place_of};
@@ -50,6 +50,12 @@ impl PageName {
         let block_hash = object_hash.block(number);
         Self { oid, number, place: place_of(index), object_hash, block_hash }
     }
+
+    /// The page's index in the object.
+    #[inline(always)]
+    pub(crate) fn index(&self) -> u32 {
+        index_of(self.number, self.place)
+    }
 }
 
 /// Whether two ids are the same, without a detour over memory.
@@ -73,51 +79,88 @@ pub(super) fn hash_of(blocks: &Blocks, key: &HashKey, id: SlotId) -> Option<Bloc
     }
 }
 
+/// The way to the block of this name, and the block. `nr_dead`: blocks and heads that were flushed,
+/// which is looked at last.
+///
+/// Of fields and not of all of the shard, so that the block stays at hand while its pages change.
+#[inline(always)]
+pub(super) fn look_up<'a>(
+    index: &Index,
+    blocks: &'a Blocks,
+    nr_dead: &u32,
+    name: &PageName,
+) -> Option<(Lead, &'a Block)> {
+    let hash = name.block_hash.0;
+    // The first entry that looks right nearly always is: tags of one table differ in 13 to 24 bits.
+    let lead = index.probe(hash)?.next()?;
+    let block = blocks.get(lead.block());
+    if is_named(blocks, block, nr_dead, name.number, name.oid) {
+        return Some((lead, block));
+    }
+    let [o0, o1, o2] = name.oid;
+    let lead = look_up_among_many(index, blocks, nr_dead, hash, name.number, o0, o1, o2)?;
+    Some((lead, blocks.get(lead.block())))
+}
+
+/// The same where several entries look right. The id comes word by word, for in registers it costs
+/// those who do not come here nothing.
+#[cold]
+#[inline(never)]
+#[expect(clippy::too_many_arguments, reason = "word by word they cost the common way nothing")]
+fn look_up_among_many(
+    index: &Index,
+    blocks: &Blocks,
+    nr_dead: &u32,
+    hash: u64,
+    number: u32,
+    o0: u64,
+    o1: u64,
+    o2: u64,
+) -> Option<Lead> {
+    let is_it =
+        |lead: &Lead| is_named(blocks, blocks.get(lead.block()), nr_dead, number, [o0, o1, o2]);
+    index.probe(hash)?.find(is_it)
+}
+
+/// Whether the block is number `wanted` of object `oid`.
+#[inline(always)]
+fn is_named(
+    blocks: &Blocks,
+    block: &Block,
+    nr_dead: &u32,
+    wanted: u32,
+    wanted_oid: [u64; 3],
+) -> bool {
+    match block {
+        Block::First { oid, .. } => wanted == 0 && is_same(*oid, wanted_oid),
+        Block::Further { head, number, pages, .. } => {
+            let [o0, o1, o2] = wanted_oid;
+            *number == wanted
+                && (is_labelled(pages, nr_dead, wanted_oid)
+                    || is_head_of(blocks, *head, o0, o1, o2))
+        }
+        _ => false,
+    }
+}
+
+/// Whether a further block says of itself that it is of this object. One of a head that was flushed
+/// is not, so where there may be such a head is to be asked.
+#[inline(always)]
+fn is_labelled(pages: &PageSet, nr_dead: &u32, wanted: [u64; 3]) -> bool {
+    *nr_dead == 0 && pages.label().is_some_and(|label| is_same(label, wanted))
+}
+
+/// The id comes word by word, as in [`look_up_among_many`].
+#[inline(never)]
+fn is_head_of(blocks: &Blocks, head: SlotId, o0: u64, o1: u64, o2: u64) -> bool {
+    matches!(blocks.get(head), Block::Head { oid, .. } if is_same(*oid, [o0, o1, o2]))
+}
+
 impl State {
     /// The block of this name, even if its last user has left.
     #[inline(always)]
     pub(super) fn find_block(&self, name: &PageName) -> Option<Lead> {
-        let hash = name.block_hash.0;
-        // The first entry that looks right nearly always is: tags of one table differ in 13 to 24 bits.
-        let lead = self.index.probe(hash)?.next()?;
-        if self.is_named(lead.block(), name.number, name.oid) {
-            return Some(lead);
-        }
-        let [o0, o1, o2] = name.oid;
-        self.find_among_many(hash, name.number, o0, o1, o2)
-    }
-
-    /// The same where several entries look right. The id comes word by word, for in registers it costs
-    /// those who do not come here nothing.
-    #[cold]
-    #[inline(never)]
-    fn find_among_many(&self, hash: u64, number: u32, o0: u64, o1: u64, o2: u64) -> Option<Lead> {
-        self.index.probe(hash)?.find(|lead| self.is_named(lead.block(), number, [o0, o1, o2]))
-    }
-
-    /// Whether the block is number `wanted` of object `oid`.
-    #[inline(always)]
-    fn is_named(&self, block: SlotId, wanted: u32, wanted_oid: [u64; 3]) -> bool {
-        match self.blocks.get(block) {
-            Block::First { oid, .. } => wanted == 0 && is_same(*oid, wanted_oid),
-            Block::Further { head, number, pages, .. } => {
-                *number == wanted
-                    && (self.is_labelled(pages, wanted_oid) || self.is_head_of(*head, wanted_oid))
-            }
-            _ => false,
-        }
-    }
-
-    /// Whether a further block says of itself that it is of this object. One of a head that was
-    /// flushed is not, so where there may be such a head is to be asked.
-    #[inline(always)]
-    fn is_labelled(&self, pages: &PageSet, wanted: [u64; 3]) -> bool {
-        self.nr_dead == 0 && pages.label().is_some_and(|label| is_same(label, wanted))
-    }
-
-    #[inline(never)]
-    fn is_head_of(&self, head: SlotId, wanted: [u64; 3]) -> bool {
-        matches!(self.blocks.get(head), Block::Head { oid, .. } if *oid == wanted)
+        look_up(&self.index, &self.blocks, &self.nr_dead, name).map(|(lead, _)| lead)
     }
 
     /// Has the recent head count its pages itself again.
@@ -158,8 +201,10 @@ impl State {
         if self.nr_heads == 0 {
             return None;
         }
+        let [o0, o1, o2] = name.oid;
         let mut leads = self.index.probe(name.object_hash.head().0)?;
-        leads.find(|lead| self.is_head_of(lead.block(), name.oid)).map(|lead| lead.block())
+        let is_it = |lead: &Lead| is_head_of(&self.blocks, lead.block(), o0, o1, o2);
+        leads.find(is_it).map(Lead::block)
     }
 
     /// Whether the block's last user is still in the pool.

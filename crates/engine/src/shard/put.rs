@@ -1,5 +1,6 @@
 //! Put, under the shard's lock: swap a frame, or add a page.
 
+use super::find::look_up;
 use super::{Aging, PageName, State};
 use crate::age_record::Aged;
 use crate::block::{Block, Links, Membership};
@@ -42,19 +43,35 @@ pub(crate) enum Unput {
     Removed,
 }
 
-/// One put, as it is from beginning to end. Rare ways take it by value, so that on the common one it
-/// stays in registers.
+/// One put, as it is from beginning to end. Rare ways out of the common one take it word by word, so
+/// that there it stays in registers: who passes a reference has it in memory all along.
 #[derive(Clone, Copy)]
 pub(crate) struct Put<'a> {
     pub(crate) key: &'a HashKey,
     pub(crate) name: PageName,
     /// Of a shared pool.
-    pub(crate) members: Option<Members<'a>>,
+    pub(crate) members: Option<&'a Members<'a>>,
     pub(crate) aging: Aging,
     /// Whether new content makes a page young.
     pub(crate) refreshes: bool,
     /// Whether a new page may be added; a swap is always possible.
     pub(crate) may_add: bool,
+}
+
+/// Counts a page that is put into its block's map. The block's head, if it has one.
+#[inline(always)]
+fn count_in_block(block: &Block) -> SlotId {
+    match block {
+        Block::Further { head, pages, .. } => {
+            pages.added();
+            *head
+        }
+        Block::First { pages, .. } => {
+            pages.added();
+            SlotId::NONE
+        }
+        _ => broken::no_such_page(),
+    }
 }
 
 impl State {
@@ -68,65 +85,51 @@ impl State {
         stamp: impl FnOnce() -> u64,
         stock: Option<&mut Stock>,
     ) -> PutStep {
-        let Put { name, ref members, aging, .. } = *put;
-        let lead = self.find_block(&name);
-        let Some(way) = lead.filter(|lead| self.is_kept(lead.block(), members.as_ref())) else {
-            return self.put_sparse(*put, lead, frame, stamp, stock);
-        };
-        let is_ready = put.may_add && (aging == Aging::Ageless || self.ages.is_ready());
-        let entry = match way.map() {
-            Some(map) => Some(self.maps.get_mut(map).entry_mut(name.place)),
-            None => {
-                self.blocks.get_mut(way.block()).pages_mut().and_then(|p| p.inline_mut(name.place))
-            }
-        };
-        let Some(entry) = entry else {
-            return self.put_sparse(*put, lead, frame, stamp, stock);
-        };
-        if !entry.is_page() {
-            // In a map there is room.
-            if !is_ready {
-                return self.put_sparse(*put, lead, frame, stamp, stock);
-            }
-            match aging {
-                Aging::Ageless => *entry = Entry::ageless(frame),
-                Aging::Aged => {
-                    let record = self.ages.insert(Aged::of(way.block(), name.place));
-                    *entry = Entry::aged(frame, record);
-                    self.age_append(record, stamp());
+        let Put { key, name, members, aging, refreshes, may_add } = *put;
+        let found = look_up(&self.index, &self.blocks, &self.nr_dead, &name);
+        let lead = found.map(|(lead, _)| lead);
+        if let Some((way, block)) = found.filter(|(lead, _)| self.is_kept(lead.block(), members)) {
+            let is_ready = may_add && (aging == Aging::Ageless || self.ages.is_ready());
+            let entry = match way.map() {
+                Some(map) => {
+                    let entry = self.maps.get_mut(map).entry_mut(name.place);
+                    // In a map there is room.
+                    if !entry.is_page() && is_ready {
+                        let head = count_in_block(block);
+                        match aging {
+                            Aging::Ageless => *entry = Entry::ageless(frame),
+                            Aging::Aged => {
+                                let record = self.ages.insert(Aged::of(way.block(), name.place));
+                                *entry = Entry::aged(frame, record);
+                                self.age_append(record, stamp());
+                            }
+                        }
+                        self.set_last_user(way.block(), members);
+                        self.count_added(head);
+                        return PutStep::Stored;
+                    }
+                    Some(entry).filter(|entry| entry.is_page())
                 }
+                None => {
+                    let pages = self.blocks.get_mut(way.block()).pages_mut();
+                    pages.and_then(|pages| pages.inline_mut(name.place))
+                }
+            };
+            if let Some(entry) = entry {
+                if !entry.is_idle(aging) || refreshes {
+                    let place = name.place;
+                    return self.replace(
+                        key, place, members, aging, refreshes, may_add, way, frame, stamp,
+                    );
+                }
+                let Some(old) = entry.swap_frame(Some(frame)) else { broken::no_such_page() };
+                self.set_last_user(way.block(), members);
+                self.stats.puts_replaced += 1;
+                return PutStep::Replaced(old);
             }
-            self.count_in_map(put, way.block());
-            return PutStep::Stored;
         }
-        if !entry.is_idle(aging) || put.refreshes {
-            return self.replace(*put, way, frame, stamp);
-        }
-        let Some(old) = entry.swap_frame(Some(frame)) else { broken::no_such_page() };
-        self.set_last_user(way.block(), members.as_ref());
-        self.stats.puts_replaced += 1;
-        PutStep::Replaced(old)
-    }
-
-    /// Counts a page that was put into its block's map.
-    #[inline(always)]
-    fn count_in_map(&mut self, put: &Put<'_>, block: SlotId) {
-        let record = self.blocks.get_mut(block);
-        if let Some(members) = &put.members {
-            record.set_last_user(members.own());
-        }
-        let head = match record {
-            Block::Further { head, pages, .. } => {
-                pages.added();
-                *head
-            }
-            Block::First { pages, .. } => {
-                pages.added();
-                SlotId::NONE
-            }
-            _ => broken::no_such_page(),
-        };
-        self.count_added(head);
+        let ([o0, o1, o2], index) = (name.oid, name.index());
+        self.put_sparse(key, o0, o1, o2, index, members, aging, may_add, lead, frame, stamp, stock)
     }
 
     /// Counts a page that was added to a block of `head`, if that is one.
@@ -143,16 +146,27 @@ impl State {
 
     /// Adds a page to a block that is not there, or has no map, or lacks metadata.
     #[inline(never)]
+    #[expect(clippy::too_many_arguments, reason = "word by word they cost the common way nothing")]
     fn put_sparse(
         &mut self,
-        put: Put<'_>,
+        key: &HashKey,
+        o0: u64,
+        o1: u64,
+        o2: u64,
+        index: u32,
+        members: Option<&Members<'_>>,
+        aging: Aging,
+        may_add: bool,
         mut lead: Option<Lead>,
         frame: Frame,
         stamp: impl FnOnce() -> u64,
         stock: Option<&mut Stock>,
     ) -> PutStep {
+        let name = PageName::new(key, [o0, o1, o2], index);
+        // The page is not there, so nothing is refreshed.
+        let put = Put { key, name, members, aging, refreshes: false, may_add };
         if let Some(block) = lead.map(Lead::block)
-            && !self.is_kept(block, put.members.as_ref())
+            && !self.is_kept(block, put.members)
         {
             // Its last user has left: what it held stays unreachable (R36).
             self.kill_block(put.key, block);
@@ -168,7 +182,11 @@ impl State {
         };
         let lead = match (lead.filter(is_ready), stock) {
             (Some(lead), _) => lead,
-            (None, None) => return PutStep::Unput(Unput::Unprepared, frame),
+            // Most often what a new block wants is there already.
+            (None, None) => match self.prepare(&put, lead, &mut Stock::default()) {
+                Ok(lead) => lead,
+                Err(_) => return PutStep::Unput(Unput::Unprepared, frame),
+            },
             (None, Some(stock)) => match self.prepare(&put, lead, stock) {
                 Ok(lead) => lead,
                 Err(need) => return PutStep::Unput(Unput::Need(need), frame),
@@ -182,17 +200,22 @@ impl State {
     /// youngest by it.
     #[cold]
     #[inline(never)]
+    #[expect(clippy::too_many_arguments, reason = "word by word they cost the common way nothing")]
     fn replace(
         &mut self,
-        put: Put<'_>,
+        key: &HashKey,
+        place: u8,
+        members: Option<&Members<'_>>,
+        aging: Aging,
+        refreshes: bool,
+        may_add: bool,
         lead: Lead,
         frame: Frame,
         stamp: impl FnOnce() -> u64,
     ) -> PutStep {
-        let Put { key, name, ref members, aging, refreshes, may_add } = put;
         let block = lead.block();
         let has_room = self.orphans.has_room();
-        let Some(entry) = self.page_mut(lead, name.place) else {
+        let Some(entry) = self.page_mut(lead, place) else {
             return PutStep::Unput(Unput::Absent, frame);
         };
         let nr_pins = entry.nr_pins(aging);
@@ -202,7 +225,7 @@ impl State {
         // keeps its charge until it is freed.
         if nr_pins > 0 && !(may_add && has_room) {
             // Read as it is, so no frame comes of it.
-            let _ = self.remove(key, lead, name.place, aging);
+            let _ = self.remove(key, lead, place, aging);
             return PutStep::Unput(Unput::Removed, frame);
         }
         let record = entry.record();
@@ -216,7 +239,7 @@ impl State {
             self.age_unlink(record);
             self.age_append(record, stamp());
         }
-        self.set_last_user(block, members.as_ref());
+        self.set_last_user(block, members);
         self.stats.puts_replaced += 1;
         unread.map_or(PutStep::ReplacedInUse, PutStep::Replaced)
     }
@@ -242,7 +265,7 @@ impl State {
 
     /// Adds a page that is not there. All is prepared.
     fn add(&mut self, put: &Put<'_>, lead: Lead, frame: Frame, stamp: impl FnOnce() -> u64) {
-        let Put { name, ref members, aging, .. } = *put;
+        let Put { name, members, aging, .. } = *put;
         let (block, place) = (lead.block(), name.place);
         let entry = match aging {
             Aging::Ageless => Entry::ageless(frame),
@@ -252,7 +275,7 @@ impl State {
                 Entry::aged(frame, record)
             }
         };
-        self.set_last_user(block, members.as_ref());
+        self.set_last_user(block, members);
         let record = self.blocks.get_mut(block);
         let head = match *record {
             Block::Further { head, .. } => head,
@@ -270,7 +293,7 @@ impl State {
     /// Makes an empty block, and a head if it is the first of an object's further blocks here.
     #[inline(never)]
     fn new_block(&mut self, put: &Put<'_>, stock: &mut Stock) -> Result<SlotId, Need> {
-        let Put { name, ref members, .. } = *put;
+        let Put { name, members, .. } = *put;
         let name = &name;
         let head = if name.number == 0 { None } else { self.find_head(name) };
         let needs_head = name.number != 0 && head.is_none();
@@ -289,7 +312,7 @@ impl State {
         // From here on nothing can fail.
         let (oid, number, pages) = (name.oid, name.number, PageSet::default());
         // In a private pool nobody asks.
-        let user = members.as_ref().map_or_else(Membership::default, Members::own);
+        let user = members.map_or_else(Membership::default, Members::own);
         let (last_client, last_epoch) = (user.client, user.epoch);
         let block = if number == 0 {
             self.blocks.insert(Block::First { oid, pages, last_client, last_epoch })

@@ -1,6 +1,7 @@
 //! Removal, under the shard's lock: of a page, with the block that it leaves empty, and of the
 //! oldest page.
 
+use super::find::look_up;
 use super::{Aging, FullName, PageName, State};
 use crate::block::{Block, Links};
 use crate::broken;
@@ -38,6 +39,28 @@ impl Removed {
     }
 }
 
+/// What a block comes to when one of its pages is taken out.
+#[derive(Clone, Copy)]
+struct Counted {
+    /// Whether few are left.
+    is_sparse: bool,
+    /// The block's head or none; `None`: the block is dead.
+    head: Option<SlotId>,
+}
+
+/// Counts a page of the block as taken out.
+#[inline(always)]
+fn count_taken(block: &Block) -> Counted {
+    let Some(pages) = block.pages() else { broken::no_such_page() };
+    let is_sparse = pages.taken();
+    let head = match *block {
+        Block::First { .. } => Some(SlotId::NONE),
+        Block::Further { head, .. } => Some(head),
+        _ => None,
+    };
+    Counted { is_sparse, head }
+}
+
 impl State {
     /// Takes out the reachable page of this name, a claimed or doomed one too. As
     /// [`remove`](Self::remove).
@@ -49,8 +72,17 @@ impl State {
         members: Option<&Members<'_>>,
         aging: Aging,
     ) -> Option<Removed> {
-        let lead = self.find_block(name).filter(|lead| self.is_kept(lead.block(), members))?;
-        self.remove(key, lead, name.place, aging)
+        let (lead, block) = look_up(&self.index, &self.blocks, &self.nr_dead, name)
+            .filter(|(lead, _)| self.is_kept(lead.block(), members))?;
+        let Some(map) = lead.map() else { return self.remove(key, lead, name.place, aging) };
+        let entry = self.maps.get_mut(map).page_mut(name.place)?;
+        if entry.nr_pins(aging) > 0 {
+            return self.remove_read(key, lead, name.place, aging);
+        }
+        let counted = count_taken(block);
+        let mut entry = core::mem::take(entry);
+        self.unlist(key, lead, entry.record(), aging, counted);
+        entry.take_frame().map(Removed::Free)
     }
 
     /// Takes out the page at `place` of the block that `lead` leads to and hands its frame over, or
@@ -98,18 +130,26 @@ impl State {
     /// Notes that a page, whose record of age is `record`, was taken out of its entry.
     #[inline(always)]
     pub(super) fn taken(&mut self, key: &HashKey, lead: Lead, record: SlotId, aging: Aging) {
+        let counted = count_taken(self.blocks.get(lead.block()));
+        self.unlist(key, lead, record, aging, counted);
+    }
+
+    /// Takes a page, which is counted in its block no more, off all that is counted and listed
+    /// elsewhere.
+    #[inline(always)]
+    fn unlist(
+        &mut self,
+        key: &HashKey,
+        lead: Lead,
+        record: SlotId,
+        aging: Aging,
+        Counted { is_sparse, head }: Counted,
+    ) {
         if aging == Aging::Aged {
             self.age_unlink(record);
             self.has_news |= self.ages.remove_empty(record);
         }
-        let block = self.blocks.get_mut(lead.block());
-        let Some(pages) = block.pages_mut() else { broken::no_such_page() };
-        let is_sparse = pages.taken();
-        let head = match *block {
-            Block::First { .. } => SlotId::NONE,
-            Block::Further { head, .. } => head,
-            _ => return self.taken_from_dead(key, lead, is_sparse),
-        };
+        let Some(head) = head else { return self.taken_from_dead(key, lead, is_sparse) };
         if let Some(head) = head.some() {
             let Some(headed) = self.headed_pages(head) else {
                 // Of a head that was flushed.
@@ -141,8 +181,10 @@ impl State {
         if pages.len() == 0 {
             return self.free_block(key, block);
         }
-        if lead.map().is_some() && pages.shrink(&mut self.maps) {
-            self.has_news = true;
+        if lead.map().is_some()
+            && let Some(has_excess) = pages.shrink(&mut self.maps)
+        {
+            self.has_news |= has_excess;
             if let Some(hash) = self.hash_of(key, block) {
                 self.index.set_map(hash.0, block, SlotId::NONE);
             }

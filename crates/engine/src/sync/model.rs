@@ -1,8 +1,8 @@
-//! The locks, the atomics and `Once` for loom, which runs a test once for each order in which its
+//! The locks, the atomics and `OnceBox` for loom, which runs a test once for each order in which its
 //! threads may meet and for each value that a load may yield.
 //!
-//! Only under `cfg(loom)`; the same names and calls as in core and spin, as far as the engine uses
-//! them.
+//! Only under `cfg(loom)`; the same names and calls as in core, spin and once_cell, as far as the
+//! engine uses them.
 
 pub(crate) use loom::sync::atomic;
 
@@ -10,6 +10,7 @@ use core::ops::{Deref, DerefMut};
 use loom::sync::atomic::AtomicBool;
 use loom::sync::atomic::Ordering::{Acquire, Release};
 use loom::sync::{Mutex, MutexGuard};
+use std::boxed::Box;
 use std::sync::{OnceLock, PoisonError};
 
 /// A lock. Who waits gets it in any order, not only that of the tickets.
@@ -42,42 +43,32 @@ impl<T> DerefMut for TicketMutexGuard<'_, T> {
     }
 }
 
-/// A place that is filled once and then only read.
+/// A place for a box that is filled once and then only read.
 ///
-/// std's cell holds the value; whether a thread may see it is decided by loom's flag.
+/// std's cell holds the box; whether a thread may see it is decided by loom's flag.
 #[derive(Debug)]
-pub(crate) struct Once<T> {
+pub(crate) struct OnceBox<T> {
     is_completed: AtomicBool,
     filling: Mutex<()>,
-    value: OnceLock<T>,
+    value: OnceLock<Box<T>>,
 }
 
-impl<T> Default for Once<T> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl<T> Once<T> {
+impl<T> OnceBox<T> {
     pub(crate) fn new() -> Self {
         let is_completed = AtomicBool::new(false);
         Self { is_completed, filling: Mutex::new(()), value: OnceLock::new() }
     }
 
-    pub(crate) fn is_completed(&self) -> bool {
-        self.is_completed.load(Acquire)
-    }
-
     pub(crate) fn get(&self) -> Option<&T> {
-        if self.is_completed() { self.value.get() } else { None }
+        if self.is_completed.load(Acquire) { self.value.get().map(Box::as_ref) } else { None }
     }
 
-    /// Fills the place with what `make` yields, unless it is filled; waits while another does so.
-    pub(crate) fn call_once(&self, make: impl FnOnce() -> T) -> &T {
+    /// Fills the place, unless it is filled: then the box comes back.
+    pub(crate) fn set(&self, value: Box<T>) -> Result<(), Box<T>> {
         let filling = self.filling.lock().unwrap_or_else(PoisonError::into_inner);
-        let value = self.value.get_or_init(make);
+        let result = self.value.set(value);
         self.is_completed.store(true, Release);
         drop(filling);
-        value
+        result
     }
 }

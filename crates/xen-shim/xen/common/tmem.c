@@ -92,7 +92,8 @@ long do_tmem_op(XEN_GUEST_HANDLE_PARAM(void) uops)
 
     /* The one read of the guest's operation: all decisions use this copy. */
     if ( copy_from_guest((uint8_t *)block, uops,
-                         compat ? TMEM_OP_COMPAT_BYTES : TMEM_OP_BYTES) )
+                         unlikely(compat) ? TMEM_OP_COMPAT_BYTES
+                                          : TMEM_OP_BYTES) )
         return -EFAULT;
 
     /*

@@ -12,6 +12,7 @@
 #include <xen/init.h>
 #include <xen/lib.h>
 #include <xen/mm.h>
+#include <xen/percpu.h>
 #include <xen/spinlock.h>
 #include <xen/tmem-rs.h>
 #include <xen/xmalloc.h>
@@ -109,7 +110,13 @@ static unsigned long room(void)
     return free;
 }
 
-static unsigned int take_kept(uint32_t *mfns, unsigned int nr)
+/*
+ * A data frame was given up for a page of metadata, which is to take its place
+ * although tmem may not grow: while a claim is being met, say.
+ */
+static DEFINE_PER_CPU(bool, meta_due);
+
+static unsigned int take_kept(uint32_t *frames, unsigned int nr)
 {
     if ( !read_atomic(&nr_kept) )
         return 0;
@@ -118,7 +125,7 @@ static unsigned int take_kept(uint32_t *mfns, unsigned int nr)
 
     nr = min(nr, nr_kept);
     nr_kept -= nr;
-    memcpy(mfns, kept + nr_kept, nr * sizeof(*mfns));
+    memcpy(frames, kept + nr_kept, nr * sizeof(*frames));
 
     spin_unlock(&kept_lock);
 
@@ -189,7 +196,7 @@ bool tmem_free_spare(unsigned int order)
     return true;
 }
 
-static unsigned int take_from_heap(uint32_t *mfns, unsigned int nr)
+static unsigned int take_from_heap(uint32_t *frames, unsigned int nr)
 {
     unsigned long left = room();
     unsigned int taken = 0;
@@ -219,7 +226,7 @@ static unsigned int take_from_heap(uint32_t *mfns, unsigned int nr)
 
         /* Each page of the block is freed alone; the buddies merge again. */
         for ( i = 0; i < (1U << order); i++ )
-            mfns[taken++] = mfn_x(page_to_mfn(pg + i));
+            frames[taken++] = page_to_pdx(pg + i);
         left -= min(left, 1UL << order);
     }
 
@@ -228,29 +235,29 @@ static unsigned int take_from_heap(uint32_t *mfns, unsigned int nr)
     return taken;
 }
 
-unsigned int tmem_xen_take_frames(uint32_t *mfns, unsigned int nr)
+unsigned int tmem_xen_take_frames(uint32_t *frames, unsigned int nr)
 {
     /* Kept frames, too, are meant for the claim then. */
     if ( tmem_growth_forbidden() )
         return 0;
 
-    return take_kept(mfns, nr) ?: take_from_heap(mfns, nr);
+    return take_kept(frames, nr) ?: take_from_heap(frames, nr);
 }
 
-void tmem_xen_keep_frames(const uint32_t *mfns, unsigned int nr)
+void tmem_xen_keep_frames(const uint32_t *frames, unsigned int nr)
 {
     unsigned int keep;
 
     spin_lock(&kept_lock);
 
     keep = min(nr, kept_max - nr_kept);
-    memcpy(kept + nr_kept, mfns, keep * sizeof(*mfns));
+    memcpy(kept + nr_kept, frames, keep * sizeof(*frames));
     nr_kept += keep;
 
     spin_unlock(&kept_lock);
 
     for ( ; keep < nr; keep++ )
-        tmem_xen_free_frame(mfns[keep]);
+        tmem_xen_free_frame(frames[keep]);
 }
 
 unsigned int tmem_free_kept(unsigned int nr)
@@ -260,16 +267,16 @@ unsigned int tmem_free_kept(unsigned int nr)
     /* In batches: heap_lock is not taken under kept_lock. */
     while ( freed < nr )
     {
-        uint32_t mfns[16];
+        uint32_t frames[16];
         unsigned int i;
-        unsigned int taken = take_kept(mfns, min_t(unsigned int, nr - freed,
-                                                   ARRAY_SIZE(mfns)));
+        unsigned int taken = take_kept(frames, min_t(unsigned int, nr - freed,
+                                                   ARRAY_SIZE(frames)));
 
         if ( !taken )
             break;
 
         for ( i = 0; i < taken; i++ )
-            tmem_xen_free_frame(mfns[i]);
+            tmem_xen_free_frame(frames[i]);
         freed += taken;
     }
 
@@ -281,23 +288,32 @@ unsigned int tmem_nr_kept(void)
     return read_atomic(&nr_kept) + read_atomic(&nr_spare_pages);
 }
 
-void tmem_xen_free_frame(uint64_t mfn)
+void tmem_xen_free_frame(uint64_t frame)
 {
-    free_domheap_page(mfn_to_page(_mfn(mfn)));
+    free_domheap_page(pdx_to_page(frame));
     tmem_note_freed(1);
 }
 
 /*
- * Whoever has just given a page back may take one, though Xen have less than
- * the reserve: building domains takes from it, and these are to find room for
- * their pools.
+ * Whoever gives a page back for it may take one, though Xen have less than the
+ * reserve: building domains takes from it, and these are to find room for their
+ * pools.
  */
-void *tmem_xen_alloc_meta(bool in_exchange)
+void tmem_xen_free_for_meta(uint64_t frame)
+{
+    tmem_xen_free_frame(frame);
+    this_cpu(meta_due) = true;
+}
+
+void *tmem_xen_alloc_meta(void)
 {
     void *page = NULL;
+    bool due = this_cpu(meta_due);
+
+    this_cpu(meta_due) = false;
 
     /* Not asked here is tmem_growth_forbidden(): no eviction makes up for it. */
-    if ( in_exchange || room() || tmem_free_kept(1) )
+    if ( due || room() || tmem_free_kept(1) )
         page = alloc_xenheap_pages(0, MEMF_no_tmem);
 
     /* alloc_xenheap_pages() leaves in it what the last owner wrote. */

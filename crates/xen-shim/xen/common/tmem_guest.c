@@ -46,16 +46,12 @@ static always_inline void uncharge(struct domain *d, unsigned int nr)
     nrspin_unlock(&d->page_alloc_lock);
 }
 
-bool tmem_xen_charge(domid_t domid, uint32_t nr)
+/* Out of line, so that the domain that runs is charged in few steps. */
+static bool noinline charge_other(domid_t domid, unsigned int nr)
 {
-    struct domain *d = current->domain;
+    struct domain *d = rcu_lock_domain_by_id(domid);
     bool ok;
 
-    /* It runs, so it stays. */
-    if ( likely(d->domain_id == domid) )
-        return charge(d, nr);
-
-    d = rcu_lock_domain_by_id(domid);
     if ( !d )
         return false;
 
@@ -65,15 +61,11 @@ bool tmem_xen_charge(domid_t domid, uint32_t nr)
     return ok;
 }
 
-void tmem_xen_uncharge(domid_t domid, uint32_t nr)
+static void noinline uncharge_other(domid_t domid, unsigned int nr)
 {
-    struct domain *d = current->domain;
-
-    if ( likely(d->domain_id == domid) )
-        return uncharge(d, nr);
-
     /* Dying ones are found too. */
-    d = rcu_lock_domain_by_id(domid);
+    struct domain *d = rcu_lock_domain_by_id(domid);
+
     if ( !d )
     {
         ASSERT_UNREACHABLE();
@@ -82,6 +74,25 @@ void tmem_xen_uncharge(domid_t domid, uint32_t nr)
 
     uncharge(d, nr);
     rcu_unlock_domain(d);
+}
+
+bool tmem_xen_charge(domid_t domid, uint32_t nr)
+{
+    struct domain *d = current->domain;
+
+    /* It runs, so it stays. */
+    return likely(d->domain_id == domid) ? charge(d, nr)
+                                         : charge_other(domid, nr);
+}
+
+void tmem_xen_uncharge(domid_t domid, uint32_t nr)
+{
+    struct domain *d = current->domain;
+
+    if ( likely(d->domain_id == domid) )
+        uncharge(d, nr);
+    else
+        uncharge_other(domid, nr);
 }
 
 bool tmem_xen_domain_is_dying(domid_t domid)
@@ -96,108 +107,176 @@ bool tmem_xen_domain_is_dying(domid_t domid)
 }
 
 /*
- * A reference to page cmfn of the current domain, for reading or for writing,
- * and its frame's number; or NULL.  Only plain RAM will do, as it is or while
- * it is watched for log-dirty: p2m_is_any_ram() would let in grants and
- * foreign pages, that is another domain's memory.
- *
- * Inline for the constant write: puts and gets are little but this.
+ * get_page_type(page, PGT_writable_page), without a call where it would do no
+ * more than count: the page has the type, and somebody holds it already, as a
+ * PV guest does that has the page mapped.
  */
-static always_inline struct page_info *get_guest_page(
-    struct domain *d, uint64_t cmfn, bool write, mfn_t *mfn)
+static always_inline bool get_writable_type(struct page_info *page)
+{
+    unsigned long x = ACCESS_ONCE(page->u.inuse.type_info);
+
+    if ( likely((x & (PGT_type_mask | PGT_validated | PGT_partial)) ==
+                (PGT_writable_page | PGT_validated)) &&
+         likely(((x + 1) & PGT_count_mask) > 1) &&
+         likely(cmpxchg(&page->u.inuse.type_info, x, x + 1) == x) )
+        return true;
+
+    return get_page_type(page, PGT_writable_page);
+}
+
+/* put_page_and_type(), of a page with that type; in the same way. */
+static always_inline void put_writable_page(struct page_info *page)
+{
+    unsigned long x = ACCESS_ONCE(page->u.inuse.type_info);
+
+    if ( likely(!(x & PGT_locked)) && likely((x & PGT_count_mask) > 1) &&
+         likely(cmpxchg(&page->u.inuse.type_info, x, x - 1) == x) )
+        put_page(page);
+    else
+        put_page_and_type(page);
+}
+
+/*
+ * A reference to page gfn of a domain whose frame numbers are translated, for
+ * reading or for writing; or NULL.  Only plain RAM will
+ * do, as it is or while it is watched for log-dirty: p2m_is_any_ram() would let
+ * in grants and foreign pages, that is another domain's memory.
+ */
+static struct page_info *noinline get_translated_page(
+    struct domain *d, uint64_t gfn, bool write)
 {
     struct page_info *page;
     p2m_type_t p2mt;
 
-    /*
-     * A PV guest names machine frames, and what get_page() lets it have is
-     * RAM of its own: what the look-up below would come to.
-     */
-    if ( !paging_mode_translate(d) )
-    {
-        *mfn = _mfn(cmfn);
-        if ( !mfn_valid(*mfn) )
-            return NULL;
-
-        page = mfn_to_page(*mfn);
-
-        return (write ? get_page_and_type(page, d, PGT_writable_page)
-                      : get_page(page, d)) ? page : NULL;
-    }
-
     /* Paged out counts as bad: there is no ring to wait on the pager. */
-    if ( check_get_page_from_gfn(d, _gfn(cmfn), !write, &p2mt, &page) )
+    if ( check_get_page_from_gfn(d, _gfn(gfn), !write, &p2mt, &page) )
         return NULL;
 
     if ( (p2mt == p2m_ram_rw || p2mt == p2m_ram_logdirty) &&
-         (!write || get_page_type(page, PGT_writable_page)) )
-    {
-        *mfn = page_to_mfn(page);
-
+         (!write || get_writable_type(page)) )
         return page;
-    }
 
     put_page(page);
 
     return NULL;
 }
 
-/* map_domain_page(), without a call where it would answer by arithmetic. */
-static always_inline void *map_frame(mfn_t mfn)
+/*
+ * A reference to page cmfn of the current domain, for reading or for writing,
+ * and the page's place in the frame table; or NULL.
+ *
+ * Inline for the constant write: puts and gets are little but this.
+ */
+static always_inline struct page_info *get_guest_page(
+    struct domain *d, uint64_t cmfn, bool write, unsigned long *pdx)
 {
-#ifdef NDEBUG
-    if ( likely(mfn_x(mfn) <= PFN_DOWN(__pa(HYPERVISOR_VIRT_END - 1))) )
-        return mfn_to_virt(mfn_x(mfn));
-#endif
+    struct page_info *page;
 
-    return map_domain_page(mfn);
+    if ( paging_mode_translate(d) )
+    {
+        page = get_translated_page(d, cmfn, write);
+        *pdx = page_to_pdx(page);
+
+        return page;
+    }
+
+    /*
+     * A PV guest names machine frames, and what get_page() lets it have is
+     * RAM of its own: what the look-up above comes to.
+     */
+    if ( unlikely(!mfn_valid(_mfn(cmfn))) )
+        return NULL;
+
+    *pdx = pfn_to_pdx(cmfn);
+    page = pdx_to_page(*pdx);
+    if ( unlikely(!get_page(page, d)) )
+        return NULL;
+
+    if ( !write || get_writable_type(page) )
+        return page;
+
+    put_page(page);
+
+    return NULL;
 }
 
-/* Through mappings that end here: the frames may be beyond the direct map. */
-static always_inline void copy_frame(mfn_t to, mfn_t from)
+/*
+ * Whether the page is where map_domain_page() finds it by arithmetic.  Never
+ * in a debug build, which is to map all pages.
+ */
+static always_inline bool is_direct_mapped(unsigned long pdx)
 {
-    const void *src = map_frame(from);
-    void *dst = map_frame(to);
+#ifdef NDEBUG
+    return pdx < PFN_DOWN(HYPERVISOR_VIRT_END - DIRECTMAP_VIRT_START);
+#else
+    return false;
+#endif
+}
 
-    /* Not copy_page(): it bypasses the cache, and a guest reads what it got. */
+static always_inline void *direct_map(unsigned long pdx)
+{
+    return (void *)(DIRECTMAP_VIRT_START + (pdx << PAGE_SHIFT));
+}
+
+/* Not copy_page(): it bypasses the cache, and a guest reads what it got. */
+static always_inline void copy(void *dst, const void *src)
+{
     memcpy(__builtin_assume_aligned(dst, PAGE_SIZE),
            __builtin_assume_aligned(src, PAGE_SIZE), PAGE_SIZE);
+}
+
+/* Through mappings that end here. */
+static void noinline copy_mapped(unsigned long to, unsigned long from)
+{
+    const void *src = __map_domain_page(pdx_to_page(from));
+    void *dst = __map_domain_page(pdx_to_page(to));
+
+    copy(dst, src);
 
     unmap_domain_page(dst);
     unmap_domain_page(src);
 }
 
-int tmem_xen_copy_from_guest(uint64_t cmfn, uint64_t mfn)
+static always_inline void copy_frame(unsigned long to, unsigned long from)
 {
-    mfn_t from;
+    if ( likely(is_direct_mapped(to)) && likely(is_direct_mapped(from)) )
+        copy(direct_map(to), direct_map(from));
+    else
+        copy_mapped(to, from);
+}
+
+int tmem_xen_copy_from_guest(uint64_t cmfn, uint64_t frame)
+{
+    unsigned long from;
     struct page_info *page = get_guest_page(current->domain, cmfn, false,
                                             &from);
 
-    if ( !page )
+    if ( unlikely(!page) )
         return -EFAULT;
 
-    copy_frame(_mfn(mfn), from);
+    copy_frame(frame, from);
     put_page(page);
 
     return 0;
 }
 
-int tmem_xen_copy_to_guest(uint64_t mfn, uint64_t cmfn)
+int tmem_xen_copy_to_guest(uint64_t frame, uint64_t cmfn)
 {
     /*
      * The writable type keeps page tables and descriptor tables out, and for
      * HVM guests in shadow mode it drops the shadows of the page.
      */
     struct domain *d = current->domain;
-    mfn_t to;
+    unsigned long to;
     struct page_info *page = get_guest_page(d, cmfn, true, &to);
 
-    if ( !page )
+    if ( unlikely(!page) )
         return -EFAULT;
 
-    copy_frame(to, _mfn(mfn));
-    paging_mark_dirty(d, to);
-    put_page_and_type(page);
+    copy_frame(to, frame);
+    if ( unlikely(paging_mode_log_dirty(d)) )
+        paging_mark_dirty(d, page_to_mfn(page));
+    put_writable_page(page);
 
     return 0;
 }

@@ -173,11 +173,6 @@ bool tmem_make_room_for_claim(const struct domain *d, unsigned long pages)
            tmem_free_spare(0);
 }
 
-bool tmem_xen_evict_page(void)
-{
-    return tmem_rs_reclaim(1);
-}
-
 bool tmem_growth_forbidden(void)
 {
     s_time_t until = read_atomic(&growth_forbidden_until);

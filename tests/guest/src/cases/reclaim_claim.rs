@@ -28,13 +28,15 @@ const INVALID: i64 = -22;
 fn run(rig: &mut Rig) -> CaseResult {
     let pool = rig.new_pool(Kind::Ephemeral)?;
     let page = |number: u32| at(pool, u64::from(number / 64), number % 64);
+    let young = |number: u32| at(pool, 1 << 40 | u64::from(number), 1);
     flood(rig, more_than_fits(), page)?;
     expect("a claim above the maximum", claim(DOMAIN_0, MAXIMUM + 1), INVALID)?;
 
     expect("a claim of all that was given back", claim(DOMAIN_0, MAXIMUM), 0)?;
-    // Puts go on, at the cost of older pages and not of what is claimed.
+    // Puts go on, at the cost of older pages and not of what is claimed; the metadata that so many
+    // objects take, too.
     for number in 0..500 {
-        rig.put(at(pool, 1 << 40, number), Content::of(3, u64::from(number)))?;
+        rig.put(young(number), Content::of(3, u64::from(number)))?;
     }
     let left = rig.balloon.set_room(0);
     expect("ending the claim", claim(DOMAIN_0, 0), 0)?;
@@ -42,7 +44,7 @@ fn run(rig: &mut Rig) -> CaseResult {
         fail!("{left} of {ROOM} claimed frames could not be had");
     }
     for number in 0..500 {
-        rig.get_maybe(at(pool, 1 << 40, number), Content::of(3, u64::from(number)))?;
+        rig.get_maybe(young(number), Content::of(3, u64::from(number)))?;
     }
     Ok(())
 }

@@ -7,6 +7,8 @@ pub enum Boot {
     Default,
     /// tmem on, a machine so small that pages are evicted soon.
     Small,
+    /// As `Default`, on a Xen that says nothing of a guest's bad requests.
+    Frames,
     /// tmem built in, but not asked for on Xen's command line.
     Off,
     /// tmem on, with a security policy that denies it to the guest's label.
@@ -47,6 +49,7 @@ impl Boot {
         match self {
             Self::Default => "default",
             Self::Small => "small",
+            Self::Frames => "frames",
             Self::Off => "off",
             Self::Denied => "denied",
             Self::Demo => "demo",

@@ -20,7 +20,7 @@
 #define TMEM_CONTROL_BYTES   56
 
 /* Not a status: a slice of the work is done, call again. */
-#define TMEM_RS_AGAIN        LONG_MIN
+#define TMEM_RS_AGAIN        INT_MIN
 
 /* Frames that are kept free for all CPUs, at most. */
 #define TMEM_KEPT_MAX        (MB(64) >> PAGE_SHIFT)
@@ -75,13 +75,16 @@ unsigned long tmem_frames_init(void);
 
 /*
  * Takes up to nr ownerless domheap frames with their old content, for being
- * overwritten in full.  Returns how many.
+ * overwritten in full.  Returns how many.  Here and below a frame is named by
+ * its place in the frame table (pdx), from which its address is near.
  */
-unsigned int tmem_xen_take_frames(uint32_t *mfns, unsigned int nr);
+unsigned int tmem_xen_take_frames(uint32_t *frames, unsigned int nr);
 /* Takes nr frames back, to be taken again or for Xen to ask for. */
-void tmem_xen_keep_frames(const uint32_t *mfns, unsigned int nr);
+void tmem_xen_keep_frames(const uint32_t *frames, unsigned int nr);
 /* Gives a frame back to Xen's heap at once. */
-void tmem_xen_free_frame(uint64_t mfn);
+void tmem_xen_free_frame(uint64_t frame);
+/* The same, and the next page of metadata may take its place on this CPU. */
+void tmem_xen_free_for_meta(uint64_t frame);
 /* Gives up to nr kept frames back to Xen's heap, returns how many. */
 unsigned int tmem_free_kept(unsigned int nr);
 /* Gives a spare block of that order back; false if there is none. */
@@ -90,17 +93,15 @@ bool tmem_free_spare(unsigned int order);
 unsigned int tmem_nr_kept(void);
 /*
  * One page that is mapped in every context, or NULL: out of what is free
- * above the reserve, or in exchange for one that the library just gave back.
+ * above the reserve, or in the place of one that was just given back for it.
  */
-void *tmem_xen_alloc_meta(bool in_exchange);
+void *tmem_xen_alloc_meta(void);
 void tmem_xen_free_meta(void *page);
 /* Start-up only: any size, never freed. */
 void *tmem_xen_alloc_boot(size_t bytes, size_t align);
 
 /* Memory that Xen takes back: tmem_reclaim.c. */
 
-/* Evicts the oldest page; whether there was one.  The library itself asks. */
-bool tmem_xen_evict_page(void);
 /* Whether tmem may not take more frames, for somebody else is to get them. */
 bool tmem_growth_forbidden(void);
 /* So many frames were just taken from, or given back to, Xen's heap. */
@@ -114,8 +115,8 @@ bool tmem_xen_charge(domid_t domid, uint32_t nr);
 void tmem_xen_uncharge(domid_t domid, uint32_t nr);
 bool tmem_xen_domain_is_dying(domid_t domid);
 /* Copy a whole page of the current domain.  Return 0 or -EFAULT. */
-int tmem_xen_copy_from_guest(uint64_t cmfn, uint64_t mfn);
-int tmem_xen_copy_to_guest(uint64_t mfn, uint64_t cmfn);
+int tmem_xen_copy_from_guest(uint64_t cmfn, uint64_t frame);
+int tmem_xen_copy_to_guest(uint64_t frame, uint64_t cmfn);
 /* Read or write a buffer of the current domain's.  Return 0 or -EFAULT. */
 int tmem_xen_read_buffer(uint64_t addr, void *to, uint32_t bytes);
 int tmem_xen_write_buffer(uint64_t addr, const void *from, uint32_t bytes);
