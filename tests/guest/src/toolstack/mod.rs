@@ -3,6 +3,7 @@
 //! - [`child`](Child): builds a domain of any kind, has its vCPUs make hypercalls, destroys it.
 //! - `puppet`: the program that runs in it, and the mailbox by which it is told what to call.
 //! - `calls`: tmem operations of a child, with the checks that [`crate::rig`] has for this guest's.
+//! - `memory`: calls by which a child gets more memory.
 //! - `control`: the control operations of tmem, as an operator's tool makes them.
 //! - `window`: a child's pages, mapped here. `pvh`, `pv`, `layout`: how a child begins.
 //!
@@ -13,6 +14,7 @@ mod calls;
 mod child;
 mod control;
 mod layout;
+mod memory;
 mod puppet;
 mod pv;
 mod pvh;

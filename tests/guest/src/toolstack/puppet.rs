@@ -50,10 +50,13 @@ pub struct Mailbox {
     pub begun: AtomicU32,
     /// Calls that came back, in all.
     pub ended: AtomicU32,
-    unused: AtomicU32,
+    /// How often the puppet looks for work before it gives way to others.
+    pub patience: AtomicU32,
     /// Where the page with Xen's code for hypercalls is, for the puppet.
     pub hypercall_page: AtomicU32,
-    /// The same as a guest-physical address, if the puppet has to ask Xen for the code; else 0.
+    /// The same as a guest-physical address, if the puppet has to ask Xen for the code; 0 if not, or
+    /// when it has. Only the first vCPU asks, since Xen writes the page anew: the others would run in
+    /// it. They wait until it has the code.
     pub registers: AtomicU32,
     rounds_left: AtomicU32,
     place: AtomicU32,
@@ -68,6 +71,7 @@ const _: () = {
     // The numbers that the programs below use.
     assert!(offset_of!(Mailbox, slots) == 0x80 && offset_of!(Mailbox, rounds_left) == 0x28);
     assert!(offset_of!(Mailbox, hypercall_page) == 0x20 && offset_of!(Mailbox, begun) == 0x14);
+    assert!(offset_of!(Mailbox, patience) == 0x1c && offset_of!(Mailbox, registers) == 0x24);
     assert!(offset_of!(Slot, arguments) == 8 && offset_of!(Slot, answer) == 0x30);
     assert!(offset_of!(Slot, successes) == 0x38 && offset_of!(Slot, block) == 0x40);
 };
@@ -115,17 +119,26 @@ global_asm!(
         and r12, -4096
         mov r13d, [r12 + 0x20]
         cmp dword ptr [r12 + 0x24], 0
-        je 2f
+        je 21f
         mov eax, 0x40000002
         cpuid
         mov ecx, ebx
         mov eax, [r12 + 0x24]
         xor edx, edx
         wrmsr
+        mov dword ptr [r12 + 0x24], 0
+    21: // Until the first vCPU has the code.
+        pause
+        mov eax, {first_mailbox}
+        cmp dword ptr [rax + 0x24], 0
+        jne 21b
     2:  // Wait.
-        mov eax, [r12]
+        mov ecx, [r12 + 0x1c]
+    20: mov eax, [r12]
         cmp eax, [r12 + 0x04]
         jne 3f
+        dec ecx
+        jg 20b
         xor edi, edi
         xor esi, esi
         lea rax, [r13 + {sched_op} * 32]
@@ -184,17 +197,26 @@ global_asm!(
         mov ebp, esp
         and ebp, -4096
         cmp dword ptr [ebp + 0x24], 0
-        je 2f
+        je 21f
         mov eax, 0x40000002
         cpuid
         mov ecx, ebx
         mov eax, [ebp + 0x24]
         xor edx, edx
         wrmsr
+        mov dword ptr [ebp + 0x24], 0
+    21: // Until the first vCPU has the code.
+        pause
+        mov eax, {first_mailbox}
+        cmp dword ptr [eax + 0x24], 0
+        jne 21b
     2:  // Wait.
-        mov eax, [ebp]
+        mov edx, [ebp + 0x1c]
+    20: mov eax, [ebp]
         cmp eax, [ebp + 0x04]
         jne 3f
+        dec edx
+        jg 20b
         xor ebx, ebx
         xor ecx, ecx
         mov eax, [ebp + 0x20]
@@ -253,6 +275,7 @@ global_asm!(
     .popsection
     "#,
     sched_op = const xen_sys::__HYPERVISOR_sched_op,
+    first_mailbox = const super::layout::address(super::layout::MAILBOXES),
 );
 // The build machine runs no puppet; its unit tests link nevertheless.
 #[cfg(not(target_os = "none"))]

@@ -24,7 +24,9 @@ struct Request {
 
 const _: () = assert!(size_of::<Request>() == 136);
 
-/// In `struct xen_sysctl_physinfo`, in 64-bit words: `free_pages`, at byte 48.
+/// In `struct xen_sysctl_physinfo`, in 64-bit words: `nr_cpus`, the lower half at byte 8.
+const PHYSINFO_NR_CPUS: usize = 1;
+/// `free_pages`, at byte 48.
 const PHYSINFO_FREE_PAGES: usize = 48 / 8;
 
 impl Release {
@@ -51,6 +53,18 @@ impl Release {
         }
         match self.sysctl(AVAILHEAP, &mut body) {
             0 => Ok(body.get(2).copied().unwrap_or_default() >> 12),
+            answer => Err(answer),
+        }
+    }
+
+    /// Processors that are online.
+    ///
+    /// # Errors
+    /// Xen's answer.
+    pub fn processors(self) -> Result<u32, i64> {
+        let mut body = [0; BODY_BYTES / 8];
+        match self.sysctl(PHYSINFO, &mut body) {
+            0 => Ok(u32::try_from(body[PHYSINFO_NR_CPUS] & 0xffff_ffff).unwrap_or_default()),
             answer => Err(answer),
         }
     }
