@@ -191,6 +191,9 @@ cases![
     frame_types,
     granted_frame,
     log_dirty,
+    death_anywhen,
+    death_anywhen_long,
+    limit_race,
 ];
 
 mod hostile;

@@ -27,6 +27,8 @@ pub enum Boot {
     Domains,
     /// The same on two processors.
     DomainsSmp,
+    /// The same on four.
+    DomainsFour,
     /// The same as `DomainsSmp`, for cases that take long.
     DomainsLong,
     /// A machine that counts instructions.
@@ -49,6 +51,7 @@ impl Boot {
             Self::StormPvh32 => "storm-pvh32",
             Self::Domains => "domains",
             Self::DomainsSmp => "domains-smp",
+            Self::DomainsFour => "domains-four",
             Self::DomainsLong => "domains-long",
             Self::Price => "price",
         }
