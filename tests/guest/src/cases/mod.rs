@@ -194,6 +194,7 @@ cases![
     death_anywhen,
     death_anywhen_long,
     limit_race,
+    vcpu_races,
 ];
 
 mod hostile;

@@ -322,6 +322,7 @@ impl Child {
         mailbox.count.store(count, Ordering::SeqCst);
         mailbox.rounds.store(rounds, Ordering::SeqCst);
         mailbox.stop.store(0, Ordering::SeqCst);
+        mailbox.strange_slot.store(0, Ordering::SeqCst);
         mailbox.ticket.fetch_add(1, Ordering::SeqCst);
         self.set_running(true)
     }
@@ -515,7 +516,11 @@ fn fill_slot(slot: &Slot, call: &Call, block_address: u64) {
     slot.answer.store(i64::MIN, Ordering::SeqCst);
     slot.successes.store(0, Ordering::SeqCst);
     slot.others.store(0, Ordering::SeqCst);
-    let Some(block) = call.block else { return };
+    let Some(block) = call.block else {
+        // Steps begin at 0.
+        slot.block.iter().for_each(|word| word.store(0, Ordering::SeqCst));
+        return;
+    };
     if let Some(pointer) = slot.arguments.get(call.pointer) {
         pointer.store(block_address, Ordering::SeqCst);
     }

@@ -10,7 +10,7 @@
 //! **A broken host** lets a frame too many in or loses one, now and then.
 
 use super::super::Case;
-use crate::fail;
+use crate::{fail, give_up};
 use crate::plain::args::Boot;
 use crate::plain::content::Content;
 use crate::rig::{
@@ -36,9 +36,12 @@ const GROWER: usize = 2;
 const FILLING: Content = Content(3);
 /// Guest frames for the memory: so many for each part of a race.
 const FRAMES: u64 = 0x1_0000;
-/// How many frames of metadata more there may be after a race than after the same puts in order: blocks
-/// that a put was given before it was refused another one.
-const MORE_METADATA: u32 = 8;
+/// How many frames of metadata more or fewer there may be after a race than after the same number of puts
+/// in order: among puts that are refused are some accepted ones, that needed no metadata.
+const METADATA_VARIES: u32 = 8;
+
+/// How often one vCPU may be through before the others begin: the host of the emulator may be busy.
+const ATTEMPTS: u32 = 20;
 
 /// Which of the two has begun before the race.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +59,13 @@ fn run(rig: &mut Rig) -> CaseResult {
     other.put(others, Content(2))?;
     for caller in [Caller::Pv64, Caller::Pvh64] {
         for before in [Before::Nothing, Before::Puts, Before::Memory] {
-            race(caller, before)?;
+            let mut attempts = 0;
+            while !race(caller, before)? {
+                attempts += 1;
+                if attempts == ATTEMPTS {
+                    give_up!("{caller:?} {before:?}: one vCPU was through before the others began");
+                }
+            }
         }
     }
     other.get_hit(others, Content(2))?;
@@ -80,7 +89,8 @@ struct Full {
 /// refused.
 const OBJECTS: usize = 6;
 
-fn race(caller: Caller, before: Before) -> CaseResult {
+/// Whether it was a race: at least two had some of the room.
+fn race(caller: Caller, before: Before) -> CaseResult<bool> {
     let mut full = Full::begin(caller, ROOM)?;
     match before {
         Before::Nothing => {}
@@ -88,10 +98,16 @@ fn race(caller: Caller, before: Before) -> CaseResult {
         Before::Memory => full.at_once(&[(GROWER, Act::Grow)], ROOM / 2)?,
     }
     let all = [(0, Act::Put(1)), (1, Act::Put(2)), (GROWER, Act::Grow)];
+    let got = full.got;
     full.at_once(&all, ROOM)?;
+    let [_, one, other, ..] = full.stored;
+    if [one, other, full.got - got].into_iter().filter(|&part| part > 0).count() < 2 || one + other < 3 {
+        full.child.destroy()?;
+        return Ok(false);
+    }
     let metadata = full.check("after the race")?;
     let in_order = metadata_in_order(caller, full.stored)?;
-    if metadata < in_order || metadata > in_order + MORE_METADATA {
+    if metadata.abs_diff(in_order) > METADATA_VARIES {
         fail!("{metadata} frames of metadata, in order {in_order}: {:?} {before:?}", full.stored);
     }
 
@@ -107,7 +123,8 @@ fn race(caller: Caller, before: Before) -> CaseResult {
     let moving = [(0, Act::Flush(1)), (1, Act::Put(3)), (GROWER, Act::Grow)];
     full.at_once(&moving, ROOM)?;
     full.check("after flushes among puts")?;
-    full.end()
+    full.end()?;
+    Ok(true)
 }
 
 /// What a vCPU does over and over, each time to the next page or frame.

@@ -29,6 +29,7 @@ pub(super) mod shared_limit;
 pub(super) mod shared_twice;
 pub(super) mod soft_reset;
 mod survivor;
+pub(super) mod vcpu_races;
 pub(super) mod weights;
 pub(super) mod zombie;
 
