@@ -195,6 +195,8 @@ cases![
     death_anywhen_long,
     limit_race,
     vcpu_races,
+    restart_elsewhere,
+    claim_refused,
 ];
 
 mod hostile;

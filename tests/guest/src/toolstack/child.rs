@@ -340,6 +340,16 @@ impl Child {
         Ok(())
     }
 
+    /// Puts `call`'s block in the place of that of call `number` in a vCPU's list, as a guest may that
+    /// was interrupted. The domain must not run meanwhile.
+    ///
+    /// # Errors
+    /// Error, if there is no such vCPU or call.
+    pub fn replace_block(&self, vcpu: usize, number: usize, call: &Call) -> CaseResult {
+        fill_block(self.slot(vcpu, number)?, &call.block.unwrap_or([0; BLOCK_BYTES]));
+        Ok(())
+    }
+
     /// Whether a vCPU has nothing to do.
     ///
     /// # Errors
@@ -524,6 +534,10 @@ fn fill_slot(slot: &Slot, call: &Call, block_address: u64) {
     if let Some(pointer) = slot.arguments.get(call.pointer) {
         pointer.store(block_address, Ordering::SeqCst);
     }
+    fill_block(slot, &block);
+}
+
+fn fill_block(slot: &Slot, block: &[u8; BLOCK_BYTES]) {
     let (words, _) = block.as_chunks::<8>();
     for (word, value) in slot.block.iter().zip(words) {
         word.store(u64::from_le_bytes(*value), Ordering::SeqCst);

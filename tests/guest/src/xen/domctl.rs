@@ -128,6 +128,7 @@ mod command {
     pub(super) const PAUSE_DOMAIN: u32 = 3;
     pub(super) const UNPAUSE_DOMAIN: u32 = 4;
     pub(super) const GET_DOMAIN_INFO: u32 = 5;
+    pub(super) const SET_VCPU_AFFINITY: u32 = 9;
     pub(super) const MAX_MEM: u32 = 11;
     pub(super) const SET_VCPU_CONTEXT: u32 = 12;
     pub(super) const MAX_VCPUS: u32 = 15;
@@ -248,6 +249,16 @@ impl Release {
     /// Makes a domain's vCPUs.
     pub fn max_vcpus(self, domid: u16, vcpus: u32) -> i64 {
         self.with_word(command::MAX_VCPUS, domid, vcpus)
+    }
+
+    /// Lets a vCPU run on these processors only, a bit each; it is moved if it runs on another.
+    pub fn pin_vcpu(self, domid: u16, vcpu: u32, processors: u64) -> i64 {
+        // Xen writes there which of them there are.
+        let mut map = [processors];
+        let place = map.as_mut_ptr().expose_provenance() as u64;
+        // `struct xen_domctl_vcpuaffinity`: vCPU and `XEN_VCPUAFFINITY_HARD`; map and bits.
+        let words = [u64::from(vcpu) | 1 << 32, place, u64::from(u64::BITS)];
+        self.with_words(command::SET_VCPU_AFFINITY, domid, words)
     }
 
     /// Sets the size of the pool that a PVH domain's nested page tables come from, in bytes.

@@ -69,7 +69,12 @@ fn frames_op(command: u64, domid: u16, frames: &mut [u64]) -> usize {
 /// Has Xen keep memory for this guest, the first domain, until it holds `pages` in all; 0 ends that.
 /// The raw answer.
 pub fn claim(pages: usize) -> i64 {
-    reservation_op(CLAIM_PAGES, DOMAIN_0, 0, pages as u64)
+    claim_for(DOMAIN_0, pages as u64)
+}
+
+/// The same for any domain.
+pub fn claim_for(domid: u16, pages: u64) -> i64 {
+    reservation_op(CLAIM_PAGES, domid, 0, pages)
 }
 
 /// Gives domain `domid` a frame at each of the guest frames in `frames`; returns how many, from the
