@@ -200,7 +200,13 @@ cases![
     control_dying,
     frame_types,
     granted_frame,
-    log_dirty;
+    log_dirty,
+    death_anywhen,
+    death_anywhen_long,
+    limit_race,
+    vcpu_races,
+    restart_elsewhere,
+    claim_refused;
     memory:
     full_build,
     full_claim,

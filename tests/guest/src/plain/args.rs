@@ -29,6 +29,8 @@ pub enum Boot {
     Domains,
     /// The same on two processors.
     DomainsSmp,
+    /// The same on four.
+    DomainsFour,
     /// The same as `DomainsSmp`, for cases that take long.
     DomainsLong,
     /// A small machine on which other domains are built when all its memory is full.
@@ -60,6 +62,7 @@ impl Boot {
             Self::StormPvh32 => "storm-pvh32",
             Self::Domains => "domains",
             Self::DomainsSmp => "domains-smp",
+            Self::DomainsFour => "domains-four",
             Self::DomainsLong => "domains-long",
             Self::Memory => "memory",
             Self::MemoryNodes => "memory-nodes",

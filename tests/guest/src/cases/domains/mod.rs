@@ -4,9 +4,13 @@
 
 mod ballast;
 pub(super) mod birth_and_death;
+mod busy;
 pub(super) mod caller_pv32;
+pub(super) mod claim_refused;
 pub(super) mod control_dying;
 pub(super) mod control_refused;
+pub(super) mod death_anywhen;
+pub(super) mod death_anywhen_long;
 pub(super) mod domid_reuse;
 pub(super) mod every_caller;
 pub(super) mod flush_freeable;
@@ -15,15 +19,19 @@ pub(super) mod frozen;
 pub(super) mod granted_frame;
 pub(super) mod isolation;
 pub(super) mod killed_in_destroy;
+pub(super) mod limit_race;
 pub(super) mod log_dirty;
 pub(super) mod multicall_domains;
 pub(super) mod multicall_pv32;
+pub(super) mod restart_elsewhere;
 pub(super) mod scrub;
 pub(super) mod shared_join;
 pub(super) mod shared_leave;
 pub(super) mod shared_limit;
 pub(super) mod shared_twice;
 pub(super) mod soft_reset;
+mod survivor;
+pub(super) mod vcpu_races;
 pub(super) mod weights;
 pub(super) mod zombie;
 
