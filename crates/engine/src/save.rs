@@ -436,21 +436,20 @@ impl<H: Host> Engine<H> {
         }
     }
 
-    /// A [`flush_page`](Self::flush_page) that was told that there is no pool: removes the page if
-    /// there is one, for the domain may be being saved.
-    ///
-    /// # Errors
-    /// No such pool.
+    /// A flush of a page that finds no live pool: removes the page if there is one, for the domain may
+    /// be being saved.
     #[cold]
     #[inline(never)]
-    pub fn flush_saving(
+    pub(crate) fn flush_saving(
         &self,
         caller: Caller,
         pool_id: u32,
-        oid: [u64; 3],
+        o0: u64,
+        o1: u64,
+        o2: u64,
         index: u32,
     ) -> Result<Flushed, NoPool> {
-        self.remove_saving(caller, pool_id, oid, index, Cause::Flush)?;
+        self.remove_saving(caller, pool_id, [o0, o1, o2], index, Cause::Flush)?;
         let client = self.client(caller.client).ok_or(NoPool)?;
         Ok(Flushed::Done { frozen: client.frozen.load(Relaxed) })
     }

@@ -203,10 +203,7 @@ impl<P: Platform> Service<P> {
     #[inline(never)]
     fn flush_page(&self, caller: Caller, block: &impl OpBlock) -> Outcome {
         let Handle { pool_id, object, index } = block.handle();
-        match self.engine.flush_page(caller, pool_id, object.0, index.0) {
-            Err(NoPool) => self.flush_saving(caller, block),
-            done => flushed(done),
-        }
+        flushed(self.engine.flush_page(caller, pool_id, object.0, index.0))
     }
 
     #[inline(never)]
@@ -217,7 +214,7 @@ impl<P: Platform> Service<P> {
 
 /// A flush answers 1 whether or not something was there (R20), and -1000 under freeze although it
 /// was carried out (R21).
-pub(crate) fn flushed(result: Result<Flushed, NoPool>) -> Outcome {
+fn flushed(result: Result<Flushed, NoPool>) -> Outcome {
     match result {
         Ok(Flushed::Done { frozen: false }) => Outcome::Done(Status::Success),
         Ok(Flushed::Done { frozen: true }) => Outcome::Done(Status::Frozen),

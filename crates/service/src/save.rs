@@ -205,14 +205,6 @@ impl<P: Platform> Service<P> {
             Err(GetError::Drain(_)) => Status::BadAddress,
         }
     }
-
-    /// A guest's flush of a page of what may be such a pool.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn flush_saving(&self, caller: Caller, block: &impl OpBlock) -> crate::Outcome {
-        let Handle { pool_id, object, index } = block.handle();
-        crate::dispatch::flushed(self.engine.flush_saving(caller, pool_id, object.0, index.0))
-    }
 }
 
 /// The one domain that is named. These operations are not for all.
