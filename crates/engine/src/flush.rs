@@ -72,7 +72,7 @@ impl<H: Host> Engine<H> {
     ) -> Result<Flushed, NoPool> {
         if self.remove_as(kind, access, name, Cause::Flush).is_none() {
             // The pool went away, or a save of its domain has begun: the next call finds out which.
-            return Ok(Flushed::More);
+            return if kind == Kind::Persistent { Ok(Flushed::More) } else { Err(NoPool) };
         }
         Ok(Flushed::Done { frozen: self.is_frozen(access) })
     }

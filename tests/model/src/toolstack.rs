@@ -38,7 +38,8 @@ impl<'a> Toolstack<'a> {
     /// If it does not end, or ends with a lock held.
     pub fn control(&self, op: SaveOp) -> (i64, [u8; CONTROL_BYTES]) {
         let mut block = ControlOp::Save(op).encode();
-        for nr_slices in 1..=SLICES_MAX {
+        for nr_slices in 1_u32.. {
+            assert!(nr_slices <= SLICES_MAX, "{op:?} does not end");
             let outcome = self.service.control(&mut block, &self.memory);
             assert_eq!(SimHost::nr_locks_held(), 0, "{op:?} ended with a lock held");
             if let ControlOutcome::Done(status) = outcome {
@@ -46,7 +47,7 @@ impl<'a> Toolstack<'a> {
                 return (status.encode(), block);
             }
         }
-        panic!("{op:?} does not end");
+        unreachable!("an operation ends");
     }
 
     /// SAVE_BEGIN.
@@ -78,9 +79,9 @@ impl<'a> Toolstack<'a> {
         let len = u32::try_from(SAVED_PAGE_BYTES).unwrap_or(u32::MAX);
         let op = SaveOp::NextPage { who, pool_id, cursor, len, buffer: BUFFER };
         let (answer, block) = self.control(op);
-        let Ok(ControlOp::Save(SaveOp::NextPage { cursor: next, .. })) = ControlOp::decode(&block)
-        else {
-            panic!("the operation is another one afterwards");
+        let next = match ControlOp::decode(&block) {
+            Ok(ControlOp::Save(SaveOp::NextPage { cursor: next, .. })) => next,
+            other => unreachable!("the operation is {other:?} afterwards"),
         };
         if answer != 1 {
             return (answer, next, None);
