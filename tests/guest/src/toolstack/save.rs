@@ -24,7 +24,7 @@ const _: () = assert!(size_of::<SavedPage>() == SAVED_PAGE_BYTES);
 const XEN_ADDRESS: u64 = 0xffff_8300_0010_0000;
 
 /// Pages that [`Shelf`] keeps.
-pub const SHELF_PAGES: usize = 64;
+const SHELF_PAGES: usize = 64;
 
 /// Where saved pages are kept while their domain does not exist.
 pub struct Shelf([[AtomicU64; NAME_WORDS + WORDS]; SHELF_PAGES]);
