@@ -154,7 +154,7 @@ fn p52_no_fault_makes_a_restored_page_anything_but_stored_or_told() {
                 match answer {
                     1 => assert_eq!(found, (1, Some(Content::Unique(number)))),
                     -12 => assert!([0, -1001].contains(&found.0)),
-                    other => panic!("answer {other}"),
+                    other => unreachable!("answer {other}"),
                 }
             }
             world.service().audit().expect("the books are right");
