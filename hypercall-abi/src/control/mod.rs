@@ -1,7 +1,8 @@
 //! The toolstack's side of the wire: `XEN_SYSCTL_tmem_op`, in the form of Xen 4.8 to 4.12.
 //!
 //! Holds the operation's 56 bytes ([`ControlOp`]), the records that its buffers carry
-//! ([`ClientInfo`], [`PoolInfo`]) and its results ([`ControlStatus`]).
+//! ([`ClientInfo`], [`PoolInfo`]), saving and restoring ([`SaveOp`]), and its results
+//! ([`ControlStatus`]).
 //!
 //! Must not know: who may call it, and what clients there are.
 //!
@@ -9,10 +10,12 @@
 
 mod op;
 mod records;
+mod save;
 mod status;
 
 pub use op::{ClientId, ControlOp, subcommand};
 pub use records::{CLIENT_INFO_BYTES, ClientFlags, ClientInfo, POOL_INFO_BYTES, PoolInfo};
+pub use save::{HANDLE_BYTES, Removed, SAVED_PAGE_BYTES, SaveOp, decode_handle, encode_handle};
 pub use status::ControlStatus;
 
 /// Number of the sysctl (`XEN_SYSCTL_tmem_op`), reserved since tmem was removed.
@@ -46,6 +49,12 @@ pub fn sysctl_block(interface_version: u32, op: &[u8; CONTROL_BYTES]) -> [u8; SY
         *place = *byte;
     }
     block
+}
+
+/// The operation's bytes in a whole `struct xen_sysctl`, where Xen may have changed them.
+pub fn sysctl_op(block: &[u8; SYSCTL_BYTES]) -> [u8; CONTROL_BYTES] {
+    let (_, arguments) = block.split_at(ARGUMENTS_OFFSET);
+    arguments.first_chunk().copied().unwrap_or([0; CONTROL_BYTES])
 }
 
 /// The 32-bit little-endian word at `at`; 0 outside.

@@ -20,6 +20,7 @@ mod memory;
 mod puppet;
 mod pv;
 mod pvh;
+mod save;
 mod window;
 
 pub use acts::Words;
@@ -27,4 +28,5 @@ pub use child::{Call, Caller, Child, Plan};
 pub use control::Control;
 pub use layout::DATA_PAGES;
 pub use puppet::{CALLS, Mailbox, Slot};
+pub use save::{SavedPage, Shelf};
 pub use window::Window;

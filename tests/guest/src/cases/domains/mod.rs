@@ -24,6 +24,7 @@ pub(super) mod log_dirty;
 pub(super) mod multicall_domains;
 pub(super) mod multicall_pv32;
 pub(super) mod restart_elsewhere;
+pub(super) mod save_restore;
 pub(super) mod scrub;
 pub(super) mod shared_join;
 pub(super) mod shared_leave;
