@@ -553,6 +553,37 @@ fn a_length_is_not_believed() {
     }
 }
 
+/// A good stream whose input fails once, between two records.
+struct FailsOnce<'a> {
+    good: &'a [u8],
+    at: usize,
+    fails_at: usize,
+}
+
+impl std::io::Read for FailsOnce<'_> {
+    fn read(&mut self, bytes: &mut [u8]) -> std::io::Result<usize> {
+        if self.at == self.fails_at {
+            self.fails_at = usize::MAX;
+            return Err(std::io::Error::other("a cable"));
+        }
+        let count = (&self.good[self.at..]).read(bytes)?;
+        self.at += count;
+        Ok(count)
+    }
+}
+
+#[test]
+fn nothing_is_given_out_after_an_error() {
+    let good = written(true, &small());
+    let fails_at = pieces(&good)[1].start;
+    let mut reader = Reader::new(FailsOnce { good: &good, at: 0, fails_at }).expect("it is good");
+    assert!(matches!(reader.next(), Ok(Some(Record::Client(_)))));
+    assert!(matches!(reader.next(), Err(StreamError::Io(_))));
+    for _ in 0..3 {
+        assert!(reader.next().is_err());
+    }
+}
+
 prop_compose! {
     fn any_client()(
         weight in any::<u32>(),
