@@ -15,6 +15,7 @@ enum Said {
     Pool(Pool),
     Page(Handle, Box<Page>),
     Flush(Handle),
+    FlushObject(u32, ObjectId),
     Gone(u32),
 }
 
@@ -25,6 +26,9 @@ impl Said {
             Self::Pool(pool) => Record::Pool(*pool),
             Self::Page(handle, content) => Record::Page { handle: *handle, content },
             Self::Flush(handle) => Record::FlushPage(*handle),
+            Self::FlushObject(pool_id, object) => {
+                Record::FlushObject { pool_id: *pool_id, object: *object }
+            }
             Self::Gone(id) => Record::PoolGone(*id),
         }
     }
@@ -35,6 +39,7 @@ impl Said {
             Record::Pool(pool) => Self::Pool(*pool),
             Record::Page { handle, content } => Self::Page(*handle, Box::new(**content)),
             Record::FlushPage(handle) => Self::Flush(*handle),
+            Record::FlushObject { pool_id, object } => Self::FlushObject(*pool_id, *object),
             Record::PoolGone(id) => Self::Gone(*id),
             Record::End(_) => unreachable!("the reader keeps it"),
         }
@@ -112,6 +117,7 @@ fn small() -> Vec<Said> {
         Said::Flush(handle(0, 1, u32::MAX)),
         Said::Gone(3),
         pool(3, PoolFlags::empty()),
+        Said::FlushObject(0, ObjectId([1, 2, 3])),
     ]
 }
 
@@ -171,7 +177,7 @@ fn r65_p11_p12_what_is_written_is_read() {
     }
     let (given, end) = read(&written(true, &small()));
     assert_eq!(given, small());
-    assert_eq!(end.expect("it is whole").flushed_pages, 1);
+    assert_eq!(end.expect("it is whole").flushes, 2);
 }
 
 #[test]
@@ -338,11 +344,11 @@ fn unknown_records_are_skipped_if_they_may_be() {
         assert_eq!(given, small());
         assert_eq!(end.expect("it is whole").records, small().len() as u64 + 1);
 
-        let unknown = with_record(&good, at, 8, &vec![7; len]);
+        let unknown = with_record(&good, at, 9, &vec![7; len]);
         let error = assert_refused(&unknown, &small(), "an unknown record");
-        let is_named = matches!(error, StreamError::UnknownRecord { sequence, kind: 8 } if sequence == at as u64);
+        let is_named = matches!(error, StreamError::UnknownRecord { sequence, kind: 9 } if sequence == at as u64);
         assert!(is_named, "{error}");
-        assert!(error.to_string().contains("type 8"), "{error}");
+        assert!(error.to_string().contains("type 9"), "{error}");
     }
 }
 
@@ -379,6 +385,12 @@ fn what_may_not_stand_there_is_refused_by_reader_and_writer() {
         ),
         (false, vec![client(), pool(0, PoolFlags::PERSIST), Said::Gone(0)], Objection::NotLive),
         (true, vec![client(), Said::Flush(handle(1, 1, 1))], Objection::NoPool(1)),
+        (true, vec![client(), Said::FlushObject(2, ObjectId([0; 3]))], Objection::NoPool(2)),
+        (
+            false,
+            vec![client(), pool(0, PoolFlags::PERSIST), Said::FlushObject(0, ObjectId([1, 2, 3]))],
+            Objection::NotLive,
+        ),
         (true, vec![client(), Said::Gone(1)], Objection::NoPool(1)),
         (true, vec![client(), Said::Gone(u32::MAX)], Objection::NoPool(u32::MAX)),
         (
@@ -451,10 +463,14 @@ fn encoded(said: &Said, body: &mut Vec<u8>) -> u32 {
             name(handle, body);
             5
         }
+        Said::FlushObject(pool_id, object) => {
+            name(&Handle { pool_id: *pool_id, object: *object, index: PageIndex(0) }, body);
+            6
+        }
         Said::Gone(id) => {
             body.extend(id.to_le_bytes());
             body.extend([0; 4]);
-            6
+            7
         }
     }
 }
@@ -495,14 +511,19 @@ fn a_body_that_says_more_than_this_version_knows_is_refused() {
         }
     }
     let live = written(true, &small());
-    let gone = pieces(&live)[6].clone();
-    let mut bad = live;
-    bad[gone.start + RECORD_HEAD_BYTES + 4] = 1;
-    reseal(&mut bad);
-    assert!(matches!(
-        assert_refused(&bad, &small(), "padding"),
-        StreamError::Refused { objection: Objection::Reserved, sequence: 6 }
-    ));
+    // What fills up a pool that is gone, and the index of an object.
+    for record in [6, 8] {
+        let piece = pieces(&live)[record].clone();
+        let mut bad = live.clone();
+        bad[piece.start + RECORD_HEAD_BYTES + 4] = 1;
+        reseal(&mut bad);
+        match assert_refused(&bad, &small(), "padding") {
+            StreamError::Refused { objection: Objection::Reserved, sequence } => {
+                assert_eq!(sequence, record as u64);
+            }
+            other => unreachable!("{other}"),
+        }
+    }
 }
 
 #[test]
@@ -543,7 +564,7 @@ impl std::io::Read for Endless {
 
 #[test]
 fn a_length_is_not_believed() {
-    for kind in [1_u32, 2, 3, 4, 5, 6, 7, 8, 0x8000_0001] {
+    for kind in [1_u32, 2, 3, 4, 5, 6, 7, 8, 9, 0x8000_0001] {
         let mut head = header(false);
         head.extend(kind.to_le_bytes());
         head.extend(0x0100_0000_u32.to_le_bytes());

@@ -97,6 +97,9 @@ fn read(raw: &[u8]) -> Result<Again, StreamError> {
             Ok(Some(Record::FlushPage(handle))) => {
                 all.push(Owned::Short(Record::FlushPage(handle)));
             }
+            Ok(Some(Record::FlushObject { pool_id, object })) => {
+                all.push(Owned::Short(Record::FlushObject { pool_id, object }));
+            }
             Ok(Some(Record::PoolGone(id))) => all.push(Owned::Short(Record::PoolGone(id))),
             Ok(Some(Record::End(_))) => unreachable!("a reader keeps it"),
             Ok(None) => break,
@@ -125,8 +128,8 @@ fn made(bytes: &mut Bytes<'_>) -> Vec<u8> {
         let place = match kind {
             2 => 1,
             3 | 4 => 2,
-            5 => 3,
-            6 => 4,
+            5 | 6 => 3,
+            7 => 4,
             _ => 0,
         };
         if place > 0 {
@@ -191,6 +194,11 @@ fn record(what: u8, bytes: &mut Bytes<'_>) -> (u32, Vec<u8>) {
         5 => (OPTIONAL | u32::from(more), vec![pool; usize::from(more) * 20 % UNKNOWN_BYTES_MAX]),
         // Any type, with a body of any short length.
         6 => (u32::from(more) % 10, vec![pool; usize::from(what >> 3)]),
-        _ => (Kind::Client.number(), vec![0; 16]),
+        // An object; one in four with something where the index of a page would be.
+        _ => {
+            body.extend([0, 0, 0, u8::from(what >> 6 == 3)]);
+            body.extend([more; 24]);
+            (Kind::FlushObject.number(), body)
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::error::Objection;
 use super::records::{AUTHORISATIONS_MAX, Record};
-use hypercall_abi::{POOLS_PER_DOMAIN_MAX, PoolFlags};
+use hypercall_abi::{Handle, POOLS_PER_DOMAIN_MAX, PoolFlags};
 
 /// Places for a domain's pools.
 const POOLS: usize = POOLS_PER_DOMAIN_MAX as usize;
@@ -16,8 +16,8 @@ pub struct Totals {
     pub pools: u64,
     /// Pages, with content or all of zeroes.
     pub pages: u64,
-    /// Pages that were removed.
-    pub flushed_pages: u64,
+    /// Pages and objects that were removed.
+    pub flushes: u64,
     /// Pools that were removed.
     pub pools_gone: u64,
 }
@@ -98,10 +98,10 @@ impl Grammar {
                 self.persistent(handle.pool_id)?;
                 self.totals.pages += 1;
             }
-            Record::FlushPage(handle) => {
+            Record::FlushPage(Handle { pool_id, .. }) | Record::FlushObject { pool_id, .. } => {
                 self.live()?;
-                self.persistent(handle.pool_id)?;
-                self.totals.flushed_pages += 1;
+                self.persistent(*pool_id)?;
+                self.totals.flushes += 1;
             }
             Record::PoolGone(id) => {
                 self.live()?;

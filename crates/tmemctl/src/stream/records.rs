@@ -49,20 +49,23 @@ pub enum Kind {
     ZeroPage = 4,
     /// A page is no longer there.
     FlushPage = 5,
+    /// An object is no longer there.
+    FlushObject = 6,
     /// A pool is no longer there.
-    PoolGone = 6,
+    PoolGone = 7,
     /// The end.
-    End = 7,
+    End = 8,
 }
 
 impl Kind {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Client,
         Self::Pool,
         Self::Page,
         Self::ZeroPage,
         Self::FlushPage,
+        Self::FlushObject,
         Self::PoolGone,
         Self::End,
     ];
@@ -85,7 +88,7 @@ impl Kind {
             }
             Self::Pool => len == POOL_BYTES,
             Self::Page => len == HANDLE_BYTES + PAGE_SIZE_BYTES,
-            Self::ZeroPage | Self::FlushPage => len == HANDLE_BYTES,
+            Self::ZeroPage | Self::FlushPage | Self::FlushObject => len == HANDLE_BYTES,
             Self::PoolGone => len == POOL_GONE_BYTES,
             Self::End => len == END_BYTES,
         }
@@ -132,6 +135,13 @@ pub enum Record<'a> {
     },
     /// This page is no longer in its pool.
     FlushPage(Handle),
+    /// No page of this object is in its pool any more.
+    FlushObject {
+        /// The pool.
+        pool_id: u32,
+        /// The object's id.
+        object: ObjectId,
+    },
     /// The domain no longer has this pool.
     PoolGone(u32),
     /// Everything was said.
@@ -147,6 +157,7 @@ impl<'a> Record<'a> {
             Self::Page { content, .. } if **content == ZERO_PAGE => Kind::ZeroPage,
             Self::Page { .. } => Kind::Page,
             Self::FlushPage(_) => Kind::FlushPage,
+            Self::FlushObject { .. } => Kind::FlushObject,
             Self::PoolGone(_) => Kind::PoolGone,
             Self::End(_) => Kind::End,
         }
@@ -179,13 +190,17 @@ impl<'a> Record<'a> {
                 }
             }
             Self::FlushPage(handle) => encode_handle(handle, body),
+            Self::FlushObject { pool_id, object } => {
+                let index = PageIndex(0);
+                encode_handle(&Handle { pool_id: *pool_id, object: *object, index }, body);
+            }
             Self::PoolGone(id) => {
                 body.extend(id.to_le_bytes());
                 body.extend(0_u32.to_le_bytes());
             }
             Self::End(totals) => {
-                let Totals { records, pools, pages, flushed_pages, pools_gone } = *totals;
-                for count in [records, pools, pages, flushed_pages, pools_gone] {
+                let Totals { records, pools, pages, flushes, pools_gone } = *totals;
+                for count in [records, pools, pages, flushes, pools_gone] {
                     body.extend(count.to_le_bytes());
                 }
             }
@@ -211,13 +226,19 @@ impl<'a> Record<'a> {
             }
             Kind::ZeroPage => Self::Page { handle: decode_handle(body), content: &ZERO_PAGE },
             Kind::FlushPage => Self::FlushPage(decode_handle(body)),
+            Kind::FlushObject => match decode_handle(body) {
+                Handle { pool_id, object, index: PageIndex(0) } => {
+                    Self::FlushObject { pool_id, object }
+                }
+                _ => return Err(Objection::Reserved),
+            },
             Kind::PoolGone if u32_at(body, 4) == 0 => Self::PoolGone(u32_at(body, 0)),
             Kind::PoolGone => return Err(Objection::Reserved),
             Kind::End => Self::End(Totals {
                 records: u64_at(body, 0),
                 pools: u64_at(body, 8),
                 pages: u64_at(body, 16),
-                flushed_pages: u64_at(body, 24),
+                flushes: u64_at(body, 24),
                 pools_gone: u64_at(body, 32),
             }),
         })
