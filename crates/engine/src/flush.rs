@@ -6,6 +6,7 @@ use crate::garbage::Garbage;
 use crate::host::Host;
 use crate::meta::SLICE_PAGES_MAX;
 use crate::pool::Kind;
+use crate::save_log::Removal;
 use crate::shard::{PageName, Removed};
 
 /// How far a flush came.
@@ -35,7 +36,7 @@ impl<H: Host> Engine<H> {
     /// Removes the page under (`pool_id`, `oid`, `index`), if it is there.
     ///
     /// # Errors
-    /// No such pool.
+    /// No such pool, or the domain is being saved: [`flush_saving`](Self::flush_saving) knows.
     #[inline(always)]
     pub fn flush_page(
         &self,
@@ -79,9 +80,19 @@ impl<H: Host> Engine<H> {
         pool_id: u32,
         oid: [u64; 3],
     ) -> Result<Flushed, NoPool> {
-        let access = self.open(caller, pool_id)?;
+        self.flush_object_of(self.open_saving(caller, pool_id)?, pool_id, oid)
+    }
+
+    /// The same in a pool that is open.
+    pub(crate) fn flush_object_of(
+        &self,
+        access: Access<'_>,
+        pool_id: u32,
+        oid: [u64; 3],
+    ) -> Result<Flushed, NoPool> {
         let name = PageName::new(&self.key, oid, 0);
         let first = access.shard(&name);
+        let mut is_logged = false;
         for shard in access.pool().shards() {
             // An object's first block is in one shard; others have a head for what they hold of it.
             let is_first = core::ptr::eq(shard, first);
@@ -89,12 +100,17 @@ impl<H: Host> Engine<H> {
                 continue;
             }
             let mut state = shard.state.lock(&self.host);
-            if !access.is_current() {
+            let is_saving = access.is_saving();
+            if !access.is_usable() {
                 return Err(NoPool);
             }
             state.stats.flushes += u64::from(is_first);
-            state.kill_named(&self.key, &name);
+            let has_killed = state.kill_named(&self.key, &name);
             self.release_all(shard, state, access.payer());
+            if is_saving && has_killed && !is_logged {
+                is_logged = true;
+                self.log_removal(access.caller(), Removal::Object { pool_id, oid });
+            }
         }
         if self.drain_flushed(&access)? {
             Ok(Flushed::Done { frozen: self.is_frozen(&access) })
@@ -147,7 +163,7 @@ impl<H: Host> Engine<H> {
         let mut garbage = Garbage::<SLICE_PAGES_MAX>::new();
         for shard in access.pool().shards().iter().filter(|shard| shard.has_dead()) {
             let mut state = shard.state.lock(&self.host);
-            if !access.is_current() {
+            if !access.is_usable() {
                 return Err(NoPool);
             }
             state.drain_dead(&self.key, access.aging(), &mut budget, &mut garbage);

@@ -171,6 +171,21 @@ impl PageSet {
         .map(|(place, _)| place)
     }
 
+    /// The first place with a page at or after `from`.
+    pub(crate) fn next(&self, from: u8, maps: &Maps) -> Option<u8> {
+        let is_next = |(place, entry): &(u8, &Entry)| *place >= from && entry.is_page();
+        match &self.form {
+            Form::Map(_) => {
+                (0..).zip(&maps.get(self.map_slot()).0).find(is_next).map(|(place, _)| place)
+            }
+            // Few, and in no order.
+            Form::Inline(entries) => {
+                let pages = self.places.into_iter().zip(entries).filter(is_next);
+                pages.map(|(place, _)| place).min()
+            }
+        }
+    }
+
     /// Whether one page can be added as it is.
     #[inline]
     pub(crate) fn is_ready(&self, maps: &Maps) -> bool {

@@ -11,6 +11,7 @@ use crate::client::{
 use crate::engine::{CLIENTS_MAX, Engine, NO_CLIENT, POOLS_MAX};
 use crate::host::{DomainId, Host};
 use crate::pool::{self, Kind, Lifetime, Pool, PoolKind};
+use crate::save::Saving;
 use crate::stats::PoolStats;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use alloc::boxed::Box;
@@ -80,6 +81,8 @@ pub struct ClientState {
     pub frozen: bool,
     /// Its part of ephemeral memory against others' weights.
     pub weight: u32,
+    /// Whether it is being saved while it runs.
+    pub migrating: bool,
 }
 
 impl Registry {
@@ -124,11 +127,16 @@ impl<H: Host> Engine<H> {
     ///
     /// # Errors
     /// No memory for the record.
-    #[inline(never)]
     pub fn create_client(&self, domain: DomainId) -> Result<Caller, NoMemory> {
+        self.create_client_anew(domain).map(|(client, _)| client)
+    }
+
+    /// The same, and whether it was none.
+    #[inline(never)]
+    pub(crate) fn create_client_anew(&self, domain: DomainId) -> Result<(Caller, bool), NoMemory> {
         let place = self.domains.get(usize::from(domain.0)).ok_or(NoMemory)?;
         if let Some(client) = self.client_of(domain) {
-            return Ok(client);
+            return Ok((client, false));
         }
         let (id, client) = self.take_client()?;
         // What the record's last user was authorised for. Nobody else has the record now.
@@ -139,14 +147,16 @@ impl<H: Host> Engine<H> {
             // Another CPU was first.
             client.next_free.store(registry.free_client, Relaxed);
             registry.free_client = u32::from(id.0);
-            return Ok(existing);
+            return Ok((existing, false));
         }
         client.domain.store(domain.0, Relaxed);
         client.frozen.store(false, Relaxed);
+        client.is_asked_frozen.store(false, Relaxed);
+        client.saving.store(Saving::No as u8, Relaxed);
         client.weight.store(0, Relaxed);
         client.state.store(LIVE, Relaxed);
         place.store(id.0, Release);
-        Ok(Caller { client: id, domain })
+        Ok((Caller { client: id, domain }, true))
     }
 
     /// A free client record, out of the list of free ones.
@@ -184,7 +194,9 @@ impl<H: Host> Engine<H> {
         let _registry = self.registry.lock(&self.host);
         let client = self.client_of(domain).and_then(|caller| self.client(caller.client));
         if let Some(client) = client {
-            client.frozen.store(frozen, Relaxed);
+            // A save keeps it frozen, whatever the toolstack asks meanwhile (R66).
+            client.is_asked_frozen.store(frozen, Relaxed);
+            client.frozen.store(frozen || client.saving().is_on(), Relaxed);
         }
         client.is_some()
     }
@@ -215,6 +227,7 @@ impl<H: Host> Engine<H> {
         Some(ClientState {
             nr_pools: client.slots.iter().filter(is_used).fold(0, |nr, _| nr + 1),
             frozen: client.frozen.load(Relaxed),
+            migrating: client.saving() == Saving::Live,
             weight: client.weight.load(Relaxed),
         })
     }
@@ -271,14 +284,34 @@ impl<H: Host> Engine<H> {
     ///
     /// # Errors
     /// [`NewPoolError`]; nothing has changed.
-    #[inline(never)]
     pub fn new_pool(&self, caller: Caller, kind: PoolKind) -> Result<u8, NewPoolError> {
+        self.new_pool_in(caller, kind, None)
+    }
+
+    /// The same with pool id `pool_id`, for a domain that is restored: its guest knows its pools by
+    /// the ids that they had.
+    ///
+    /// # Errors
+    /// [`NewPoolError`]; nothing has changed. `NoPoolId`: the id is taken, or none of a client's.
+    pub fn new_pool_at(
+        &self,
+        caller: Caller,
+        pool_id: u32,
+        kind: PoolKind,
+    ) -> Result<u8, NewPoolError> {
+        self.new_pool_in(caller, kind, Some(pool_id))
+    }
+
+    #[inline(never)]
+    fn new_pool_in(
+        &self,
+        caller: Caller,
+        kind: PoolKind,
+        wanted: Option<u32>,
+    ) -> Result<u8, NewPoolError> {
         let client = caller.client;
         let record = self.client(client).ok_or(NewPoolError::Dying)?;
-        let is_free = |word: u64| SlotWord(word) == SlotWord::EMPTY;
-        if !record.slots.iter().any(|slot| is_free(slot.word.load(Relaxed))) {
-            return Err(NewPoolError::NoPoolId);
-        }
+        record.free_slot(wanted).ok_or(NewPoolError::NoPoolId)?;
         let (lifetime, uuid) = match kind {
             PoolKind::Private(lifetime) => (lifetime, None),
             PoolKind::Shared(uuid) => {
@@ -290,7 +323,8 @@ impl<H: Host> Engine<H> {
         let (number, pool) = self.take_pool().map_err(|NoMemory| NewPoolError::NoMemory)?;
 
         let mut registry = self.registry.lock(&self.host);
-        let placed = self.place_pool(&mut registry, client, (number, pool), lifetime, uuid);
+        let fresh = (number, pool);
+        let placed = self.place_pool(&mut registry, caller, wanted, fresh, lifetime, uuid);
         let is_used = pool.state.load(Relaxed) == pool::IN_USE;
         if !is_used {
             pool.next_free.store(registry.free_pool, Relaxed);
@@ -303,24 +337,23 @@ impl<H: Host> Engine<H> {
         placed
     }
 
-    /// Finds the client's lowest free pool id and gives it a shared pool that exists, or the free
+    /// Finds the client's lowest free pool id, or takes the one that is `wanted`, and gives it a shared pool that exists, or the free
     /// record `fresh`, which is then in use.
     fn place_pool(
         &self,
         registry: &mut Registry,
-        client: ClientId,
+        Caller { client, domain }: Caller,
+        wanted: Option<u32>,
         fresh: (u32, Pool<'_>),
         lifetime: Lifetime,
         uuid: Option<[u64; 2]>,
     ) -> Result<u8, NewPoolError> {
         let record = self.client(client).ok_or(NewPoolError::Dying)?;
-        if record.state.load(Relaxed) != LIVE {
+        // The toolstack may ask for a domain that dies meanwhile, whose record serves another then.
+        if record.state.load(Relaxed) != LIVE || record.domain.load(Relaxed) != domain.0 {
             return Err(NewPoolError::Dying);
         }
-        let (pool_id, slot) = (0..)
-            .zip(&record.slots)
-            .find(|(_, slot)| slot.word.load(Relaxed) == SlotWord::EMPTY.0)
-            .ok_or(NewPoolError::NoPoolId)?;
+        let (pool_id, slot) = record.free_slot(wanted).ok_or(NewPoolError::NoPoolId)?;
         let own = member(client, u32::from(pool_id));
         let mut epoch = registry.epoch();
 
@@ -416,7 +449,10 @@ impl<H: Host> Engine<H> {
     pub(crate) fn begin_client_death(&self, domain: DomainId) -> Option<ClientId> {
         let _registry = self.registry.lock(&self.host);
         let id = self.client_of(domain)?.client;
-        self.client(id)?.state.store(DYING, Release);
+        let client = self.client(id)?;
+        client.state.store(DYING, Release);
+        // Nothing is logged any more, and what was is freed with the client.
+        client.saving.store(Saving::Ending as u8, Release);
         Some(id)
     }
 

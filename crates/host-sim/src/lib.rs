@@ -29,6 +29,7 @@ mod lean;
 mod locks;
 mod memory;
 mod serve;
+mod toolstack;
 
 pub use builder::{Builder, DomainSpec};
 pub use content::Content;
@@ -41,3 +42,4 @@ pub use lean::{GFNS_PER_DOMAIN, LeanHost};
 pub use memory::{Arena, Memory, MetadataAllocator, PAGE_WORDS, PageBytes, PageWords};
 pub use memory::{Reading, Writing};
 pub use memory::{copy_page, copy_page_words};
+pub use toolstack::SimToolstack;

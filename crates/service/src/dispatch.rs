@@ -177,7 +177,8 @@ impl<P: Platform> Service<P> {
         let fill = |frame| self.platform().copy_in(caller.domain(), from, frame);
         Outcome::Done(match self.engine.put(caller, pool_id, object.0, index.0, fill) {
             Ok(_) => Status::Success,
-            Err(PutError::NoPool) => Status::NoDevice,
+            // Or it is being saved.
+            Err(PutError::NoPool) => self.put_saving(caller, block),
             Err(PutError::Frozen) => Status::Frozen,
             Err(PutError::NoMemory) => Status::NoMemory,
             Err(PutError::NoSpace) => Status::NoSpace,
@@ -193,7 +194,7 @@ impl<P: Platform> Service<P> {
         Outcome::Done(match self.engine.get(caller, pool_id, object.0, index.0, drain) {
             Ok(GetOutcome::Hit) => Status::Success,
             Ok(GetOutcome::Miss) => Status::Nothing,
-            Err(GetError::NoPool) => Status::NoDevice,
+            Err(GetError::NoPool) => self.get_saving(caller, block),
             Err(GetError::Empty) => Status::Empty,
             Err(GetError::Drain(_)) => Status::BadAddress,
         })
@@ -202,7 +203,10 @@ impl<P: Platform> Service<P> {
     #[inline(never)]
     fn flush_page(&self, caller: Caller, block: &impl OpBlock) -> Outcome {
         let Handle { pool_id, object, index } = block.handle();
-        flushed(self.engine.flush_page(caller, pool_id, object.0, index.0))
+        match self.engine.flush_page(caller, pool_id, object.0, index.0) {
+            Err(NoPool) => self.flush_saving(caller, block),
+            done => flushed(done),
+        }
     }
 
     #[inline(never)]
@@ -213,7 +217,7 @@ impl<P: Platform> Service<P> {
 
 /// A flush answers 1 whether or not something was there (R20), and -1000 under freeze although it
 /// was carried out (R21).
-fn flushed(result: Result<Flushed, NoPool>) -> Outcome {
+pub(crate) fn flushed(result: Result<Flushed, NoPool>) -> Outcome {
     match result {
         Ok(Flushed::Done { frozen: false }) => Outcome::Done(Status::Success),
         Ok(Flushed::Done { frozen: true }) => Outcome::Done(Status::Frozen),

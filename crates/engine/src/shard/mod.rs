@@ -12,11 +12,13 @@ mod get;
 mod orphans;
 mod put;
 mod remove;
+mod save;
 
 pub(crate) use find::{FullName, PageName};
-pub(crate) use get::Taking;
+pub(crate) use get::{Pinned, Taking};
 pub(crate) use put::{Put, PutStep, Unput};
 pub(crate) use remove::Removed;
+pub(crate) use save::{NextPage, Place};
 
 use self::find::RecentHead;
 use self::orphans::Orphans;
