@@ -78,6 +78,11 @@ pub enum Command {
     },
     /// Writes a domain's pools and persistent pages to a file
     Save(Save),
+    /// Ends a save whose program is gone, so that the domain can go on
+    EndSave {
+        /// The domain
+        domain: u16,
+    },
     /// Reads them back into a new, paused domain
     Restore(Restore),
     /// Tells all figures in Prometheus' text format, once or on a port

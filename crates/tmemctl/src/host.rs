@@ -2,11 +2,13 @@
 
 use crate::failure::{Failure, Kind};
 use crate::hypervisor::{Hypervisor, Refusal};
+use crate::stream::Page;
 use hypercall_abi::control::{
     AUDIT_INFO_BYTES, AuditInfo, CLIENT_INFO_BYTES, ClientFlags, ClientId, ClientInfo, ControlOp,
-    POOL_INFO_BYTES, PoolInfo, STATS_BYTES, StatsInfo, StatsOf,
+    HANDLE_BYTES, POOL_INFO_BYTES, PoolInfo, Removed, SAVED_PAGE_BYTES, STATS_BYTES, SaveOp,
+    StatsInfo, StatsOf, decode_handle,
 };
-use hypercall_abi::{POOLS_PER_DOMAIN_MAX, Uuid};
+use hypercall_abi::{Handle, PAGE_SIZE_BYTES, POOLS_PER_DOMAIN_MAX, Uuid};
 
 /// Whom a command is about.
 pub type Who = ClientId;
@@ -152,6 +154,140 @@ impl<H: Hypervisor> Host<H> {
         Ok(Some(Stats { record, info }))
     }
 
+    /// Begins to save a domain.
+    pub(crate) fn save_begin(&mut self, domain: u16, live: bool) -> Result<(), Refusal> {
+        let op = SaveOp::Begin { who: ClientId::One(domain), live };
+        self.call(ControlOp::Save(op), &mut []).map(drop)
+    }
+
+    /// The next page of a pool, from `cursor` on, which is 0 at first; `None` after the last.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub(crate) fn save_page(
+        &mut self,
+        domain: u16,
+        pool_id: u32,
+        cursor: &mut u64,
+    ) -> Result<Option<(Handle, Box<Page>)>, Failure> {
+        let mut record = [0; SAVED_PAGE_BYTES];
+        let (who, len) = (ClientId::One(domain), len(&record));
+        let op = SaveOp::NextPage { who, pool_id, cursor: *cursor, len, buffer: 0 };
+        let mut bytes = ControlOp::Save(op).encode();
+        match self.0.control(&mut bytes, &mut record) {
+            Ok(1) => {}
+            // The end; or the pool is gone meanwhile, which the removals tell.
+            Err(Refusal::NOT_PERMITTED) => return Ok(None),
+            Ok(_) => return Err(Refusal::INVALID.into()),
+            Err(refusal) => return Err(refusal.into()),
+        }
+        let next = match ControlOp::decode(&bytes) {
+            Ok(ControlOp::Save(SaveOp::NextPage { cursor, .. })) => cursor,
+            _ => *cursor,
+        };
+        goes_on(cursor, next)?;
+        let (name, content) = record.split_at(HANDLE_BYTES);
+        let handle = name.first_chunk().map(decode_handle).unwrap_or_default();
+        let mut page = Box::new([0; PAGE_SIZE_BYTES]);
+        page.copy_from_slice(content);
+        Ok(Some((handle, page)))
+    }
+
+    /// What was removed next since the save began, from `cursor` on; `None` after the last.
+    ///
+    /// # Errors
+    /// When it can't be read, or Xen has not been able to note everything.
+    pub(crate) fn save_removed(
+        &mut self,
+        domain: u16,
+        cursor: &mut u64,
+    ) -> Result<Option<Removed>, Failure> {
+        let mut record = [0; HANDLE_BYTES];
+        let (who, len) = (ClientId::One(domain), len(&record));
+        let op = SaveOp::NextRemoved { who, cursor: *cursor, len, buffer: 0 };
+        let mut bytes = ControlOp::Save(op).encode();
+        match self.0.control(&mut bytes, &mut record) {
+            Ok(0) => return Ok(None),
+            Ok(_) => {}
+            Err(Refusal::NO_MEMORY) => {
+                return Err(Failure::new(
+                    Kind::Refused,
+                    "Xen had no memory to note what the domain removed, so this save is worth                      nothing; try again, or pause the domain and save without --live",
+                ));
+            }
+            Err(refusal) => return Err(refusal.into()),
+        }
+        let next = match ControlOp::decode(&bytes) {
+            Ok(ControlOp::Save(SaveOp::NextRemoved { cursor, .. })) => cursor,
+            _ => *cursor,
+        };
+        goes_on(cursor, next)?;
+        Ok(Some(Removed::decode(&record)))
+    }
+
+    /// Ends a save, completed or not.
+    pub(crate) fn save_end(&mut self, domain: u16) -> Result<(), Refusal> {
+        let op = SaveOp::End { who: ClientId::One(domain) };
+        self.call(ControlOp::Save(op), &mut []).map(drop)
+    }
+
+    /// Makes a client of a domain that is none.
+    pub(crate) fn restore_begin(&mut self, domain: u16) -> Result<(), Refusal> {
+        let op = SaveOp::RestoreBegin { who: ClientId::One(domain) };
+        self.call(ControlOp::Save(op), &mut []).map(drop)
+    }
+
+    /// Makes a pool of this number.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub(crate) fn make_pool(
+        &mut self,
+        domain: u16,
+        id: u32,
+        flags: u32,
+        uuid: Uuid,
+    ) -> Result<(), Failure> {
+        let mut record = PoolInfo { flags, id, n_pages: 0, uuid }.encode();
+        let op = ControlOp::SetPools { who: ClientId::One(domain), len: len(&record), buffer: 0 };
+        self.call(op, &mut record)?;
+        let made = PoolInfo::decode(&record).id;
+        if made != id {
+            return Err(Failure::new(Kind::Refused, format!("Xen made pool {made} instead")));
+        }
+        Ok(())
+    }
+
+    /// Puts a page into a pool of a domain that is restored.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub(crate) fn restore_page(
+        &mut self,
+        domain: u16,
+        handle: &Handle,
+        content: &Page,
+    ) -> Result<(), Failure> {
+        let mut content = *content;
+        let (who, len) = (ClientId::One(domain), len(&content));
+        let op = SaveOp::RestorePut { who, handle: *handle, len, buffer: 0 };
+        match self.call(ControlOp::Save(op), &mut content) {
+            Ok(1) => Ok(()),
+            Ok(_) => Err(Refusal::INVALID.into()),
+            Err(Refusal::NO_MEMORY | Refusal::NO_SPACE) => Err(Failure::new(
+                Kind::Refused,
+                "no room for a page: the domain is at its maximum (its memory and its persistent                  pages together; `xl mem-max` raises it), or the host is full",
+            )),
+            Err(refusal) => Err(refusal.into()),
+        }
+    }
+
+    /// Removes something from a domain that is restored.
+    pub(crate) fn restore_remove(&mut self, domain: u16, removed: Removed) -> Result<(), Refusal> {
+        let op = SaveOp::RestoreRemove { who: ClientId::One(domain), removed };
+        self.call(ControlOp::Save(op), &mut []).map(drop)
+    }
+
     pub(crate) fn call(&mut self, op: ControlOp, buffer: &mut [u8]) -> Result<u32, Refusal> {
         self.0.control(&mut op.encode(), buffer)
     }
@@ -161,6 +297,15 @@ impl<H: Hypervisor> Host<H> {
 pub(crate) struct Stats {
     pub(crate) record: Vec<u8>,
     pub(crate) info: StatsInfo,
+}
+
+/// Takes over where an iteration goes on; one that stays where it is would never end.
+fn goes_on(cursor: &mut u64, next: u64) -> Result<(), Failure> {
+    if next == *cursor {
+        return Err(Failure::new(Kind::Refused, "Xen does not tell where to go on"));
+    }
+    *cursor = next;
+    Ok(())
 }
 
 /// A buffer's length as an operation says it; none of ours is long.

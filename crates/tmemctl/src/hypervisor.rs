@@ -42,6 +42,8 @@ impl Refusal {
     pub const ACCESS: Self = Self(13);
     /// -14: the buffer can't be accessed.
     pub const BAD_ADDRESS: Self = Self(14);
+    /// -16: it is being saved already.
+    pub const BUSY: Self = Self(16);
     /// -17: it is there already.
     pub const EXISTS: Self = Self(17);
     /// -19: tmem is not enabled.
@@ -68,6 +70,7 @@ impl fmt::Display for Refusal {
             Self::NO_MEMORY => "no memory, or no room for it",
             Self::ACCESS => "a security policy forbids it",
             Self::BAD_ADDRESS => "Xen can't access the buffer",
+            Self::BUSY => "the domain is being saved already",
             Self::EXISTS => "the domain uses tmem already",
             Self::NO_DEVICE => "tmem is not enabled",
             Self::INVALID => "no such domain, or it is dying, or an argument is wrong",

@@ -1,5 +1,9 @@
 //! What the commands do.
 
+mod interrupt;
+mod restore;
+mod save;
+
 use crate::cli::{Cli, Command, Settings, Switch, definitions};
 use crate::failure::{Failure, Kind};
 use crate::figures::Snapshot;
@@ -23,7 +27,13 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let open = || Ok(Box::new(Probed::new(Privcmd::open()?)?) as Box<dyn Hypervisor>);
     let mut out = io::stdout().lock();
-    match run(&cli, open, &mut out).and_then(|()| Ok(out.flush()?)) {
+    if matches!(cli.command, Command::Save(_) | Command::Restore(_))
+        && let Err(failure) = interrupt::note()
+    {
+        eprintln!("tmemctl: {failure}");
+        return ExitCode::from(failure.kind.exit_code());
+    }
+    match run(&cli, open, &mut out, &mut io::stderr()).and_then(|()| Ok(out.flush()?)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("tmemctl: {failure}");
@@ -32,8 +42,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Carries out a command; `open` finds the hypervisor if it needs one, and what it says goes to
-/// `out`.
+/// Carries out a command; `open` finds the hypervisor if it needs one, what was asked for goes to
+/// `out`, and what is to be said beside it to `say`.
 ///
 /// # Errors
 /// Why it could not be done.
@@ -41,6 +51,7 @@ pub fn run<H: Hypervisor>(
     cli: &Cli,
     open: impl FnOnce() -> Result<H, Failure>,
     out: &mut dyn Write,
+    say: &mut dyn Write,
 ) -> Result<(), Failure> {
     match &cli.command {
         Command::Completions { shell } => {
@@ -48,6 +59,7 @@ pub fn run<H: Hypervisor>(
             return Ok(());
         }
         Command::Man { dir } => return man(dir.as_deref(), out),
+        Command::Restore(restore) => return restore::restore(open, restore, say),
         _ => {}
     }
     let host = &mut Host(open()?);
@@ -85,8 +97,9 @@ pub fn run<H: Hypervisor>(
             out.flush()?;
             metrics::serve(&listener, host, None)
         }
-        Command::Save(_) | Command::Restore(_) => Ok(()),
-        Command::Completions { .. } | Command::Man { .. } => Ok(()),
+        Command::Save(save) => save::save(host, save, out, say),
+        Command::EndSave { domain } => Ok(host.save_end(*domain)?),
+        Command::Restore(_) | Command::Completions { .. } | Command::Man { .. } => Ok(()),
     }
 }
 
