@@ -226,7 +226,8 @@ fn clients<H: Hypervisor>(host: &mut Host<H>) -> Result<Vec<ClientFigures>, Fail
             .domain
             .checked_add(1)
             .and_then(|next| u16::try_from(next).ok())
-            .filter(|&found| found > domain);
+            // The last number means all; and always further on, as below.
+            .filter(|&found| found > domain && found < u16::MAX);
     }
     Ok(clients)
 }

@@ -29,6 +29,8 @@ mod privcmd;
 mod probe;
 #[cfg(feature = "tool")]
 mod table;
+#[cfg(all(test, feature = "tool"))]
+mod tests;
 #[cfg(feature = "tool")]
 pub mod top;
 #[cfg(feature = "tool")]

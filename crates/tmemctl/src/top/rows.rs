@@ -73,7 +73,8 @@ impl Column {
     pub(super) const fn width(self) -> u16 {
         match self {
             Self::Domain => 6,
-            Self::Pool | Self::State => 7,
+            Self::Pool => 9,
+            Self::State => 7,
             Self::Kind => 14,
             Self::Weight => 10,
             Self::Hits => 6,
