@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn each_reason_has_its_own_words_and_number() {
+    fn p78_each_reason_has_its_own_words_and_number() {
         let reasons = [
             (0x15, Refusal::NO_CALL, Kind::Unavailable, "CONFIG_TMEM"),
             (0x16, Refusal::NO_DEVICE, Kind::Unavailable, "command line"),

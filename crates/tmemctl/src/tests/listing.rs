@@ -20,7 +20,7 @@ fn json(xen: &Fake, line: &str) -> Value {
 }
 
 #[test]
-fn r58_list_tells_what_the_hypervisor_has() {
+fn list_tells_what_the_hypervisor_has() {
     let xen = two_clients();
     let all = json(&xen, "list --json");
     assert_eq!(all["host"]["clients"], 2);
@@ -312,7 +312,7 @@ fn keys_sort_turn_scroll_and_end() {
 }
 
 #[test]
-fn p78_a_domain_s_number_used_again_shows_no_rate_below_nothing() {
+fn a_domain_s_number_used_again_shows_no_rate_below_nothing() {
     let xen = two_clients();
     let mut top = Top::new(Duration::from_secs(2));
     look(&xen, &mut top, 1);

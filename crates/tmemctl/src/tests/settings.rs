@@ -53,7 +53,7 @@ fn p25_freeable_is_what_xen_says_with_its_unit() {
 }
 
 #[test]
-fn r55_flush_tells_how_much_was_freed() {
+fn flush_tells_how_much_was_freed() {
     let xen = two_clients();
     assert_eq!(printed(&xen, "flush 4M"), "4096 KiB freed\n");
     assert_eq!(printed(&xen, "freeable"), "6 MiB\n");
