@@ -354,7 +354,17 @@ impl Model {
                 let found = pools.find(|&(found, _)| is_meant(found));
                 let ((id, pool_id), pool) = found.ok_or(Refusal::NO_ENTRY)?;
                 let flags = PoolFlags::from_bits_truncate(pool.flags);
-                let mut is = StatsFlags::OWNER;
+                // A shared pool is the first one's that has it.
+                let has_it = |client: &Client| {
+                    client.pools.values().filter(|it| it.uuid == pool.uuid).count()
+                };
+                let is_shared = flags.contains(PoolFlags::SHARED);
+                let owner = clients().find(|(_, it)| has_it(it) > 0).filter(|_| is_shared);
+                let owner = owner.map_or(id, |(owner, _)| owner);
+                let members = clients().map(|(_, it)| has_it(it)).sum();
+                let members = if is_shared { members } else { 1 };
+                let mut is = StatsFlags::empty();
+                is.set(StatsFlags::OWNER, owner == id);
                 is.set(StatsFlags::PERSISTENT, flags.contains(PoolFlags::PERSIST));
                 is.set(StatsFlags::SHARED, flags.contains(PoolFlags::SHARED));
                 StatsInfo {
@@ -362,9 +372,9 @@ impl Model {
                     domain: id.into(),
                     pool_id,
                     flags: is,
-                    members: 1,
+                    members: u32::try_from(members).expect("a few"),
                     pools: 1,
-                    owner: id.into(),
+                    owner: owner.into(),
                     uuid: pool.uuid,
                     counters: pool.counted(),
                     ..StatsInfo::default()

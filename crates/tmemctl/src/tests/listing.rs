@@ -1,13 +1,13 @@
 //! `list`, `top` and `metrics` tell the same of the same.
 
-use super::fake::Fake;
+use super::fake::{Fake, Pool};
 use super::{failed, page, printed, two_clients};
 use crate::failure::Kind;
 use crate::figures::Snapshot;
 use crate::host::Host;
 use crate::metrics;
 use crate::top::{Column, Flow, Key, Top};
-use hypercall_abi::PoolFlags;
+use hypercall_abi::{PoolFlags, Uuid};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use serde_json::Value;
@@ -130,6 +130,26 @@ fn metrics_tell_each_figure_once_with_type_and_help() {
         }
     }
     assert!(!text.contains("duration"), "not measured");
+}
+
+#[test]
+fn a_shared_pool_is_listed_with_each_sharer_and_counted_with_its_owner() {
+    let xen = two_clients();
+    for domain in [1, 7] {
+        let pool = Pool { uuid: Uuid([5, 6]), ..Pool::new(PoolFlags::SHARED) };
+        xen.model.borrow_mut().client(domain).pools.insert(3, pool);
+    }
+    let table = printed(&xen, "list");
+    assert!(table.contains("shared by 2") && table.contains("shared, of 1"), "{table}");
+    let pool = &json(&xen, "list 7 --json")["clients"][0]["pools"][1];
+    assert_eq!((&pool["owner"], &pool["members"]), (&1.into(), &2.into()));
+    assert_eq!(pool["uuid"], "00000000-0000-0006-0000-000000000005");
+    let text = printed(&xen, "metrics");
+    let told: Vec<&str> = text
+        .lines()
+        .filter(|line| line.starts_with("tmem_pool_hits") && line.contains("shared"))
+        .collect();
+    assert_eq!(told, ["tmem_pool_hits_total{domain=\"1\",pool=\"3\",kind=\"shared\"} 0"]);
 }
 
 #[test]
