@@ -153,7 +153,10 @@ impl<H: Host> Engine<H> {
         }
         // As if it were live: whether it is must be asked again under the shard's lock.
         let word = word.with_state(SlotState::Live);
-        self.reopen(caller, pool_id, word).ok_or(NoPool)
+        let access = self.reopen(caller, pool_id, word).ok_or(NoPool)?;
+        // The record of a domain that has died since may serve another, and the slot is that one's then.
+        let is_its = access.client.domain.load(Relaxed) == caller.domain.0;
+        if is_its { Ok(access) } else { Err(NoPool) }
     }
 
     /// A pool that the call opened, opened again where the first time is not at hand; as it was then,

@@ -18,8 +18,9 @@ pub enum Flushed {
         /// Whether the pool's owner is frozen, which a guest is told although the flush took place.
         frozen: bool,
     },
-    /// The pages are unreachable already, but some wait to be freed: call again. Nobody remembers
-    /// this call; the next one, or the pool's destruction, goes on.
+    /// The pages are unreachable already, but some wait to be freed; or the pool has changed in the
+    /// middle of the call. Call again. Nobody remembers this call; the next one, or the pool's
+    /// destruction, goes on.
     More,
 }
 
@@ -36,7 +37,7 @@ impl<H: Host> Engine<H> {
     /// Removes the page under (`pool_id`, `oid`, `index`), if it is there.
     ///
     /// # Errors
-    /// No such pool, or the domain is being saved: [`flush_saving`](Self::flush_saving) knows.
+    /// No such pool.
     #[inline(always)]
     pub fn flush_page(
         &self,
@@ -45,7 +46,12 @@ impl<H: Host> Engine<H> {
         oid: [u64; 3],
         index: u32,
     ) -> Result<Flushed, NoPool> {
-        let access = self.open(caller, pool_id)?;
+        let Ok(access) = self.open(caller, pool_id) else {
+            // Or it is being saved.
+            let [o0, o1, o2] = oid;
+            let is_done = self.flush_saving(caller, pool_id, o0, o1, o2, index);
+            return if is_done { Ok(Flushed::Done { frozen: true }) } else { Err(NoPool) };
+        };
         let name = PageName::new(&self.key, oid, index);
         // What is known of a pool of each kind is known to the compiler.
         if access.is_kind(Kind::Persistent) {
@@ -64,7 +70,10 @@ impl<H: Host> Engine<H> {
         access: &Access<'_>,
         name: &PageName,
     ) -> Result<Flushed, NoPool> {
-        self.remove_as(kind, access, name, Cause::Flush).ok_or(NoPool)?;
+        if self.remove_as(kind, access, name, Cause::Flush).is_none() {
+            // The pool went away, or a save of its domain has begun: the next call finds out which.
+            return if kind == Kind::Persistent { Ok(Flushed::More) } else { Err(NoPool) };
+        }
         Ok(Flushed::Done { frozen: self.is_frozen(access) })
     }
 

@@ -75,7 +75,7 @@ pub use policy::{Age, Event, Fifo, Lru, Policy, Share, Victim};
 pub use pool::{Lifetime, PoolKind};
 pub use put::{PutError, PutOutcome};
 pub use registry::{AuthError, ClientState, NewPoolError};
-pub use save::{BeginRestoreError, BeginSaveError, NotSaving, RemovalsError};
+pub use save::{BeginRestoreError, BeginSaveError, NotSaving, PutSaving, RemovalsError};
 pub use save::{SaveEnded, SaveError, Saved};
 pub use save_log::Removal;
 pub use stats::{PoolStats, Totals};

@@ -285,29 +285,20 @@ impl<H: Host> Engine<H> {
     /// # Errors
     /// [`NewPoolError`]; nothing has changed.
     pub fn new_pool(&self, caller: Caller, kind: PoolKind) -> Result<u8, NewPoolError> {
-        self.new_pool_in(caller, kind, None)
+        self.new_pool_at(caller, None, kind)
     }
 
-    /// The same with pool id `pool_id`, for a domain that is restored: its guest knows its pools by
-    /// the ids that they had.
+    /// As [`new_pool`](Self::new_pool), with the id that is wanted, if one is: the guest of a restored
+    /// domain knows its pools by the ids that they had.
     ///
     /// # Errors
     /// [`NewPoolError`]; nothing has changed. `NoPoolId`: the id is taken, or none of a client's.
+    #[inline(never)]
     pub fn new_pool_at(
         &self,
         caller: Caller,
-        pool_id: u32,
-        kind: PoolKind,
-    ) -> Result<u8, NewPoolError> {
-        self.new_pool_in(caller, kind, Some(pool_id))
-    }
-
-    #[inline(never)]
-    fn new_pool_in(
-        &self,
-        caller: Caller,
-        kind: PoolKind,
         wanted: Option<u32>,
+        kind: PoolKind,
     ) -> Result<u8, NewPoolError> {
         let client = caller.client;
         let record = self.client(client).ok_or(NewPoolError::Dying)?;

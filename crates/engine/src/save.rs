@@ -116,6 +116,30 @@ pub enum RemovalsError {
     Lost,
 }
 
+/// What becomes of a put into a pool whose domain is being saved while it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PutSaving {
+    /// The handle held a page, which is gone.
+    NoSpace,
+    /// The handle held nothing, and nothing comes in.
+    Frozen,
+    /// It is not being saved, or no longer: the put is to be made again.
+    Again,
+    /// No such pool.
+    NoPool,
+}
+
+/// What a removal from such a pool found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Gone {
+    /// The page is gone.
+    Page,
+    /// There was none.
+    Nothing,
+    /// There is no save.
+    Save,
+}
+
 /// Why a restore does not begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BeginRestoreError {
@@ -328,8 +352,8 @@ impl<H: Host> Engine<H> {
         }
     }
 
-    /// Removes a page from a pool whose domain is being saved while it runs, or no longer is since
-    /// the operation began. Whether there was one.
+    /// Removes a page from a pool whose domain is being saved while it runs. A flush removes it as well
+    /// if that is no longer so.
     fn remove_saving(
         &self,
         caller: Caller,
@@ -337,7 +361,7 @@ impl<H: Host> Engine<H> {
         oid: [u64; 3],
         index: u32,
         cause: Cause,
-    ) -> Result<bool, NoPool> {
+    ) -> Result<Gone, NoPool> {
         let access = self.open_saving(caller, pool_id)?;
         if !access.is_kind(Kind::Persistent) {
             return Err(NoPool);
@@ -349,9 +373,12 @@ impl<H: Host> Engine<H> {
         if !access.is_usable() {
             return Err(NoPool);
         }
+        if !is_saving && cause == Cause::FailedPut {
+            return Ok(Gone::Save);
+        }
         state.stats.flushes += u64::from(cause == Cause::Flush);
         let Some(removed) = state.remove_named(&self.key, &name, None, access.aging()) else {
-            return Ok(false);
+            return Ok(Gone::Nothing);
         };
         self.release(shard, state, &access);
         if let Removed::Free(frame) = removed {
@@ -365,24 +392,19 @@ impl<H: Host> Engine<H> {
         if is_saving {
             self.log_removal(caller, Removal::Page { pool_id, oid, index });
         }
-        Ok(true)
+        Ok(Gone::Page)
     }
 
-    /// What becomes of a [`put`](Self::put) that was told that there is no pool: if there is one, the
-    /// domain is being saved, or was when the put began. What was under the handle goes (R64).
+    /// What becomes of a [`put`](Self::put) that was told that there is no pool. If the domain is being
+    /// saved, what was under the handle goes (R64).
     #[cold]
     #[inline(never)]
-    pub fn put_saving<E>(
-        &self,
-        caller: Caller,
-        pool_id: u32,
-        oid: [u64; 3],
-        index: u32,
-    ) -> PutError<E> {
+    pub fn put_saving(&self, caller: Caller, pool_id: u32, oid: [u64; 3], index: u32) -> PutSaving {
         match self.remove_saving(caller, pool_id, oid, index, Cause::FailedPut) {
-            Ok(true) => PutError::NoSpace,
-            Ok(false) => PutError::Frozen,
-            Err(NoPool) => PutError::NoPool,
+            Ok(Gone::Page) => PutSaving::NoSpace,
+            Ok(Gone::Nothing) => PutSaving::Frozen,
+            Ok(Gone::Save) => PutSaving::Again,
+            Err(NoPool) => PutSaving::NoPool,
         }
     }
 
@@ -436,23 +458,20 @@ impl<H: Host> Engine<H> {
         }
     }
 
-    /// A [`flush_page`](Self::flush_page) that was told that there is no pool: removes the page if
-    /// there is one, for the domain may be being saved.
-    ///
-    /// # Errors
-    /// No such pool.
+    /// A flush of a page that finds no live pool: removes the page if the domain is being saved, and is
+    /// frozen therefore. `false`: there is no pool.
     #[cold]
     #[inline(never)]
-    pub fn flush_saving(
+    pub(crate) fn flush_saving(
         &self,
         caller: Caller,
         pool_id: u32,
-        oid: [u64; 3],
+        o0: u64,
+        o1: u64,
+        o2: u64,
         index: u32,
-    ) -> Result<Flushed, NoPool> {
-        self.remove_saving(caller, pool_id, oid, index, Cause::Flush)?;
-        let client = self.client(caller.client).ok_or(NoPool)?;
-        Ok(Flushed::Done { frozen: client.frozen.load(Relaxed) })
+    ) -> bool {
+        self.remove_saving(caller, pool_id, [o0, o1, o2], index, Cause::Flush).is_ok()
     }
 
     /// Makes a client of a domain that is none, so that it can be restored.

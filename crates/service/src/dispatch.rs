@@ -175,15 +175,16 @@ impl<P: Platform> Service<P> {
         let Handle { pool_id, object, index } = block.handle();
         let from = Gfn(block.frame_number());
         let fill = |frame| self.platform().copy_in(caller.domain(), from, frame);
-        Outcome::Done(match self.engine.put(caller, pool_id, object.0, index.0, fill) {
+        let status = match self.engine.put(caller, pool_id, object.0, index.0, fill) {
             Ok(_) => Status::Success,
             // Or it is being saved.
-            Err(PutError::NoPool) => self.put_saving(caller, block),
+            Err(PutError::NoPool) => return self.put_saving(caller, block),
             Err(PutError::Frozen) => Status::Frozen,
             Err(PutError::NoMemory) => Status::NoMemory,
             Err(PutError::NoSpace) => Status::NoSpace,
             Err(PutError::Fill(_)) => Status::BadAddress,
-        })
+        };
+        Outcome::Done(status)
     }
 
     #[inline(never)]
@@ -203,10 +204,7 @@ impl<P: Platform> Service<P> {
     #[inline(never)]
     fn flush_page(&self, caller: Caller, block: &impl OpBlock) -> Outcome {
         let Handle { pool_id, object, index } = block.handle();
-        match self.engine.flush_page(caller, pool_id, object.0, index.0) {
-            Err(NoPool) => self.flush_saving(caller, block),
-            done => flushed(done),
-        }
+        flushed(self.engine.flush_page(caller, pool_id, object.0, index.0))
     }
 
     #[inline(never)]
@@ -217,7 +215,7 @@ impl<P: Platform> Service<P> {
 
 /// A flush answers 1 whether or not something was there (R20), and -1000 under freeze although it
 /// was carried out (R21).
-pub(crate) fn flushed(result: Result<Flushed, NoPool>) -> Outcome {
+fn flushed(result: Result<Flushed, NoPool>) -> Outcome {
     match result {
         Ok(Flushed::Done { frozen: false }) => Outcome::Done(Status::Success),
         Ok(Flushed::Done { frozen: true }) => Outcome::Done(Status::Frozen),

@@ -3,7 +3,7 @@
 //! Statuses are those of Xen stable-4.11 (`xen/common/tmem_control.c`) but for its defects;
 //! `docs/hypercall.md` has the table, `docs/decisions/0020` the reasons.
 
-use crate::dispatch::Service;
+use crate::dispatch::{Outcome, Service};
 use crate::platform::{BadBuffer, Gfn, Platform, ToolstackMemory};
 use crate::sysctl::ControlOutcome;
 use hypercall_abi::control::{
@@ -13,7 +13,7 @@ use hypercall_abi::control::{
 use hypercall_abi::{Handle, ObjectId, OpBlock, PAGE_SIZE_BYTES, PageIndex, Status};
 use tmem_engine::{
     BeginRestoreError, BeginSaveError, Caller, DomainId, Flushed, GetError, GetOutcome, PutError,
-    Removal, RemovalsError, SaveEnded, SaveError, Saved,
+    PutSaving, Removal, RemovalsError, SaveEnded, SaveError, Saved,
 };
 
 /// How far an operation came: its result, or that there is more to do.
@@ -181,12 +181,13 @@ impl<P: Platform> Service<P> {
     /// A guest's put into what may be a pool that is being saved.
     #[cold]
     #[inline(never)]
-    pub(crate) fn put_saving(&self, caller: Caller, block: &impl OpBlock) -> Status {
+    pub(crate) fn put_saving(&self, caller: Caller, block: &impl OpBlock) -> Outcome {
         let Handle { pool_id, object, index } = block.handle();
-        match self.engine.put_saving::<BadBuffer>(caller, pool_id, object.0, index.0) {
-            PutError::NoSpace => Status::NoSpace,
-            PutError::Frozen => Status::Frozen,
-            _ => Status::NoDevice,
+        match self.engine.put_saving(caller, pool_id, object.0, index.0) {
+            PutSaving::NoSpace => Outcome::Done(Status::NoSpace),
+            PutSaving::Frozen => Outcome::Done(Status::Frozen),
+            PutSaving::Again => Outcome::Again,
+            PutSaving::NoPool => Outcome::Done(Status::NoDevice),
         }
     }
 
@@ -204,14 +205,6 @@ impl<P: Platform> Service<P> {
             Err(GetError::Empty) => Status::Empty,
             Err(GetError::Drain(_)) => Status::BadAddress,
         }
-    }
-
-    /// A guest's flush of a page of what may be such a pool.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn flush_saving(&self, caller: Caller, block: &impl OpBlock) -> crate::Outcome {
-        let Handle { pool_id, object, index } = block.handle();
-        crate::dispatch::flushed(self.engine.flush_saving(caller, pool_id, object.0, index.0))
     }
 }
 

@@ -87,4 +87,12 @@ impl ToolstackMemory for Toolstack {
     fn write(&self, address: u64, bytes: &[u8]) -> Result<(), BadBuffer> {
         if ffi::write_buffer(address, bytes) { Ok(()) } else { Err(BadBuffer) }
     }
+
+    fn read_page(&self, address: u64, into: FrameId) -> Result<(), BadBuffer> {
+        if ffi::read_page(address, into) { Ok(()) } else { Err(BadBuffer) }
+    }
+
+    fn write_page(&self, address: u64, from: FrameId) -> Result<(), BadBuffer> {
+        if ffi::write_page(address, from) { Ok(()) } else { Err(BadBuffer) }
+    }
 }

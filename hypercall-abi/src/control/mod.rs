@@ -59,6 +59,12 @@ pub fn sysctl_block(interface_version: u32, op: &[u8; CONTROL_BYTES]) -> [u8; SY
     block
 }
 
+/// The operation's bytes in a whole `struct xen_sysctl`, where Xen may have changed them.
+pub fn sysctl_op(block: &[u8; SYSCTL_BYTES]) -> [u8; CONTROL_BYTES] {
+    let (_, arguments) = block.split_at(ARGUMENTS_OFFSET);
+    arguments.first_chunk().copied().unwrap_or([0; CONTROL_BYTES])
+}
+
 /// The 32-bit little-endian word at `at`; 0 outside.
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
     bytes.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |word| u32::from_le_bytes(*word))

@@ -177,6 +177,7 @@ cases![
     zombie,
     multicall_domains,
     multicall_pv32,
+    save_restore,
     scrub,
     soft_reset,
     shared_join,

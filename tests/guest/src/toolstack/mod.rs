@@ -16,10 +16,12 @@ mod layout;
 mod puppet;
 mod pv;
 mod pvh;
+mod save;
 mod window;
 
 pub use child::{Call, Caller, Child, Plan};
 pub use control::Control;
 pub use layout::DATA_PAGES;
 pub use puppet::{CALLS, Mailbox, Slot};
+pub use save::{SavedPage, Shelf};
 pub use window::Window;

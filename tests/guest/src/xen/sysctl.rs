@@ -69,15 +69,18 @@ impl Release {
 }
 
 impl Release {
-    /// Makes a control operation of tmem, given as its bytes; the raw answer.
+    /// Makes a control operation of tmem, given as its bytes, which are then as Xen left them; the raw
+    /// answer.
     ///
     /// # Safety
     /// The buffer that the operation names, if any, must be memory that the compiler expects Xen to
     /// read or write: reached through a pointer whose address was exposed.
-    pub unsafe fn tmem_control(self, op: &[u8; CONTROL_BYTES]) -> i64 {
+    pub unsafe fn tmem_control(self, op: &mut [u8; CONTROL_BYTES]) -> i64 {
         let mut request = control::sysctl_block(self.sysctl, op);
         let place = request.as_mut_ptr().expose_provenance() as u64;
         // SAFETY: reads and writes the request, which is ours; the rest is the caller's promise.
-        unsafe { hypercall(__HYPERVISOR_sysctl, [place, 0, 0, 0]) }
+        let answer = unsafe { hypercall(__HYPERVISOR_sysctl, [place, 0, 0, 0]) };
+        *op = control::sysctl_op(&request);
+        answer
     }
 }

@@ -60,7 +60,8 @@ unsigned long tmem_rs_freeable(void);
 unsigned long tmem_rs_freeable_estimate(void);
 /*
  * Carries out a control operation of the current domain's, or a slice of it.
- * op is a struct xen_sysctl_tmem_op, updated when there is more to do.
+ * op is a struct xen_sysctl_tmem_op, updated when there is more to do, and for
+ * an iteration's next step when the result is above 0.
  * Returns the operation's result or TMEM_RS_AGAIN.
  */
 long tmem_rs_control(void *op);
@@ -115,6 +116,9 @@ int tmem_xen_copy_to_guest(uint64_t frame, uint64_t cmfn);
 /* Read or write a buffer of the current domain's.  Return 0 or -EFAULT. */
 int tmem_xen_read_buffer(uint64_t addr, void *to, uint32_t bytes);
 int tmem_xen_write_buffer(uint64_t addr, const void *from, uint32_t bytes);
+/* The same for a page that goes into, or comes from, a frame of tmem's. */
+int tmem_xen_read_page(uint64_t addr, uint64_t frame);
+int tmem_xen_write_page(uint64_t addr, uint64_t frame);
 
 /* CPUs and the end: tmem.c. */
 

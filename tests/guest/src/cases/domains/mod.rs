@@ -18,6 +18,7 @@ pub(super) mod killed_in_destroy;
 pub(super) mod log_dirty;
 pub(super) mod multicall_domains;
 pub(super) mod multicall_pv32;
+pub(super) mod save_restore;
 pub(super) mod scrub;
 pub(super) mod shared_join;
 pub(super) mod shared_leave;
