@@ -11,6 +11,7 @@ use crate::client::{
 use crate::engine::{CLIENTS_MAX, Engine, NO_CLIENT, POOLS_MAX};
 use crate::host::{DomainId, Host};
 use crate::pool::{self, Kind, Lifetime, Pool, PoolKind};
+use crate::rare::RareCounts;
 use crate::stats::PoolStats;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use alloc::boxed::Box;
@@ -30,6 +31,8 @@ pub(crate) struct SharedPool {
     /// First and last member, in the order of joining: `client << 4 | pool id`.
     pub(crate) first: u32,
     pub(crate) last: u32,
+    /// How many there are.
+    pub(crate) nr_members: u32,
 }
 
 /// What the registry's lock protects, beside the words in the records.
@@ -45,6 +48,9 @@ pub(crate) struct Registry {
     next_epoch: u32,
     /// What happened in pools that are gone.
     pub(crate) retired: PoolStats,
+    pub(crate) retired_rare: RareCounts,
+    /// Clients that there are, dying ones too.
+    pub(crate) nr_living: u32,
 }
 
 /// Why there is no new pool.
@@ -95,6 +101,8 @@ impl Registry {
             shared: shared.into_boxed_slice(),
             next_epoch: 1,
             retired: PoolStats::new(),
+            retired_rare: RareCounts::NONE,
+            nr_living: 0,
         })
     }
 
@@ -114,6 +122,15 @@ pub(crate) const fn member(client: ClientId, pool_id: u32) -> u32 {
 #[expect(clippy::cast_possible_truncation, reason = "a client's number was shifted in")]
 pub(crate) const fn member_parts(member: u32) -> (ClientId, u32) {
     (ClientId((member >> 4) as u16), member & 15)
+}
+
+/// The lowest free id of a client, or the one that is wanted, if that is free.
+fn free_slot(client: &Client, wanted: Option<u32>) -> Option<(u8, &Slot)> {
+    let mut slots = (0..).zip(&client.slots);
+    slots.find(|&(pool_id, slot)| {
+        let is_wanted = wanted.is_none_or(|wanted| wanted == u32::from(pool_id));
+        is_wanted && slot.word.load(Relaxed) == SlotWord::EMPTY.0
+    })
 }
 
 impl<H: Host> Engine<H> {
@@ -146,6 +163,7 @@ impl<H: Host> Engine<H> {
         client.weight.store(0, Relaxed);
         client.state.store(LIVE, Relaxed);
         place.store(id.0, Release);
+        registry.nr_living += 1;
         Ok(Caller { client: id, domain })
     }
 
@@ -226,11 +244,6 @@ impl<H: Host> Engine<H> {
         self.weight_sum.store(sum, Relaxed);
     }
 
-    /// Every domain that is a client now.
-    pub fn domains(&self) -> impl Iterator<Item = DomainId> + '_ {
-        (0..=u16::MAX).map(DomainId).filter(|&domain| self.client_of(domain).is_some())
-    }
-
     /// Allows or forbids a client to join the shared pool of `uuid` from now on.
     ///
     /// # Errors
@@ -271,14 +284,25 @@ impl<H: Host> Engine<H> {
     ///
     /// # Errors
     /// [`NewPoolError`]; nothing has changed.
-    #[inline(never)]
     pub fn new_pool(&self, caller: Caller, kind: PoolKind) -> Result<u8, NewPoolError> {
+        self.new_pool_at(caller, None, kind)
+    }
+
+    /// As [`new_pool`](Self::new_pool), with the id that is wanted, if one is:
+    /// [`NewPoolError::NoPoolId`] if it is not free, or there is none such.
+    ///
+    /// # Errors
+    /// [`NewPoolError`]; nothing has changed.
+    #[inline(never)]
+    pub fn new_pool_at(
+        &self,
+        caller: Caller,
+        wanted: Option<u32>,
+        kind: PoolKind,
+    ) -> Result<u8, NewPoolError> {
         let client = caller.client;
         let record = self.client(client).ok_or(NewPoolError::Dying)?;
-        let is_free = |word: u64| SlotWord(word) == SlotWord::EMPTY;
-        if !record.slots.iter().any(|slot| is_free(slot.word.load(Relaxed))) {
-            return Err(NewPoolError::NoPoolId);
-        }
+        free_slot(record, wanted).ok_or(NewPoolError::NoPoolId)?;
         let (lifetime, uuid) = match kind {
             PoolKind::Private(lifetime) => (lifetime, None),
             PoolKind::Shared(uuid) => {
@@ -290,7 +314,7 @@ impl<H: Host> Engine<H> {
         let (number, pool) = self.take_pool().map_err(|NoMemory| NewPoolError::NoMemory)?;
 
         let mut registry = self.registry.lock(&self.host);
-        let placed = self.place_pool(&mut registry, client, (number, pool), lifetime, uuid);
+        let placed = self.place_pool(&mut registry, client, wanted, (number, pool), lifetime, uuid);
         let is_used = pool.state.load(Relaxed) == pool::IN_USE;
         if !is_used {
             pool.next_free.store(registry.free_pool, Relaxed);
@@ -303,12 +327,13 @@ impl<H: Host> Engine<H> {
         placed
     }
 
-    /// Finds the client's lowest free pool id and gives it a shared pool that exists, or the free
+    /// Finds the client's lowest free pool id, or that which is wanted, and gives it a shared pool that exists, or the free
     /// record `fresh`, which is then in use.
     fn place_pool(
         &self,
         registry: &mut Registry,
         client: ClientId,
+        wanted: Option<u32>,
         fresh: (u32, Pool<'_>),
         lifetime: Lifetime,
         uuid: Option<[u64; 2]>,
@@ -317,10 +342,7 @@ impl<H: Host> Engine<H> {
         if record.state.load(Relaxed) != LIVE {
             return Err(NewPoolError::Dying);
         }
-        let (pool_id, slot) = (0..)
-            .zip(&record.slots)
-            .find(|(_, slot)| slot.word.load(Relaxed) == SlotWord::EMPTY.0)
-            .ok_or(NewPoolError::NoPoolId)?;
+        let (pool_id, slot) = free_slot(record, wanted).ok_or(NewPoolError::NoPoolId)?;
         let own = member(client, u32::from(pool_id));
         let mut epoch = registry.epoch();
 
@@ -335,7 +357,7 @@ impl<H: Host> Engine<H> {
             if let Some(uuid) = uuid {
                 let vacant = registry.shared.iter_mut().find(|entry| entry.is_none());
                 *vacant.ok_or(NewPoolError::NoSharedPool)? =
-                    Some(SharedPool { uuid, pool: number, first: own, last: own });
+                    Some(SharedPool { uuid, pool: number, first: own, last: own, nr_members: 1 });
                 slot.earlier.store(NO_MEMBER, Relaxed);
                 slot.later.store(NO_MEMBER, Relaxed);
             }
@@ -374,6 +396,7 @@ impl<H: Host> Engine<H> {
             last.later.store(own, Relaxed);
         }
         entry.last = own;
+        entry.nr_members += 1;
     }
 
     /// The slot of a member of a shared pool.
@@ -437,6 +460,7 @@ impl<H: Host> Engine<H> {
             place.store(NO_CLIENT, Release);
         }
         self.change_weight(client, 0);
+        registry.nr_living -= 1;
         client.state.store(FREE, Release);
         client.next_free.store(registry.free_client, Relaxed);
         registry.free_client = u32::from(id.0);

@@ -6,8 +6,10 @@ use crate::domain::SimDomain;
 use crate::faults::{Fault, Faults, Refusals};
 use crate::frames::Frames;
 use crate::hooks::{Direction, Hooks};
+use crate::latencies::Measured;
 use crate::locks;
 use core::sync::atomic::{AtomicU64, Ordering};
+use hypercall_abi::control::{Histogram, Timed};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tmem_engine::{DomainId, EvictedPage};
@@ -23,6 +25,7 @@ pub struct SimHost {
     pub(crate) faults: Faults,
     pub(crate) hooks: Hooks,
     pub(crate) evicted: Mutex<Vec<EvictedPage>>,
+    pub(crate) latencies: Measured,
 }
 
 impl SimHost {
@@ -41,6 +44,7 @@ impl SimHost {
             faults: Faults::default(),
             hooks: Hooks::default(),
             evicted: Mutex::default(),
+            latencies: Measured::default(),
         };
         spec.domains.iter().for_each(|&domain| host.create_domain(domain));
         host
@@ -126,6 +130,11 @@ impl SimHost {
     /// Runs `hook` just before the `nth` frame from now on is freed (1: the next one).
     pub fn on_nth_free(&self, nth: u64, hook: impl FnOnce() + Send + 'static) {
         self.hooks.set_free(nth, Box::new(hook));
+    }
+
+    /// Says how many calls of this kind took how long, as if they had been measured.
+    pub fn set_latencies(&self, of: Timed, histogram: Histogram) {
+        self.latencies.set(of, histogram);
     }
 
     /// The pages evicted since the last call of this, in the order of their eviction.

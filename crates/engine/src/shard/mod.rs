@@ -6,6 +6,7 @@
 
 mod age;
 mod audit;
+mod audit_slice;
 mod dead;
 mod find;
 mod get;
@@ -13,6 +14,7 @@ mod orphans;
 mod put;
 mod remove;
 
+pub(crate) use audit_slice::{Counted, Walk};
 pub(crate) use find::{FullName, PageName};
 pub(crate) use get::Taking;
 pub(crate) use put::{Put, PutStep, Unput};
