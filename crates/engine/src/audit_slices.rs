@@ -59,6 +59,7 @@ impl<H: Host> Engine<H> {
     ///
     /// # Errors
     /// A disagreement; `at` tells where.
+    #[inline(never)]
     pub fn audit_slice(&self, at: &mut AuditAt, found: &mut Audited) -> Result<bool, AuditError> {
         for _ in 0..RECORDS_PER_SLICE {
             if at.record >= POOLS_MAX {
@@ -87,6 +88,7 @@ impl<H: Host> Engine<H> {
         Some(DomainId(self.clients.get(client)?.domain.load(Relaxed)))
     }
 
+    #[inline(never)]
     fn audit_pool(
         &self,
         pool: Pool<'_>,
@@ -134,6 +136,7 @@ impl<H: Host> Engine<H> {
     }
 
     /// That clients' pool ids stand for pools in use, of that generation.
+    #[inline(never)]
     fn audit_clients(&self, at: &mut AuditAt) -> Result<bool, AuditError> {
         for _ in 0..RECORDS_PER_SLICE.max(CLIENTS_PER_SEGMENT) {
             let number = at.record - POOLS_MAX;

@@ -138,6 +138,7 @@ impl<H: Host> Engine<H> {
     }
 
     /// A client, if the domain is one.
+    #[inline(never)]
     pub fn client_view(&self, domain: DomainId) -> Option<ClientView> {
         let state = self.client_state(domain)?;
         let client = self.client(self.client_of(domain)?.client)?;
@@ -151,6 +152,7 @@ impl<H: Host> Engine<H> {
 
     /// What a client's pools, those that it owns, hold in sum: ephemeral ones, then persistent ones.
     /// Pools that are being destroyed count. Nothing, if the domain is no client.
+    #[inline(never)]
     pub fn client_figures(&self, domain: DomainId, lifetime: Lifetime) -> Figures {
         let mut sum = Figures::default();
         let Some(caller) = self.client_of(domain) else { return sum };
@@ -188,6 +190,7 @@ impl<H: Host> Engine<H> {
     }
 
     /// A client's pool, if there is one by this id, what it holds and what happened there.
+    #[inline(never)]
     pub fn pool_view(&self, domain: DomainId, pool_id: u32) -> Option<(PoolView, Figures)> {
         let slot = self.slot(self.client_of(domain)?.client, pool_id)?;
         let word = SlotWord(slot.word.load(Acquire));
@@ -225,6 +228,7 @@ impl<H: Host> Engine<H> {
 
     /// The domains of a shared pool's first members, in the order of joining; as many as `into` has
     /// room for. Returns how many.
+    #[inline(never)]
     pub fn sharers(&self, place: usize, into: &mut [DomainId]) -> usize {
         let registry = self.registry.lock(&self.host);
         let Some(entry) = registry.shared.get(place).copied().flatten() else { return 0 };
@@ -251,6 +255,7 @@ impl<H: Host> Engine<H> {
     /// on, `None` at the end.
     ///
     /// A pool that goes between two steps may be missing in the sum, or count twice.
+    #[inline(never)]
     pub fn sum_pools(&self, from: u32, sum: &mut Figures) -> (u32, Option<u32>) {
         if from == 0 {
             let registry = self.registry.lock(&self.host);
@@ -281,6 +286,7 @@ impl<H: Host> Engine<H> {
         }
     }
 
+    #[inline(never)]
     fn figures_of(&self, pool: Pool<'_>) -> Figures {
         let mut figures = Figures {
             metadata_frames: u64::from(pool.nr_metadata.load(Relaxed)),

@@ -177,6 +177,11 @@ impl SimHost {
         locks::held()
     }
 
+    /// Engine locks that this thread has ever taken.
+    pub fn nr_locks_taken() -> u64 {
+        locks::taken()
+    }
+
     /// Checks that nothing of the guests' is left once every domain is destroyed.
     ///
     /// # Panics

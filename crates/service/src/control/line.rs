@@ -71,6 +71,7 @@ impl Line {
         self
     }
 
+    #[inline(never)]
     fn number(&mut self, value: u64, base: u64) -> &mut Self {
         let mut digits = [0; 20];
         let (mut at, mut left) = (digits.len(), value);

@@ -35,6 +35,18 @@ const SUMS: usize = 9;
 /// Sharers that a line names. There may be more, of which it tells the number.
 const SHARERS: usize = 16;
 
+/// What a client's line tells.
+struct ClientCounts {
+    /// Of its ephemeral pools.
+    hits: u64,
+    /// Into its persistent ones.
+    puts: u64,
+    /// Of these.
+    persistent_hits: u64,
+    /// In its ephemeral pools.
+    pages: u64,
+}
+
 /// What is asked for.
 #[derive(Clone, Copy)]
 struct Request {
@@ -49,6 +61,7 @@ struct Request {
 type Place = Option<(u64, u64)>;
 
 impl<P: Platform> Service<P> {
+    #[inline(never)]
     pub(crate) fn list(
         &self,
         who: Clients,
@@ -74,12 +87,7 @@ impl<P: Platform> Service<P> {
             GLOBAL => self.list_global(&mut request, record(at), memory)?,
             SHARED => self.list_shared(&mut request, at, memory)?,
             CLIENTS => self.list_clients(&mut request, at, memory)?,
-            // The original kept times here, and later nothing.
-            _ => {
-                let mut line = Line::new(b'T');
-                request.write(&mut line, memory)?;
-                None
-            }
+            _ => list_times(&mut request, memory)?,
         };
         Ok(match next {
             None => Step::Done(0),
@@ -88,6 +96,7 @@ impl<P: Platform> Service<P> {
     }
 
     /// A step of the line about the host.
+    #[inline(never)]
     fn list_global(
         &self,
         request: &mut Request,
@@ -133,6 +142,7 @@ impl<P: Platform> Service<P> {
     }
 
     /// The line of the shared pool in a place of the host's table.
+    #[inline(never)]
     fn list_shared(
         &self,
         request: &mut Request,
@@ -166,6 +176,7 @@ impl<P: Platform> Service<P> {
     }
 
     /// The line of a client, or of one of its pools, or a step of the search for the next one.
+    #[inline(never)]
     fn list_clients(
         &self,
         request: &mut Request,
@@ -188,11 +199,9 @@ impl<P: Platform> Service<P> {
                     (Clients::All, Next::End) => Some((TIMES, 0)),
                 });
             };
-            let ephemeral = self.engine.client_figures(domain, Lifetime::Ephemeral);
-            let persistent = self.engine.client_figures(domain, Lifetime::Persistent);
-            let mut line = Line::new(b'C');
-            client_keys(&mut line, domain, &view, &ephemeral, &persistent, request.long);
-            return Ok(request.write(&mut line, memory)?.then_some((CLIENTS, at + 1)));
+            let counts = self.client_counts(domain);
+            let fits = write_client_line(request, domain, &view, counts, memory)?;
+            return Ok(fits.then_some((CLIENTS, at + 1)));
         }
         let mut at = at;
         for pool_id in u32::try_from(line_nr - 1).unwrap_or(u32::MAX)..POOLS_PER_DOMAIN_MAX {
@@ -201,16 +210,20 @@ impl<P: Platform> Service<P> {
             if view.is_dying {
                 continue;
             }
-            let uuid = view.uuid.unwrap_or_default();
-            let mut line = Line::new(b'P');
-            line.domain(b"CI", domain).decimal(b"PI", pool_id.into());
-            line.word(b"PT", pool_type(&view)).hex(b"U0", uuid[0]).hex(b"U1", uuid[1]);
-            if request.long {
-                pool_keys(&mut line, &figures);
-            }
-            return Ok(request.write(&mut line, memory)?.then_some((CLIENTS, at)));
+            let fits = write_pool_line(request, domain, pool_id, &view, &figures, memory)?;
+            return Ok(fits.then_some((CLIENTS, at)));
         }
         Ok(next_client())
+    }
+
+    /// By itself, so that this and the line are not on the small stack together.
+    #[inline(never)]
+    fn client_counts(&self, domain: DomainId) -> ClientCounts {
+        let Figures { stats, .. } = self.engine.client_figures(domain, Lifetime::Ephemeral);
+        let (hits, pages) = (stats.hits, stats.pages);
+        let Figures { stats, .. } = self.engine.client_figures(domain, Lifetime::Persistent);
+        let puts = stats.puts_stored + stats.puts_replaced;
+        ClientCounts { hits, puts, persistent_hits: stats.hits, pages }
     }
 }
 
@@ -253,22 +266,51 @@ const fn global_sums(figures: &Figures) -> [u64; SUMS] {
     ]
 }
 
-fn client_keys(
-    line: &mut Line,
+/// The line that the original kept times in, and later nothing.
+#[inline(never)]
+fn list_times(
+    request: &mut Request,
+    memory: &impl ToolstackMemory,
+) -> Result<Place, ControlStatus> {
+    request.write(&mut Line::new(b'T'), memory)?;
+    Ok(None)
+}
+
+#[inline(never)]
+fn write_client_line(
+    request: &mut Request,
     domain: DomainId,
     view: &ClientView,
-    ephemeral: &Figures,
-    persistent: &Figures,
-    long: bool,
-) {
+    ClientCounts { hits, puts, persistent_hits, pages }: ClientCounts,
+    memory: &impl ToolstackMemory,
+) -> Result<bool, ControlStatus> {
+    let mut line = Line::new(b'C');
     line.domain(b"CI", domain).decimal(b"ww", view.weight.into());
     line.decimal(b"co", 0).decimal(b"fr", view.frozen.into());
-    line.decimal(b"Ge", ephemeral.stats.hits);
-    line.decimal(b"Pp", persistent.stats.puts_stored + persistent.stats.puts_replaced);
-    line.decimal(b"Gp", persistent.stats.hits);
-    if long {
-        line.decimal(b"Ec", ephemeral.stats.pages);
+    line.decimal(b"Ge", hits).decimal(b"Pp", puts).decimal(b"Gp", persistent_hits);
+    if request.long {
+        line.decimal(b"Ec", pages);
     }
+    request.write(&mut line, memory)
+}
+
+#[inline(never)]
+fn write_pool_line(
+    request: &mut Request,
+    domain: DomainId,
+    pool_id: u32,
+    view: &PoolView,
+    figures: &Figures,
+    memory: &impl ToolstackMemory,
+) -> Result<bool, ControlStatus> {
+    let [u0, u1] = view.uuid.unwrap_or_default();
+    let mut line = Line::new(b'P');
+    line.domain(b"CI", domain).decimal(b"PI", pool_id.into());
+    line.word(b"PT", pool_type(view)).hex(b"U0", u0).hex(b"U1", u1);
+    if request.long {
+        pool_keys(&mut line, figures);
+    }
+    request.write(&mut line, memory)
 }
 
 const fn pool_type(view: &PoolView) -> &'static [u8] {
@@ -280,6 +322,7 @@ const fn pool_type(view: &PoolView) -> &'static [u8] {
 }
 
 /// The keys of a pool, shared or not, in the long form.
+#[inline(never)]
 fn pool_keys(line: &mut Line, figures: &Figures) {
     let Figures { stats, rare, .. } = figures;
     let done = stats.puts_stored + stats.puts_replaced;

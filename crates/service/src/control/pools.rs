@@ -11,6 +11,7 @@ use tmem_engine::{DomainId, Lifetime, NewPoolError};
 impl<P: Platform> Service<P> {
     /// Writes a record for each of a client's pools, in the order of their ids, as many as there is
     /// room for. Returns how many.
+    #[inline(never)]
     pub(crate) fn get_pools(
         &self,
         who: Clients,
@@ -48,6 +49,7 @@ impl<P: Platform> Service<P> {
 
     /// Creates the pools that the records describe, one after the other, with the ids that they
     /// name; those before one that fails stay. The domain becomes a client if it is none.
+    #[inline(never)]
     pub(crate) fn set_pools(
         &self,
         who: Clients,
@@ -67,6 +69,7 @@ impl<P: Platform> Service<P> {
     }
 
     /// Creates one pool, by the rules of the guest's own NEW_POOL.
+    #[inline(never)]
     fn set_pool(&self, domain: DomainId, wanted: &PoolInfo) -> Result<(), ControlStatus> {
         // Pages come with RESTORE_PUT_PAGE.
         if wanted.n_pages != 0 {

@@ -19,6 +19,7 @@ pub(crate) enum Step {
 
 impl<P: Platform> Service<P> {
     /// A slice of an operation.
+    #[inline(never)]
     pub(crate) fn control_slice(
         &self,
         op: ControlOp,
@@ -55,6 +56,7 @@ impl<P: Platform> Service<P> {
     }
 
     /// FREEZE or THAW; for all clients a slice of it.
+    #[inline(never)]
     fn freeze_step(
         &self,
         who: Clients,
@@ -73,6 +75,7 @@ impl<P: Platform> Service<P> {
     }
 
     /// A client's settings; for all clients a slice of it.
+    #[inline(never)]
     fn set_client_info_step(
         &self,
         who: Clients,

@@ -20,6 +20,7 @@ const NO_DOMAIN: u32 = 0xffff;
 const PAGE: u64 = PAGE_SIZE_BYTES as u64;
 
 impl<P: Platform> Service<P> {
+    #[inline(never)]
     pub(crate) fn get_stats(
         &self,
         of: StatsOf,
@@ -68,6 +69,7 @@ impl<P: Platform> Service<P> {
         }
     }
 
+    #[inline(never)]
     fn write_client(
         &self,
         window: Window,
@@ -96,6 +98,7 @@ impl<P: Platform> Service<P> {
     }
 
     /// Writes a pool's record. `false`: there is no such pool.
+    #[inline(never)]
     fn write_pool(
         &self,
         window: Window,
@@ -129,6 +132,7 @@ impl<P: Platform> Service<P> {
     }
 
     /// A step of the host's record: a few pools more, or a histogram.
+    #[inline(never)]
     fn host_step(
         &self,
         window: Window,
@@ -146,6 +150,7 @@ impl<P: Platform> Service<P> {
         Ok(Step::More([LATENCIES, from + 1, 0]))
     }
 
+    #[inline(never)]
     fn sum_step(
         &self,
         window: Window,
@@ -182,6 +187,7 @@ impl<P: Platform> Service<P> {
     }
 
     /// A step of AUDIT.
+    #[inline(never)]
     pub(crate) fn audit_step(
         &self,
         len: u32,
@@ -263,6 +269,7 @@ fn histogram_offset(of: Timed) -> usize {
 }
 
 /// Writes a client's or a pool's record, whose histograms are empty.
+#[inline(never)]
 fn write_whole(
     window: Window,
     info: &StatsInfo,
@@ -275,6 +282,7 @@ fn write_whole(
     Ok(Step::Done(0))
 }
 
+#[inline(never)]
 fn counters(figures: &Figures) -> StatsCounters {
     let Figures { stats, rare, .. } = figures;
     StatsCounters {

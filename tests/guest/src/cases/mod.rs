@@ -188,6 +188,7 @@ cases![
     flush_freeable,
     control_refused,
     control_dying,
+    control_figures,
     frame_types,
     granted_frame,
     log_dirty,

@@ -32,7 +32,7 @@ impl Control {
         Ok(control)
     }
 
-    fn send(self, op: &ControlOp) -> i64 {
+    pub(super) fn send(self, op: &ControlOp) -> i64 {
         self.send_block(&op.encode())
     }
 

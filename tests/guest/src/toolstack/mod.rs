@@ -3,7 +3,7 @@
 //! - [`child`](Child): builds a domain of any kind, has its vCPUs make hypercalls, destroys it.
 //! - `puppet`: the program that runs in it, and the mailbox by which it is told what to call.
 //! - `calls`: tmem operations of a child, with the checks that [`crate::rig`] has for this guest's.
-//! - `control`: the control operations of tmem, as an operator's tool makes them.
+//! - `control`, `figures`: the control operations of tmem, as an operator's tool makes them.
 //! - `window`: a child's pages, mapped here. `pvh`, `pv`, `layout`: how a child begins.
 //!
 //! A child is destroyed when its [`Child`] is dropped, so a case that fails leaves nothing behind.
@@ -12,6 +12,7 @@
 mod calls;
 mod child;
 mod control;
+mod figures;
 mod layout;
 mod puppet;
 mod pv;
@@ -20,6 +21,7 @@ mod window;
 
 pub use child::{Call, Caller, Child, Plan};
 pub use control::Control;
+pub use figures::{Figures, LIST_BYTES};
 pub use layout::DATA_PAGES;
 pub use puppet::{CALLS, Mailbox, Slot};
 pub use window::Window;

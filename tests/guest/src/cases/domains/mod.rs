@@ -6,6 +6,7 @@ mod ballast;
 pub(super) mod birth_and_death;
 pub(super) mod caller_pv32;
 pub(super) mod control_dying;
+pub(super) mod control_figures;
 pub(super) mod control_refused;
 pub(super) mod domid_reuse;
 pub(super) mod every_caller;
