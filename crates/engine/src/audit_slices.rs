@@ -169,3 +169,6 @@ impl<H: Host> Engine<H> {
         Ok(false)
     }
 }
+
+#[cfg(test)]
+mod tests;

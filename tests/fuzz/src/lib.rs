@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod bytes;
+mod control;
 mod decode;
 mod domains;
 mod host;
@@ -16,6 +17,7 @@ mod names;
 mod service;
 mod step;
 
+pub use control::control;
 pub use decode::decode;
 pub use meetings::meetings;
 pub use service::service;
@@ -24,5 +26,5 @@ pub use service::service;
 pub type Entry = fn(&[u8]);
 
 /// Every target: its name, which is also its corpus folder's, and its entry function.
-pub const TARGETS: [(&str, Entry); 3] =
-    [("decode", decode), ("meetings", meetings), ("service", service)];
+pub const TARGETS: [(&str, Entry); 4] =
+    [("control", control), ("decode", decode), ("meetings", meetings), ("service", service)];

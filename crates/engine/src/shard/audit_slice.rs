@@ -221,3 +221,33 @@ impl State {
         }
     }
 }
+
+/// Faults, for the tests of the audit.
+#[cfg(test)]
+impl State {
+    /// Has the shard say that it has more pages, or fewer.
+    pub(crate) fn harm_live(&mut self, by: i32) -> bool {
+        let has_pages = self.nr_live > 0;
+        self.nr_live = self.nr_live.wrapping_add_signed(by);
+        has_pages
+    }
+
+    /// Makes the oldest page its own neighbour.
+    pub(crate) fn harm_ages(&mut self) -> bool {
+        let Some(oldest) = self.oldest.some() else { return false };
+        self.ages.get_mut(oldest).set_younger(oldest);
+        true
+    }
+
+    /// Changes the first block that `change` takes.
+    pub(crate) fn harm_block(&mut self, mut change: impl FnMut(&mut Block) -> bool) -> bool {
+        let (mut at, mut unbounded) = (SlotId(0), usize::MAX);
+        while let Scanned::Found(id) = self.blocks.next_used(at, &mut unbounded) {
+            if change(self.blocks.get_mut(id)) {
+                return true;
+            }
+            at = SlotId(id.0 + 1);
+        }
+        false
+    }
+}
