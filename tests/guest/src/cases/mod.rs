@@ -163,6 +163,7 @@ cases![
     reclaim_claim,
     storm_full,
     off_commands,
+    off_control,
     label_denied,
     demo,
     price,

@@ -1,5 +1,4 @@
-//! What the operator asks for: figures, text, pools, an audit. R58, R69, R70, R74, P23, P24, P59, P64,
-//! P72, P75.
+//! What the operator asks for: figures, text, pools, an audit. R58, R69, R70, R74, P23, P24, P64, P72.
 
 use crate::control::{ADDRESS, control, control_in_slices};
 use hypercall_abi::control::{
@@ -13,7 +12,7 @@ use tmem_host_sim::{Content, DomainSpec, Fault, SimHost, on_cpu};
 use tmem_model_tests::{BAD_GFN, Buffer, World, answer, at, flags};
 use tmem_service::{ControlOutcome, DomainId};
 
-const WHOLE: u32 = STATS_BYTES as u32;
+const WHOLE: u32 = StatsInfo::SIZE;
 
 /// GET_STATS with a buffer for all of it.
 fn try_stats(world: &World, of: StatsOf) -> Result<StatsInfo, i64> {
