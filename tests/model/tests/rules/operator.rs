@@ -566,8 +566,12 @@ fn r58_p23_each_pool_that_can_t_be_made_is_refused() {
 fn p5_p47_no_pool_is_made_for_a_dying_domain_or_none() {
     let mut world = World::roomy();
     world.new_pool(1, flags::EPHEMERAL, 0);
+    world.kill(1);
+    // Its destruction has not begun here: it is a client yet, with ids to spare.
+    let record = PoolInfo { flags: EPHEMERAL, id: 3, ..PoolInfo::default() };
+    assert_eq!(set_pools(&world, 1, &[record]), -22);
+    assert_eq!(pools(&world, 1, 16).0, 1);
     world.destroy_domain(1);
-    let record = PoolInfo { flags: EPHEMERAL, ..PoolInfo::default() };
     for domain in [1, 4000] {
         assert_eq!(set_pools(&world, domain, &[record]), -22);
         assert_eq!(world.service().client_state(DomainId(domain)), None);
