@@ -19,6 +19,8 @@ use crate::rig::{
 };
 use crate::toolstack::{Call, Caller, Child, Plan};
 use crate::verdict::{CaseResult, expect};
+use crate::xen::memory::claim_for;
+use core::sync::atomic::Ordering;
 use hypercall_abi::Op;
 
 pub(in super::super) const CASE: Case = Case::with_domains(
@@ -40,6 +42,8 @@ const FRAMES: u64 = 0x1_0000;
 /// in order: among puts that are refused are some accepted ones, that needed no metadata.
 const METADATA_VARIES: u32 = 8;
 
+/// How often the maximum is raised by one frame.
+const RAISES: u32 = 60;
 /// How often one vCPU may be through before the others begin: the host of the emulator may be busy.
 const ATTEMPTS: u32 = 20;
 
@@ -123,6 +127,11 @@ fn race(caller: Caller, before: Before) -> CaseResult<bool> {
     let moving = [(0, Act::Flush(1)), (1, Act::Put(3)), (GROWER, Act::Grow)];
     full.at_once(&moving, ROOM)?;
     full.check("after flushes among puts")?;
+
+    // One frame of room, again and again, is for one of them.
+    if before == Before::Nothing {
+        full.raise(&others)?;
+    }
     full.end()?;
     Ok(true)
 }
@@ -179,6 +188,11 @@ impl Full {
         for &(vcpu, _) in acts {
             self.child.wait(vcpu)?;
         }
+        self.add_up(acts, times)
+    }
+
+    /// Adds up what was accepted of acts that are over, each of them so many times.
+    fn add_up(&mut self, acts: &[(usize, Act)], times: u32) -> CaseResult {
         for &(vcpu, act) in acts {
             let (successes, _) = self.child.counts(vcpu, 0)?;
             match act {
@@ -216,6 +230,35 @@ impl Full {
         }
         expect(when, self.child.try_put(at(self.pool, 9, 9), FILLING)?, NO_MEMORY)?;
         Ok(())
+    }
+
+    /// Raises the maximum by one frame, again and again, while vCPUs want it. That what there was then
+    /// had not exceeded the maximum shows in that the frame can be claimed, before they go on.
+    fn raise(&mut self, acts: &[(usize, Act)]) -> CaseResult {
+        let (release, domid) = (self.child.release(), self.child.domid());
+        for &(vcpu, act) in acts {
+            self.child.start(vcpu, &[self.call(vcpu, act)?], 0)?;
+        }
+        for raised in 1..=RAISES {
+            self.child.set_running(false)?;
+            let Some(info) = release.info(domid) else { fail!("the domain is gone") };
+            let answer = release.max_mem(domid, (info.max_pages + 1) * 4);
+            expect("raising the maximum", answer, 0)?;
+            match claim_for(domid, info.tot_pages + 1) {
+                0 => expect("ending the claim", claim_for(domid, 0), 0)?,
+                answer => fail!("too much was let in before raise {raised}: a claim is {answer}"),
+            }
+            self.child.set_running(true)?;
+            for &(vcpu, _) in acts {
+                let ended = &self.child.mailbox(vcpu)?.ended;
+                let before = ended.load(Ordering::SeqCst);
+                let two_more = || Ok(ended.load(Ordering::SeqCst).wrapping_sub(before) >= 2);
+                self.child.wait_for(two_more)?;
+            }
+        }
+        acts.iter().try_for_each(|&(vcpu, _)| self.child.stop(vcpu))?;
+        acts.iter().try_for_each(|&(vcpu, _)| self.child.wait(vcpu))?;
+        self.add_up(acts, 0)
     }
 
     /// How often an act is answered 1 by a vCPU alone.
