@@ -2,8 +2,10 @@
 
 use hypercall_abi::Uuid;
 use hypercall_abi::control::{
-    CONTROL_BYTES, ClientFlags, ClientId, ClientInfo, ControlOp, ControlStatus, PoolInfo,
-    SYSCTL_BYTES, subcommand, sysctl,
+    AUDIT_INFO_BYTES, AuditInfo, CONTROL_BYTES, ClientFlags, ClientId, ClientInfo, ControlOp,
+    ControlStatus, HISTOGRAM_BYTES, Histogram, PoolInfo, STATS_BYTES, STATS_INFO_BYTES,
+    SYSCTL_BYTES, StatsCounters, StatsFlags, StatsInfo, StatsKind, StatsOf, Timed, progress,
+    set_progress, subcommand, sysctl,
 };
 
 fn block(command: u32, cli_id: u32) -> [u8; CONTROL_BYTES] {
@@ -24,6 +26,29 @@ fn p75_every_operation_survives_the_way_there_and_back() {
         ControlOp::SetClientInfo { who: ClientId::All, buffer: u64::MAX },
         ControlOp::QueryFreeable,
         ControlOp::SetAuth { who, len: 32, buffer: 0x1000 },
+        ControlOp::List { who: ClientId::All, long: true, len: 32768, buffer: 0x2000 },
+        ControlOp::List { who, long: false, len: 0, buffer: 0 },
+        ControlOp::GetPools { who, len: 512, buffer: 0x3000 },
+        ControlOp::SetPools { who, len: 32, buffer: 0x4000 },
+        ControlOp::GetStats { of: StatsOf::Host, len: 8, buffer: 0x5000 },
+        ControlOp::GetStats {
+            of: StatsOf::Client { domain: 7, or_next: true },
+            len: 64,
+            buffer: 1,
+        },
+        ControlOp::GetStats {
+            of: StatsOf::Pool { domain: 7, pool_id: 15, or_next: false },
+            len: 64,
+            buffer: 1,
+        },
+        ControlOp::GetStats {
+            of: StatsOf::Pool { domain: 0, pool_id: u32::MAX - 1, or_next: true },
+            len: 64,
+            buffer: 1,
+        },
+        ControlOp::Audit { len: 88, buffer: 0x6000 },
+        ControlOp::SetMeasuring { on: true },
+        ControlOp::SetMeasuring { on: false },
     ] {
         assert_eq!(ControlOp::decode(&op.encode()), Ok(op));
     }
@@ -70,7 +95,7 @@ fn r58_padding_and_unknown_operations_are_refused() {
     let mut padded = block(subcommand::QUERY_FREEABLE_MB, 0);
     padded[20] = 1;
     assert_eq!(ControlOp::decode(&padded), Err(ControlStatus::Invalid));
-    for command in [4, 7, 12, 18, 22, 29, 31, 34, u32::MAX] {
+    for command in [3, 12, 18, 22, 29, 31, 34, 39, 43, u32::MAX] {
         let answer = ControlOp::decode(&block(command, 0xffff));
         assert_eq!(answer, Err(ControlStatus::NotPermitted), "{command}");
     }
@@ -112,6 +137,7 @@ fn statuses_have_xen_s_numbers() {
         (ControlStatus::Done(u32::MAX), 0xffff_ffff),
         (ControlStatus::NotPermitted, -1),
         (ControlStatus::NoEntry, -2),
+        (ControlStatus::Inconsistent, -5),
         (ControlStatus::TooBig, -7),
         (ControlStatus::NoMemory, -12),
         (ControlStatus::BadAddress, -14),
@@ -123,4 +149,193 @@ fn statuses_have_xen_s_numbers() {
     for (status, number) in numbers {
         assert_eq!(status.encode(), number);
     }
+}
+
+#[test]
+fn p23_arguments_of_our_own_operations_have_no_second_meaning() {
+    let stats = |pool_id: u32, cli_id, arg: u32| {
+        let mut bytes = block(subcommand::GET_STATS, cli_id);
+        bytes[4..8].copy_from_slice(&pool_id.to_le_bytes());
+        bytes[16..20].copy_from_slice(&arg.to_le_bytes());
+        ControlOp::decode(&bytes)
+    };
+    let of = |of| Ok(ControlOp::GetStats { of, len: 0, buffer: 0 });
+    assert_eq!(stats(u32::MAX, 0xffff, 0), of(StatsOf::Host));
+    assert_eq!(stats(u32::MAX, u32::MAX, 0), of(StatsOf::Host));
+    assert_eq!(stats(u32::MAX, 3, 1), of(StatsOf::Client { domain: 3, or_next: true }));
+    assert_eq!(stats(2, 3, 0), of(StatsOf::Pool { domain: 3, pool_id: 2, or_next: false }));
+    for (pool_id, cli_id, arg) in [
+        // All, but of one pool; all, and the next one.
+        (0, 0xffff, 0),
+        (u32::MAX, 0xffff, 1),
+        // No domain's number.
+        (u32::MAX, 0x1_0003, 0),
+        // Bits without a meaning.
+        (u32::MAX, 3, 2),
+        (0, 3, u32::MAX),
+    ] {
+        let answer = stats(pool_id, cli_id, arg);
+        assert_eq!(answer, Err(ControlStatus::Invalid), "{pool_id:#x} {cli_id:#x} {arg:#x}");
+    }
+    for arg in [2_u32, u32::MAX] {
+        let mut bytes = block(subcommand::SET_MEASURING, 0);
+        bytes[16..20].copy_from_slice(&arg.to_le_bytes());
+        assert_eq!(ControlOp::decode(&bytes), Err(ControlStatus::Invalid));
+    }
+    let status = |command| ControlOp::decode(&block(command, 0x1_0001));
+    assert_eq!(status(subcommand::LIST), Err(ControlStatus::NotPermitted));
+    assert_eq!(status(subcommand::GET_POOLS), Err(ControlStatus::Invalid));
+    assert_eq!(status(subcommand::SET_POOLS), Err(ControlStatus::Invalid));
+}
+
+#[test]
+fn progress_stands_in_the_object_id_alone() {
+    let op = ControlOp::Audit { len: 1, buffer: 2 };
+    let mut bytes = op.encode();
+    assert_eq!(progress(&bytes), [0; 3]);
+    set_progress(&mut bytes, [1, u64::MAX, 3]);
+    assert_eq!(progress(&bytes), [1, u64::MAX, 3]);
+    assert_eq!(bytes[24..32], 1_u64.to_le_bytes());
+    assert_eq!(bytes[40..48], 3_u64.to_le_bytes());
+    assert_eq!(ControlOp::decode(&bytes), Ok(op));
+}
+
+/// A record in which no two fields are alike.
+fn stats() -> StatsInfo {
+    StatsInfo {
+        version: StatsInfo::VERSION,
+        size: StatsInfo::SIZE,
+        kind: StatsKind::Pool,
+        domain: 3,
+        pool_id: 4,
+        flags: StatsFlags::SHARED | StatsFlags::FROZEN | StatsFlags::from_bits_retain(1 << 31),
+        weight: 6,
+        members: 7,
+        pools: 8,
+        owner: 9,
+        uuid: Uuid([10, 11]),
+        latency_offset: StatsInfo::LATENCY_OFFSET,
+        nr_histograms: 4,
+        nr_buckets: 32,
+        latency_unit: StatsInfo::NANOSECONDS,
+        counters: StatsCounters {
+            ephemeral_pages: 20,
+            persistent_pages: 21,
+            unreachable_pages: 22,
+            puts_stored: 23,
+            puts_replaced: 24,
+            puts_no_memory: 25,
+            puts_no_space: 26,
+            puts_frozen: 27,
+            puts_bad_frame: 28,
+            gets: 29,
+            hits: 30,
+            misses: 31,
+            flushes: 32,
+            removed: 33,
+            evictions_suffered: 34,
+            evictions_caused: 35,
+            bytes_stored: 36,
+            bytes_taken: 37,
+            metadata_frames: 38,
+            record_frames: u64::MAX,
+        },
+    }
+}
+
+#[test]
+fn figures_survive_the_way_there_and_back() {
+    let info = stats();
+    let bytes = info.encode();
+    assert_eq!(StatsInfo::decode(&bytes), info);
+    assert_eq!(bytes[0..8], [1, 0, 0, 0, 0xe8, 4, 0, 0]);
+    // Counters lie in the order in which they are declared.
+    let word = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("8 bytes"));
+    for at in 0..19 {
+        assert_eq!(word(72 + at * 8), 20 + at as u64);
+    }
+    assert_eq!(word(72 + 19 * 8), u64::MAX);
+
+    let sum = info.counters.wrapping_add(info.counters);
+    assert_eq!(sum.ephemeral_pages, 40);
+    assert_eq!(sum.record_frames, u64::MAX - 1);
+}
+
+#[test]
+fn a_record_cut_at_any_byte_reads_as_what_is_there() {
+    let info = stats();
+    let bytes = info.encode();
+    for len in 0..=bytes.len() {
+        let read = StatsInfo::decode(&bytes[..len]);
+        let again = read.encode();
+        // Whole words are read, and of those that are not there none is invented.
+        let whole = if len < 40 { len & !3 } else { len & !7 };
+        assert_eq!(again[..whole.min(56)], bytes[..whole.min(56)], "{len}");
+        assert!(again[len..].iter().all(|&byte| byte == 0), "{len}");
+    }
+    assert_eq!(StatsInfo::decode(&[]), StatsInfo::default());
+    for len in 0..AUDIT_INFO_BYTES {
+        let _ = AuditInfo::decode(&[0xff; AUDIT_INFO_BYTES][..len]);
+    }
+}
+
+#[test]
+fn a_record_of_another_length_is_read_by_what_it_says_of_itself() {
+    let mut histograms = [0; 4 * HISTOGRAM_BYTES];
+    for (at, part) in histograms.chunks_mut(HISTOGRAM_BYTES).enumerate() {
+        let buckets = core::array::from_fn(|bucket| (at * 100 + bucket) as u64);
+        part.copy_from_slice(&Histogram(buckets).encode());
+    }
+    let get = |record: &[u8]| Histogram::decode(record, &StatsInfo::decode(record), Timed::Get).0;
+    let expected = core::array::from_fn(|bucket| 100 + bucket as u64);
+
+    let info = stats();
+    let record = [&info.encode()[..], &histograms].concat();
+    assert_eq!(record.len(), STATS_BYTES);
+    assert_eq!(get(&record), expected);
+    // A longer one, of a hypervisor that counts more.
+    let longer = StatsInfo { latency_offset: StatsInfo::LATENCY_OFFSET + 16, ..info };
+    let record = [&longer.encode()[..], &[0x55; 16], &histograms].concat();
+    assert_eq!(get(&record), expected);
+    assert_eq!(StatsInfo::decode(&record), longer);
+    // A shorter one, which lacks the last counter: what lies there is a histogram.
+    let shorter = StatsInfo { latency_offset: StatsInfo::LATENCY_OFFSET - 8, ..info };
+    let record = [&shorter.encode()[..STATS_INFO_BYTES - 8], &histograms].concat();
+    assert_eq!(get(&record), expected);
+    assert_eq!(StatsInfo::decode(&record).counters.record_frames, 0);
+    assert_eq!(StatsInfo::decode(&record).counters.metadata_frames, 38);
+    // None of this kind, fewer buckets, and nonsense.
+    assert_eq!(get(&StatsInfo { nr_histograms: 1, ..info }.encode()), [0; 32]);
+    let few = StatsInfo { nr_buckets: 2, ..info };
+    let record = [&few.encode()[..], &7_u64.to_le_bytes().repeat(8)].concat();
+    assert_eq!(get(&record)[..3], [7, 7, 0]);
+    for nonsense in
+        [StatsInfo { latency_offset: u32::MAX, ..info }, StatsInfo { nr_buckets: u32::MAX, ..info }]
+    {
+        assert_eq!(get(&nonsense.encode()), [0; 32]);
+    }
+}
+
+#[test]
+fn an_audit_s_record_survives_the_way_there_and_back() {
+    let info = AuditInfo {
+        version: AuditInfo::VERSION,
+        size: AuditInfo::SIZE,
+        fault: 3,
+        pool: 4,
+        shard: 5,
+        owner: 6,
+        pools: 7,
+        objects: 8,
+        ephemeral_pages: 9,
+        persistent_pages: 10,
+        frames: 11,
+        metadata_frames: 12,
+        busy_shards: 13,
+        slices: u64::MAX,
+    };
+    let bytes = info.encode();
+    assert_eq!(AuditInfo::decode(&bytes), info);
+    assert_eq!(bytes[24..32], 7_u64.to_le_bytes());
+    assert_eq!(bytes[80..88], u64::MAX.to_le_bytes());
 }

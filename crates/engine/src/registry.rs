@@ -11,6 +11,7 @@ use crate::client::{
 use crate::engine::{CLIENTS_MAX, Engine, NO_CLIENT, POOLS_MAX};
 use crate::host::{DomainId, Host};
 use crate::pool::{self, Kind, Lifetime, Pool, PoolKind};
+use crate::put::EVICTIONS_PER_PUT_MAX;
 use crate::save::Saving;
 use crate::stats::PoolStats;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -174,7 +175,8 @@ impl<H: Host> Engine<H> {
             if first >= CLIENTS_MAX {
                 return Err(NoMemory);
             }
-            self.clients.grow((first / CLIENTS_PER_SEGMENT) as usize, &self.host)?;
+            let segment = (first / CLIENTS_PER_SEGMENT) as usize;
+            self.evicting(|| self.clients.grow(segment, &self.host))?;
             let mut registry = self.registry.lock(&self.host);
             if registry.nr_clients == first {
                 registry.nr_clients += CLIENTS_PER_SEGMENT;
@@ -186,6 +188,17 @@ impl<H: Host> Engine<H> {
                 }
             }
         }
+    }
+
+    /// Does what needs a frame of metadata, evicting pages if the host has no memory: a new domain is
+    /// to find room on a host that others have filled.
+    fn evicting(&self, grow: impl Fn() -> Result<(), NoMemory>) -> Result<(), NoMemory> {
+        let mut evictions_left = EVICTIONS_PER_PUT_MAX;
+        while grow().is_err() {
+            let frame = self.evict_oldest(&mut evictions_left).ok_or(NoMemory)?;
+            self.host.give_room(frame);
+        }
+        Ok(())
     }
 
     /// Freezes or thaws a domain. `false`: it is no client.
@@ -424,7 +437,7 @@ impl<H: Host> Engine<H> {
             if next >= POOLS_MAX {
                 return Err(NoMemory);
             }
-            self.pools.grow(next, &self.host)?;
+            self.evicting(|| self.pools.grow(next, &self.host))?;
             let mut registry = self.registry.lock(&self.host);
             if registry.nr_pools == next
                 && let Some(pool) = self.pools.get(next)

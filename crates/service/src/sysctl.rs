@@ -70,6 +70,14 @@ impl<P: Platform> Service<P> {
             Ok(ControlOp::SetAuth { who, len, buffer }) => {
                 self.set_auths(clients(who), len, buffer, memory)
             }
+            Ok(
+                ControlOp::List { .. }
+                | ControlOp::GetPools { .. }
+                | ControlOp::SetPools { .. }
+                | ControlOp::GetStats { .. }
+                | ControlOp::Audit { .. }
+                | ControlOp::SetMeasuring { .. },
+            ) => Err(ControlStatus::NotPermitted),
         };
         ControlOutcome::Done(match done {
             Ok(count) => ControlStatus::Done(count),

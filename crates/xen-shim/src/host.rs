@@ -31,6 +31,10 @@ impl Host for Xen {
         ffi::free_for_meta(frame);
     }
 
+    fn give_back(&self, frame: Frame) {
+        ffi::free_frame(frame);
+    }
+
     #[inline(always)]
     fn prefetch<T>(&self, record: &T) {
         ffi::prefetch(record);

@@ -2,20 +2,28 @@
 //!
 //! Holds the operation's 56 bytes ([`ControlOp`]), the records that its buffers carry
 //! ([`ClientInfo`], [`PoolInfo`]), saving and restoring ([`SaveOp`]), and its results
-//! ([`ControlStatus`]).
+//! ([`ControlStatus`]). GET_STATS, AUDIT and SET_MEASURING with their records ([`StatsInfo`],
+//! [`AuditInfo`]) are ours.
 //!
 //! Must not know: who may call it, and what clients there are.
 //!
 //! Source of the facts: `xen/include/public/sysctl.h` and `xen/common/tmem_control.c` at stable-4.11.
 
+mod audit;
 mod op;
 mod records;
 mod save;
+mod stats;
 mod status;
 
-pub use op::{ClientId, ControlOp, subcommand};
+pub use audit::{AUDIT_INFO_BYTES, AuditInfo};
+pub use op::{ClientId, ControlOp, Progress, StatsOf, progress, set_progress, subcommand};
 pub use records::{CLIENT_INFO_BYTES, ClientFlags, ClientInfo, POOL_INFO_BYTES, PoolInfo};
 pub use save::{HANDLE_BYTES, Removed, SAVED_PAGE_BYTES, SaveOp, decode_handle, encode_handle};
+pub use stats::{
+    HISTOGRAM_BYTES, Histogram, LATENCY_BUCKETS, STATS_BYTES, STATS_INFO_BYTES, StatsCounters,
+    StatsFlags, StatsInfo, StatsKind, Timed,
+};
 pub use status::ControlStatus;
 
 /// Number of the sysctl (`XEN_SYSCTL_tmem_op`), reserved since tmem was removed.

@@ -14,14 +14,29 @@ pub mod subcommand {
     pub const FREEZE: u32 = 1;
     /// Evicts ephemeral pages, so that Xen has their memory.
     pub const FLUSH: u32 = 2;
+    /// Writes figures as text.
+    pub const LIST: u32 = 4;
     /// Reads a client's settings.
     pub const GET_CLIENT_INFO: u32 = 5;
     /// Changes a client's settings.
     pub const SET_CLIENT_INFO: u32 = 6;
+    /// Reads what pools a client has.
+    pub const GET_POOLS: u32 = 7;
     /// Asks how much memory FLUSH could give back.
     pub const QUERY_FREEABLE_MB: u32 = 8;
+    /// Creates pools with certain ids.
+    pub const SET_POOLS: u32 = 9;
     /// Allows a domain to join shared pools, or forbids it.
     pub const SET_AUTH: u32 = 11;
+
+    // From here on ours; no release of Xen had such numbers.
+
+    /// Reads figures.
+    pub const GET_STATS: u32 = 40;
+    /// Counts everything anew and compares.
+    pub const AUDIT: u32 = 41;
+    /// Begins to measure latencies, or ends it.
+    pub const SET_MEASURING: u32 = 42;
 }
 
 /// `struct xen_sysctl_tmem_op`, for its offsets.
@@ -71,6 +86,75 @@ impl ClientId {
     }
 }
 
+/// What GET_STATS is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatsOf {
+    /// The host.
+    Host,
+    /// A domain as a client.
+    Client {
+        /// Its number.
+        domain: u16,
+        /// Or else the next client, by number.
+        or_next: bool,
+    },
+    /// A pool of a domain.
+    Pool {
+        /// The domain's number.
+        domain: u16,
+        /// The pool's id; there is none from 16 on, but there may be a next one.
+        pool_id: u32,
+        /// Or else the next pool, by number of the domain and id.
+        or_next: bool,
+    },
+}
+
+impl StatsOf {
+    /// In `arg`: or else the next one.
+    const OR_NEXT: u32 = 1;
+    /// In `pool_id`: not a pool.
+    const NO_POOL: u32 = u32::MAX;
+
+    fn decode(who: ClientId, pool_id: u32, arg: u32) -> Option<Self> {
+        if arg & !Self::OR_NEXT != 0 {
+            return None;
+        }
+        let or_next = arg & Self::OR_NEXT != 0;
+        match (who, pool_id) {
+            (ClientId::All, Self::NO_POOL) => (!or_next).then_some(Self::Host),
+            (ClientId::All, _) => None,
+            (ClientId::One(domain), Self::NO_POOL) => Some(Self::Client { domain, or_next }),
+            (ClientId::One(domain), _) => Some(Self::Pool { domain, pool_id, or_next }),
+        }
+    }
+
+    const fn encode(self) -> (ClientId, u32, u32) {
+        match self {
+            Self::Host => (ClientId::All, Self::NO_POOL, 0),
+            Self::Client { domain, or_next } => {
+                (ClientId::One(domain), Self::NO_POOL, or_next as u32)
+            }
+            Self::Pool { domain, pool_id, or_next } => {
+                (ClientId::One(domain), pool_id, or_next as u32)
+            }
+        }
+    }
+}
+
+/// How far an operation came that is interrupted between two slices: words that stand where the
+/// object id would be, and that toolstacks clear. Only FLUSH has its own in [`ControlOp`].
+pub type Progress = [u64; 3];
+
+/// Reads how far an operation came.
+pub fn progress(bytes: &[u8; CONTROL_BYTES]) -> Progress {
+    core::array::from_fn(|at| u64_at(bytes, offset_of!(Layout, oid) + at * 8))
+}
+
+/// Writes how far it came.
+pub fn set_progress(bytes: &mut [u8; CONTROL_BYTES], progress: Progress) {
+    put(bytes, offset_of!(Layout, oid), progress.map(u64::to_le_bytes).as_flattened());
+}
+
 /// One decoded operation. `buffer` is an address in the caller's memory, unchecked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ControlOp {
@@ -105,6 +189,56 @@ pub enum ControlOp {
     },
     /// Ask how many MiB FLUSH could give back.
     QueryFreeable,
+    /// Write the client's figures, or everybody's, into the buffer as text that ends with a NUL.
+    List {
+        /// Whose.
+        who: ClientId,
+        /// With all keys.
+        long: bool,
+        /// Bytes in the buffer.
+        len: u32,
+        /// Where to.
+        buffer: u64,
+    },
+    /// Write a [`PoolInfo`](super::PoolInfo) into the buffer for each of the client's pools.
+    GetPools {
+        /// Whose.
+        who: ClientId,
+        /// Bytes in the buffer.
+        len: u32,
+        /// Where to.
+        buffer: u64,
+    },
+    /// Create the pools that the [`PoolInfo`](super::PoolInfo)s in the buffer describe.
+    SetPools {
+        /// Whose.
+        who: ClientId,
+        /// Bytes in the buffer.
+        len: u32,
+        /// Where they are.
+        buffer: u64,
+    },
+    /// Write the record of [`StatsInfo`](super::StatsInfo) into the buffer.
+    GetStats {
+        /// Of what.
+        of: StatsOf,
+        /// Bytes in the buffer.
+        len: u32,
+        /// Where to.
+        buffer: u64,
+    },
+    /// Count everything anew, compare, and write an [`AuditInfo`](super::AuditInfo) into the buffer.
+    Audit {
+        /// Bytes in the buffer; none is enough for the answer.
+        len: u32,
+        /// Where to.
+        buffer: u64,
+    },
+    /// Begin to measure latencies, from 0 on, or end it.
+    SetMeasuring {
+        /// Begin.
+        on: bool,
+    },
     /// Save or restore a domain.
     Save(SaveOp),
     /// Allow or forbid the shared pools that [`PoolInfo`](super::PoolInfo)s name.
@@ -154,6 +288,40 @@ impl ControlOp {
                 len: word(offset_of!(Layout, len)),
                 buffer,
             },
+            subcommand::LIST => Self::List {
+                who: who.ok_or(ControlStatus::NotPermitted)?,
+                long: word(offset_of!(Layout, arg)) != 0,
+                len: word(offset_of!(Layout, len)),
+                buffer,
+            },
+            subcommand::GET_POOLS => Self::GetPools {
+                who: who.ok_or(ControlStatus::Invalid)?,
+                len: word(offset_of!(Layout, len)),
+                buffer,
+            },
+            subcommand::SET_POOLS => Self::SetPools {
+                who: who.ok_or(ControlStatus::Invalid)?,
+                len: word(offset_of!(Layout, len)),
+                buffer,
+            },
+            subcommand::GET_STATS => {
+                let pool_id = word(offset_of!(Layout, pool_id));
+                let of = StatsOf::decode(
+                    who.ok_or(ControlStatus::Invalid)?,
+                    pool_id,
+                    word(offset_of!(Layout, arg)),
+                );
+                Self::GetStats {
+                    of: of.ok_or(ControlStatus::Invalid)?,
+                    len: word(offset_of!(Layout, len)),
+                    buffer,
+                }
+            }
+            subcommand::AUDIT => Self::Audit { len: word(offset_of!(Layout, len)), buffer },
+            subcommand::SET_MEASURING => match word(offset_of!(Layout, arg)) {
+                on @ (0 | 1) => Self::SetMeasuring { on: on == 1 },
+                _ => return Err(ControlStatus::Invalid),
+            },
             // FLUSH of one client alone, and all other numbers.
             _ => return Err(ControlStatus::NotPermitted),
         })
@@ -176,8 +344,23 @@ impl ControlOp {
             }
             Self::QueryFreeable => (subcommand::QUERY_FREEABLE_MB, ClientId::All, 0, 0, 0, 0),
             Self::SetAuth { who, len, buffer } => (subcommand::SET_AUTH, who, len, 0, 0, buffer),
+            Self::List { who, long, len, buffer } => {
+                (subcommand::LIST, who, len, u32::from(long), 0, buffer)
+            }
+            Self::GetPools { who, len, buffer } => (subcommand::GET_POOLS, who, len, 0, 0, buffer),
+            Self::SetPools { who, len, buffer } => (subcommand::SET_POOLS, who, len, 0, 0, buffer),
+            Self::GetStats { of, len, buffer } => {
+                let (who, _, arg) = of.encode();
+                (subcommand::GET_STATS, who, len, arg, 0, buffer)
+            }
+            Self::Audit { len, buffer } => (subcommand::AUDIT, ClientId::All, len, 0, 0, buffer),
+            Self::SetMeasuring { on } => {
+                (subcommand::SET_MEASURING, ClientId::All, 0, u32::from(on), 0, 0)
+            }
         };
+        let pool_id = if let Self::GetStats { of, .. } = *self { of.encode().1 } else { 0 };
         let mut bytes = [0; CONTROL_BYTES];
+        put(&mut bytes, offset_of!(Layout, pool_id), &pool_id.to_le_bytes());
         put(&mut bytes, offset_of!(Layout, cmd), &command.to_le_bytes());
         put(&mut bytes, offset_of!(Layout, cli_id), &who.encode().to_le_bytes());
         put(&mut bytes, offset_of!(Layout, len), &len.to_le_bytes());

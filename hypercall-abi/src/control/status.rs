@@ -10,8 +10,10 @@ pub enum ControlStatus {
     Done(u32),
     /// -1 (EPERM): no such client, FLUSH for one client alone, or no such operation.
     NotPermitted,
-    /// -2 (ENOENT): settings for a domain that is no client.
+    /// -2 (ENOENT): settings for a domain that is no client; figures of what there is not.
     NoEntry,
+    /// -5 (EIO): AUDIT found what does not agree.
+    Inconsistent,
     /// -7 (E2BIG): more records than a domain may have.
     TooBig,
     /// -12 (ENOMEM): no memory, or no room in the table of uuids.
@@ -25,7 +27,7 @@ pub enum ControlStatus {
     /// -19 (ENODEV): tmem is not enabled.
     NoDevice,
     /// -22 (EINVAL): a length that is no number of records, padding that is not 0, or a domain that
-    /// does not exist or is dying.
+    /// does not exist or is dying; an argument that has no meaning.
     Invalid,
     /// -28 (ENOSPC): no memory for a page that was to replace another, which is gone.
     NoSpace,
@@ -44,6 +46,7 @@ impl ControlStatus {
             Self::Done(count) => count as i64,
             Self::NotPermitted => -1,
             Self::NoEntry => -2,
+            Self::Inconsistent => -5,
             Self::TooBig => -7,
             Self::NoMemory => -12,
             Self::BadAddress => -14,

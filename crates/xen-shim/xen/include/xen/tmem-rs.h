@@ -88,9 +88,14 @@ void tmem_xen_free_frame(uint64_t frame);
 void tmem_xen_free_for_meta(uint64_t frame);
 /* Gives up to nr kept frames back to Xen's heap, returns how many. */
 unsigned int tmem_free_kept(unsigned int nr);
-/* How many frames are kept. */
+/* Gives a spare block of that order back; false if there is none. */
+bool tmem_free_spare(unsigned int order);
+/* How many frames are kept, those of spare blocks included. */
 unsigned int tmem_nr_kept(void);
-/* One page that is mapped in every context, or NULL. */
+/*
+ * One page that is mapped in every context, or NULL: out of what is free
+ * above the reserve, or in the place of one that was just given back for it.
+ */
 void *tmem_xen_alloc_meta(void);
 void tmem_xen_free_meta(void *page);
 /* Start-up only: any size, never freed. */

@@ -1,0 +1,422 @@
+//! The record of GET_STATS: figures for the operator. Not of the original's interface.
+//!
+//! Three parts: a head, 64-bit counters, histograms. The record may grow: more counters, more
+//! histograms. So the head says where the histograms begin, and what a shorter record does not have
+//! reads as 0. A caller whose buffer is shorter than the record gets the first bytes of it.
+
+use super::{put, u32_at, u64_at};
+use crate::op::Uuid;
+use bitflags::bitflags;
+use core::mem::{offset_of, size_of};
+use static_assertions::const_assert_eq;
+
+/// Bytes of [`StatsInfo`]: head and counters.
+pub const STATS_INFO_BYTES: usize = COUNTERS_OFFSET + COUNTERS * 8;
+/// Bytes of the whole record: [`StatsInfo`], then a [`Histogram`] for each of [`Timed::ALL`].
+pub const STATS_BYTES: usize = STATS_INFO_BYTES + Timed::ALL.len() * HISTOGRAM_BYTES;
+/// Buckets of a [`Histogram`].
+pub const LATENCY_BUCKETS: usize = 32;
+/// Bytes of a [`Histogram`].
+pub const HISTOGRAM_BYTES: usize = LATENCY_BUCKETS * 8;
+
+const COUNTERS_OFFSET: usize = size_of::<Head>();
+
+/// What a record is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StatsKind {
+    /// The whole host: all pools that there are and there were.
+    #[default]
+    Host,
+    /// A client: the pools that it owns now. What happened in those that are gone counts for the
+    /// host only.
+    Client,
+    /// A pool; all of it, also where it is shared.
+    Pool,
+    /// A kind that this crate does not know.
+    Unknown(u32),
+}
+
+impl StatsKind {
+    const fn decode(word: u32) -> Self {
+        match word {
+            0 => Self::Host,
+            1 => Self::Client,
+            2 => Self::Pool,
+            other => Self::Unknown(other),
+        }
+    }
+
+    const fn encode(self) -> u32 {
+        match self {
+            Self::Host => 0,
+            Self::Client => 1,
+            Self::Pool => 2,
+            Self::Unknown(other) => other,
+        }
+    }
+}
+
+bitflags! {
+    /// State, in [`StatsInfo`].
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct StatsFlags: u32 {
+        /// Of a pool: it is persistent.
+        const PERSISTENT = 1 << 0;
+        /// Of a pool: it is shared.
+        const SHARED = 1 << 1;
+        /// Of a pool: the domain is its owner. Always, if it is private.
+        const OWNER = 1 << 2;
+        /// Of a client, or of the owner of a pool: its puts of new pages are refused.
+        const FROZEN = 1 << 8;
+        /// Of a client: it is dying. Of a pool: it is being destroyed, or being left by the domain;
+        /// its id is not free yet.
+        const DYING = 1 << 9;
+        /// Of the host: latencies are measured now.
+        const MEASURING = 1 << 16;
+        /// Bits that this crate does not know are kept.
+        const _ = !0;
+    }
+}
+
+/// What is counted. Events count from the creation of a pool, and for the host since its start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StatsCounters {
+    /// Pages in ephemeral pools that can be found.
+    pub ephemeral_pages: u64,
+    /// Pages in persistent pools that can be found.
+    pub persistent_pages: u64,
+    /// Pages that can't be found any more and wait to be freed.
+    pub unreachable_pages: u64,
+    /// Puts that added a page.
+    pub puts_stored: u64,
+    /// Puts that replaced a page.
+    pub puts_replaced: u64,
+    /// Puts that were answered -12: no memory, or the domain is at its maximum.
+    pub puts_no_memory: u64,
+    /// Puts that were answered -28.
+    pub puts_no_space: u64,
+    /// Puts that were answered -1000.
+    pub puts_frozen: u64,
+    /// Puts that were answered -14.
+    pub puts_bad_frame: u64,
+    /// `hits` and `misses`.
+    pub gets: u64,
+    /// Gets that delivered a page.
+    pub hits: u64,
+    /// Gets that found nothing, in a pool with pages.
+    pub misses: u64,
+    /// Calls of flush-page, and of flush-object.
+    pub flushes: u64,
+    /// Pages that are gone, for whatever reason. `puts_stored` is the sum of these and of the pages
+    /// that are there, findable or not.
+    pub removed: u64,
+    /// Pages that were evicted.
+    pub evictions_suffered: u64,
+    /// Pages, of whomever, that were evicted for the sake of a put. The host's may be less than it
+    /// suffered: some was evicted for Xen, or by FLUSH.
+    pub evictions_caused: u64,
+    /// Bytes that guests have put and can get.
+    pub bytes_stored: u64,
+    /// Bytes of the frames that hold pages, unreachable ones too.
+    pub bytes_taken: u64,
+    /// Frames of metadata for pages and objects.
+    pub metadata_frames: u64,
+    /// Of the host: frames of the records of clients and pools, which are never given back.
+    pub record_frames: u64,
+}
+
+const COUNTERS: usize = 20;
+
+impl StatsCounters {
+    /// In the order of the record.
+    const fn to_words(self) -> [u64; COUNTERS] {
+        let Self {
+            ephemeral_pages,
+            persistent_pages,
+            unreachable_pages,
+            puts_stored,
+            puts_replaced,
+            puts_no_memory,
+            puts_no_space,
+            puts_frozen,
+            puts_bad_frame,
+            gets,
+            hits,
+            misses,
+            flushes,
+            removed,
+            evictions_suffered,
+            evictions_caused,
+            bytes_stored,
+            bytes_taken,
+            metadata_frames,
+            record_frames,
+        } = self;
+        [
+            ephemeral_pages,
+            persistent_pages,
+            unreachable_pages,
+            puts_stored,
+            puts_replaced,
+            puts_no_memory,
+            puts_no_space,
+            puts_frozen,
+            puts_bad_frame,
+            gets,
+            hits,
+            misses,
+            flushes,
+            removed,
+            evictions_suffered,
+            evictions_caused,
+            bytes_stored,
+            bytes_taken,
+            metadata_frames,
+            record_frames,
+        ]
+    }
+
+    const fn from_words(words: [u64; COUNTERS]) -> Self {
+        let [
+            ephemeral_pages,
+            persistent_pages,
+            unreachable_pages,
+            puts_stored,
+            puts_replaced,
+            puts_no_memory,
+            puts_no_space,
+            puts_frozen,
+            puts_bad_frame,
+            gets,
+            hits,
+            misses,
+            flushes,
+            removed,
+            evictions_suffered,
+            evictions_caused,
+            bytes_stored,
+            bytes_taken,
+            metadata_frames,
+            record_frames,
+        ] = words;
+        Self {
+            ephemeral_pages,
+            persistent_pages,
+            unreachable_pages,
+            puts_stored,
+            puts_replaced,
+            puts_no_memory,
+            puts_no_space,
+            puts_frozen,
+            puts_bad_frame,
+            gets,
+            hits,
+            misses,
+            flushes,
+            removed,
+            evictions_suffered,
+            evictions_caused,
+            bytes_stored,
+            bytes_taken,
+            metadata_frames,
+            record_frames,
+        }
+    }
+
+    /// The sums, which wrap: one of the two may be a caller's own figures.
+    pub fn wrapping_add(self, other: Self) -> Self {
+        let mut words = self.to_words();
+        for (word, more) in words.iter_mut().zip(other.to_words()) {
+            *word = word.wrapping_add(more);
+        }
+        Self::from_words(words)
+    }
+}
+
+/// The record, without its histograms.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StatsInfo {
+    /// Version of the layout: [`StatsInfo::VERSION`]. A record that only grew has the same.
+    pub version: u32,
+    /// Bytes of the whole record, histograms included, however many were asked for.
+    pub size: u32,
+    /// What it is about.
+    pub kind: StatsKind,
+    /// Number of the domain; 0xffff in the host's.
+    pub domain: u32,
+    /// Id of the pool in the domain; [`StatsInfo::NO_POOL`] but in a pool's.
+    pub pool_id: u32,
+    /// State.
+    pub flags: StatsFlags,
+    /// A client's weight, that of a pool's owner, the sum of all in the host's; the greatest number
+    /// if it is more.
+    pub weight: u32,
+    /// Clients of the host; ids, of whatever client, that stand for the pool; 1 in a client's.
+    pub members: u32,
+    /// Pools of the host; pool ids in use of a client; 1 in a pool's.
+    pub pools: u32,
+    /// Number of the domain that owns the pool; else as `domain`.
+    pub owner: u32,
+    /// Name of a shared pool, else 0.
+    pub uuid: Uuid,
+    /// Where the first histogram begins, in bytes from the record's beginning.
+    pub latency_offset: u32,
+    /// Histograms, in the order of [`Timed::ALL`]: filled in the host's record, else none.
+    pub nr_histograms: u32,
+    /// Buckets in each.
+    pub nr_buckets: u32,
+    /// Unit of the latencies: [`StatsInfo::NANOSECONDS`].
+    pub latency_unit: u32,
+    /// What is counted.
+    pub counters: StatsCounters,
+}
+
+/// The head, for its offsets.
+#[repr(C)]
+struct Head {
+    version: u32,
+    size: u32,
+    kind: u32,
+    domain: u32,
+    pool_id: u32,
+    flags: u32,
+    weight: u32,
+    members: u32,
+    pools: u32,
+    owner: u32,
+    uuid: [u64; 2],
+    latency_offset: u32,
+    nr_histograms: u32,
+    nr_buckets: u32,
+    latency_unit: u32,
+}
+const_assert_eq!(COUNTERS_OFFSET, 72);
+const_assert_eq!(offset_of!(Head, uuid), 40);
+const_assert_eq!(offset_of!(Head, latency_offset), 56);
+const_assert_eq!(STATS_INFO_BYTES, 232);
+const_assert_eq!(STATS_BYTES, 1256);
+
+impl StatsInfo {
+    /// The only version of the layout.
+    pub const VERSION: u32 = 1;
+    /// [`StatsInfo::size`] of this layout.
+    #[expect(clippy::cast_possible_truncation, reason = "a small constant")]
+    pub const SIZE: u32 = STATS_BYTES as u32;
+    /// [`StatsInfo::latency_offset`] of this layout.
+    #[expect(clippy::cast_possible_truncation, reason = "a small constant")]
+    pub const LATENCY_OFFSET: u32 = STATS_INFO_BYTES as u32;
+    /// In place of a pool's id.
+    pub const NO_POOL: u32 = u32::MAX;
+    /// A unit of latencies.
+    pub const NANOSECONDS: u32 = 1;
+
+    /// The record's bytes up to the histograms.
+    pub fn encode(&self) -> [u8; STATS_INFO_BYTES] {
+        let mut bytes = [0; STATS_INFO_BYTES];
+        for (at, word) in [
+            (offset_of!(Head, version), self.version),
+            (offset_of!(Head, size), self.size),
+            (offset_of!(Head, kind), self.kind.encode()),
+            (offset_of!(Head, domain), self.domain),
+            (offset_of!(Head, pool_id), self.pool_id),
+            (offset_of!(Head, flags), self.flags.bits()),
+            (offset_of!(Head, weight), self.weight),
+            (offset_of!(Head, members), self.members),
+            (offset_of!(Head, pools), self.pools),
+            (offset_of!(Head, owner), self.owner),
+            (offset_of!(Head, latency_offset), self.latency_offset),
+            (offset_of!(Head, nr_histograms), self.nr_histograms),
+            (offset_of!(Head, nr_buckets), self.nr_buckets),
+            (offset_of!(Head, latency_unit), self.latency_unit),
+        ] {
+            put(&mut bytes, at, &word.to_le_bytes());
+        }
+        put(&mut bytes, offset_of!(Head, uuid), self.uuid.0.map(u64::to_le_bytes).as_flattened());
+        let counters = self.counters.to_words().map(u64::to_le_bytes);
+        put(&mut bytes, COUNTERS_OFFSET, counters.as_flattened());
+        bytes
+    }
+
+    /// Reads as much of a record as `bytes` has; the rest is 0.
+    pub fn decode(bytes: &[u8]) -> Self {
+        let word = |at| u32_at(bytes, at);
+        let latency_offset = word(offset_of!(Head, latency_offset));
+        let counters = &bytes[..bytes.len().min(latency_offset as usize)];
+        let uuid = offset_of!(Head, uuid);
+        Self {
+            version: word(offset_of!(Head, version)),
+            size: word(offset_of!(Head, size)),
+            kind: StatsKind::decode(word(offset_of!(Head, kind))),
+            domain: word(offset_of!(Head, domain)),
+            pool_id: word(offset_of!(Head, pool_id)),
+            flags: StatsFlags::from_bits_retain(word(offset_of!(Head, flags))),
+            weight: word(offset_of!(Head, weight)),
+            members: word(offset_of!(Head, members)),
+            pools: word(offset_of!(Head, pools)),
+            owner: word(offset_of!(Head, owner)),
+            uuid: Uuid([u64_at(bytes, uuid), u64_at(bytes, uuid + 8)]),
+            latency_offset,
+            nr_histograms: word(offset_of!(Head, nr_histograms)),
+            nr_buckets: word(offset_of!(Head, nr_buckets)),
+            latency_unit: word(offset_of!(Head, latency_unit)),
+            counters: StatsCounters::from_words(core::array::from_fn(|at| {
+                u64_at(counters, COUNTERS_OFFSET + at * 8)
+            })),
+        }
+    }
+}
+
+/// An operation of guests whose latency is measured by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timed {
+    /// Puts.
+    Put,
+    /// Gets.
+    Get,
+    /// Calls of flush-page.
+    FlushPage,
+    /// All others: of those that go on in slices, each slice by itself.
+    Other,
+}
+
+impl Timed {
+    /// All, in the order of the record.
+    pub const ALL: [Self; 4] = [Self::Put, Self::Get, Self::FlushPage, Self::Other];
+}
+
+/// How many calls took how long: bucket `n` counts those of at least 2^n and less than 2^(n + 1)
+/// units; the first one also those of less than a unit, the last one all that took longer.
+///
+/// The time is that in tmem: it begins when the operation's bytes are copied and ends with the
+/// status.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Histogram(pub [u64; LATENCY_BUCKETS]);
+
+impl Histogram {
+    /// The histogram's bytes.
+    pub fn encode(&self) -> [u8; HISTOGRAM_BYTES] {
+        let mut bytes = [0; HISTOGRAM_BYTES];
+        bytes.copy_from_slice(self.0.map(u64::to_le_bytes).as_flattened());
+        bytes
+    }
+
+    /// An operation's histogram in a record whose beginning reads as `info`; 0 for what the record
+    /// does not have.
+    pub fn decode(record: &[u8], info: &StatsInfo, of: Timed) -> Self {
+        let (place, nr_buckets) = (of as u32, info.nr_buckets);
+        let start = (place < info.nr_histograms)
+            .then(|| {
+                place.checked_mul(nr_buckets)?.checked_mul(8)?.checked_add(info.latency_offset)
+            })
+            .flatten();
+        let Some(start) = start else { return Self::default() };
+        let histogram = record.get(start as usize..).unwrap_or_default();
+        let bucket = |at| if at < nr_buckets as usize { u64_at(histogram, at * 8) } else { 0 };
+        Self(core::array::from_fn(bucket))
+    }
+
+    /// Calls in all.
+    pub fn count(&self) -> u64 {
+        self.0.iter().fold(0, |sum, calls| sum.wrapping_add(*calls))
+    }
+}
