@@ -12,6 +12,7 @@ use crate::engine::{CLIENTS_MAX, Engine, NO_CLIENT, POOLS_MAX};
 use crate::host::{DomainId, Host};
 use crate::pool::{self, Kind, Lifetime, Pool, PoolKind};
 use crate::put::EVICTIONS_PER_PUT_MAX;
+use crate::rare::RareCounts;
 use crate::save::Saving;
 use crate::stats::PoolStats;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -32,6 +33,8 @@ pub(crate) struct SharedPool {
     /// First and last member, in the order of joining: `client << 4 | pool id`.
     pub(crate) first: u32,
     pub(crate) last: u32,
+    /// How many there are.
+    pub(crate) nr_members: u32,
 }
 
 /// What the registry's lock protects, beside the words in the records.
@@ -47,6 +50,9 @@ pub(crate) struct Registry {
     next_epoch: u32,
     /// What happened in pools that are gone.
     pub(crate) retired: PoolStats,
+    pub(crate) retired_rare: RareCounts,
+    /// Clients that there are, dying ones too.
+    pub(crate) nr_living: u32,
 }
 
 /// Why there is no new pool.
@@ -99,6 +105,8 @@ impl Registry {
             shared: shared.into_boxed_slice(),
             next_epoch: 1,
             retired: PoolStats::new(),
+            retired_rare: RareCounts::NONE,
+            nr_living: 0,
         })
     }
 
@@ -157,6 +165,7 @@ impl<H: Host> Engine<H> {
         client.weight.store(0, Relaxed);
         client.state.store(LIVE, Relaxed);
         place.store(id.0, Release);
+        registry.nr_living += 1;
         Ok((Caller { client: id, domain }, true))
     }
 
@@ -250,11 +259,6 @@ impl<H: Host> Engine<H> {
         let before = client.weight.swap(weight, Relaxed);
         let sum = self.weight_sum.load(Relaxed) - u64::from(before) + u64::from(weight);
         self.weight_sum.store(sum, Relaxed);
-    }
-
-    /// Every domain that is a client now.
-    pub fn domains(&self) -> impl Iterator<Item = DomainId> + '_ {
-        (0..=u16::MAX).map(DomainId).filter(|&domain| self.client_of(domain).is_some())
     }
 
     /// Allows or forbids a client to join the shared pool of `uuid` from now on.
@@ -372,7 +376,7 @@ impl<H: Host> Engine<H> {
             if let Some(uuid) = uuid {
                 let vacant = registry.shared.iter_mut().find(|entry| entry.is_none());
                 *vacant.ok_or(NewPoolError::NoSharedPool)? =
-                    Some(SharedPool { uuid, pool: number, first: own, last: own });
+                    Some(SharedPool { uuid, pool: number, first: own, last: own, nr_members: 1 });
                 slot.earlier.store(NO_MEMBER, Relaxed);
                 slot.later.store(NO_MEMBER, Relaxed);
             }
@@ -411,6 +415,7 @@ impl<H: Host> Engine<H> {
             last.later.store(own, Relaxed);
         }
         entry.last = own;
+        entry.nr_members += 1;
     }
 
     /// The slot of a member of a shared pool.
@@ -477,6 +482,7 @@ impl<H: Host> Engine<H> {
             place.store(NO_CLIENT, Release);
         }
         self.change_weight(client, 0);
+        registry.nr_living -= 1;
         client.state.store(FREE, Release);
         client.next_free.store(registry.free_client, Relaxed);
         registry.free_client = u32::from(id.0);

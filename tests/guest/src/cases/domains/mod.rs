@@ -8,6 +8,7 @@ mod busy;
 pub(super) mod caller_pv32;
 pub(super) mod claim_refused;
 pub(super) mod control_dying;
+pub(super) mod control_figures;
 pub(super) mod control_refused;
 pub(super) mod death_anywhen;
 pub(super) mod death_anywhen_long;
