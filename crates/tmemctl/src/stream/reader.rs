@@ -109,6 +109,9 @@ impl<R: Read> Reader<R> {
                 read(&mut self.input, piece, sequence)?;
                 let (body, checksum) = piece.split_at(len);
                 self.sum.add(body);
+                if self.sum.value() != checksum {
+                    return Err(StreamError::Damaged(sequence));
+                }
                 return Ok((kind, len));
             }
             self.skip(sequence, head)?;
