@@ -27,7 +27,7 @@ const PROGRAM: &str = "tmem-bench";
 pub(crate) struct BenchArguments {
     #[command(subcommand)]
     part: Option<Part>,
-    /// W1 to W7, MISS, MEM (docs/benchmarks.md tells what each is); everything when none is named.
+    /// W1 to W7, MISS, SAVE, MEM (docs/benchmarks.md tells what each is); everything when none is named.
     #[arg(value_name = "WORKLOAD")]
     workloads: Vec<String>,
     /// Pages of each workload, in place of 65536 and then 1048576 (which takes 10 GiB).

@@ -382,12 +382,7 @@ impl<H: Host> Engine<H> {
         };
         self.release(shard, state, &access);
         if let Removed::Free(frame) = removed {
-            if is_saving && self.wants_log_block(caller) {
-                self.host.give_room(frame);
-                self.host.uncharge(caller.domain, 1);
-            } else {
-                self.free_frame(frame, access.charged());
-            }
+            self.free_frame(frame, access.charged());
         }
         if is_saving {
             self.log_removal(caller, Removal::Page { pool_id, oid, index });

@@ -197,11 +197,6 @@ impl SaveLog {
 }
 
 impl<H: Host> Engine<H> {
-    /// Whether the next record of a removal takes memory.
-    pub(crate) fn wants_log_block(&self, caller: Caller) -> bool {
-        self.client(caller.client).is_some_and(|client| client.save_log.lock(&self.host).is_full())
-    }
-
     /// Records a removal from a domain that is being saved while it runs. If there is no memory for
     /// the record, the save is marked as lost; the domain notices nothing.
     #[cold]
