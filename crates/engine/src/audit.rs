@@ -57,11 +57,15 @@ impl<H: Host> Engine<H> {
         };
         for client in (0..CLIENTS_MAX).filter_map(|at| self.clients.get(at)) {
             totals.clients += u64::from(matches!(client.state.load(Relaxed), LIVE | DYING));
+            let nr_blocks = client.save_log.lock(&self.host).nr_blocks();
+            totals.metadata_frames += u64::from(nr_blocks);
             for slot in &client.slots {
                 let word = SlotWord(slot.word.load(Acquire));
                 let pool = self.pools.get(word.pool());
                 let in_use = pool.is_some_and(|p| p.state.load(Acquire) == pool::IN_USE);
-                if matches!(word.state(), SlotState::Live | SlotState::Dying) && !in_use {
+                if matches!(word.state(), SlotState::Live | SlotState::Saving | SlotState::Dying)
+                    && !in_use
+                {
                     return Err(AuditError::Slot);
                 }
             }
@@ -140,7 +144,7 @@ impl<H: Host> Engine<H> {
     /// # Errors
     /// No such pool.
     pub fn pool_stats(&self, caller: Caller, pool_id: u32) -> Result<PoolStats, NoPool> {
-        let access = self.open(caller, pool_id)?;
+        let access = self.open_saving(caller, pool_id)?;
         Ok(self.stats_of(access.pool()))
     }
 
@@ -181,7 +185,7 @@ impl<H: Host> Engine<H> {
     /// # Errors
     /// No such pool.
     pub fn pool_lifetime(&self, caller: Caller, pool_id: u32) -> Result<Lifetime, NoPool> {
-        let access = self.open(caller, pool_id)?;
+        let access = self.open_saving(caller, pool_id)?;
         Ok(match access.aging() {
             Aging::Ageless => Lifetime::Persistent,
             Aging::Aged => Lifetime::Ephemeral,

@@ -153,7 +153,7 @@ impl<H: Host> Engine<H> {
                     SlotState::Empty => !is_used,
                     // The others may have destroyed it meanwhile.
                     SlotState::Leaving => true,
-                    SlotState::Live | SlotState::Dying => {
+                    SlotState::Live | SlotState::Saving | SlotState::Dying => {
                         self.pools.get(word.pool()).is_some_and(|pool| {
                             pool.state.load(Relaxed) == pool::IN_USE
                                 && word.is_of(pool.generation.load(Relaxed))

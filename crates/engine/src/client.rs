@@ -6,7 +6,10 @@ pub(crate) use crate::limits::CLIENTS_PER_SEGMENT;
 pub use crate::limits::POOLS_PER_CLIENT;
 use crate::limits::{CLIENTS_MAX, POOLS_MAX};
 use crate::pool::Kind;
+use crate::save::Saving;
+use crate::save_log::SaveLog;
 use crate::sync::Lock;
+use crate::sync::atomic::Ordering::{Acquire, Relaxed};
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64};
 
 /// Uuids that a client may be authorised for.
@@ -50,7 +53,16 @@ pub(crate) const DYING: u8 = 2;
 #[derive(Debug, Default)]
 pub(crate) struct Client {
     pub(crate) state: AtomicU8,
+    /// Whether puts of new pages are refused: because the toolstack asked for it, or for a save.
     pub(crate) frozen: AtomicBool,
+    /// Whether the toolstack asked for it; changes under the registry's lock.
+    pub(crate) is_asked_frozen: AtomicBool,
+    /// [`Saving`](crate::save::Saving); changes under the registry's lock.
+    pub(crate) saving: AtomicU8,
+    /// Of the pools that there were when a live save began, those that are left, as bits by their ids.
+    pub(crate) pools_saved: AtomicU16,
+    /// The same, of those that are destroyed.
+    pub(crate) pools_gone: AtomicU16,
     /// Its part of ephemeral memory against others' (R45); 0 takes no part.
     pub(crate) weight: AtomicU32,
     pub(crate) domain: AtomicU16,
@@ -58,6 +70,23 @@ pub(crate) struct Client {
     pub(crate) next_free: AtomicU32,
     pub(crate) slots: [Slot; POOLS_PER_CLIENT as usize],
     pub(crate) auth: Lock<Auth>,
+    pub(crate) save_log: Lock<SaveLog>,
+}
+
+impl Client {
+    /// How a save of the client stands.
+    pub(crate) fn saving(&self) -> Saving {
+        Saving::from_bits(self.saving.load(Acquire))
+    }
+
+    /// The lowest free pool id, or `wanted` if it is free.
+    pub(crate) fn free_slot(&self, wanted: Option<u32>) -> Option<(u8, &Slot)> {
+        let is_free = |slot: &Slot| slot.word.load(Relaxed) == SlotWord::EMPTY.0;
+        let mut slots = (0..).zip(&self.slots);
+        slots.find(|&(id, slot)| {
+            wanted.is_none_or(|wanted| wanted == u32::from(id)) && is_free(slot)
+        })
+    }
 }
 
 /// Which shared pools the client may join.
@@ -109,6 +138,9 @@ pub(crate) enum SlotState {
     Dying = 1,
     /// A shared pool that the client is leaving while others stay: as `Dying` to the client.
     Leaving = 2,
+    /// A persistent pool to work with whose domain is being saved while it runs (`save.rs`). An
+    /// operation takes it for a live one until it finds, under the shard's lock, that it is not.
+    Saving = 3,
     /// A pool to work with.
     Live = 0x80,
 }
@@ -138,6 +170,7 @@ impl SlotWord {
             0x80 => SlotState::Live,
             1 => SlotState::Dying,
             2 => SlotState::Leaving,
+            3 => SlotState::Saving,
             _ => SlotState::Empty,
         }
     }
@@ -152,6 +185,11 @@ impl SlotWord {
     #[inline(always)]
     pub(crate) const fn is_live(self) -> bool {
         self.0 >> 63 != 0
+    }
+
+    /// Whether there is a pool to work with.
+    pub(crate) const fn is_usable(self) -> bool {
+        matches!(self.state(), SlotState::Live | SlotState::Saving)
     }
 
     /// Whether the pool is of this kind.

@@ -45,18 +45,21 @@ enum Slice {
 impl<H: Host> Engine<H> {
     /// Destroys the client's pool, or leaves it if it is shared with others.
     pub fn destroy_pool(&self, caller: Caller, pool_id: u32) -> Destroyed {
-        self.destroy_slot(caller.client, pool_id, LIVE)
+        self.destroy_slot(caller, pool_id, LIVE)
     }
 
     /// Destroys a slice of what a domain has. `true` when nothing of it is left.
     pub fn destroy_client(&self, domain: DomainId) -> bool {
         let Some(client) = self.begin_client_death(domain) else { return true };
         for pool_id in 0..POOLS_PER_CLIENT {
-            match self.destroy_slot(client, pool_id, DYING) {
+            match self.destroy_slot(Caller { client, domain }, pool_id, DYING) {
                 Destroyed::Nothing => {}
                 // Each pool's last slice ends this call as well: a call frees one slice.
                 Destroyed::Done | Destroyed::More => return false,
             }
+        }
+        if !self.drain_save_log(Caller { client, domain }) {
+            return false;
         }
         self.end_client(domain, client)
     }
@@ -72,18 +75,19 @@ impl<H: Host> Engine<H> {
     /// Destroys a slice of what a pool id stands for. A live pool is begun with only while the
     /// client is in state `expected`: the record of a dead client may serve another by now.
     #[inline(never)]
-    fn destroy_slot(&self, client: ClientId, pool_id: u32, expected: u8) -> Destroyed {
+    fn destroy_slot(&self, caller: Caller, pool_id: u32, expected: u8) -> Destroyed {
+        let client = caller.client;
         let Some(slot) = self.slot(client, pool_id) else { return Destroyed::Nothing };
         let mut word = SlotWord(slot.word.load(Acquire));
-        if word.state() == SlotState::Live {
-            match self.begin_leaving(client, pool_id, slot, expected) {
+        if word.is_usable() {
+            match self.begin_leaving(caller, pool_id, slot, expected) {
                 Some(begun) => word = begun,
                 None => return Destroyed::Done,
             }
         }
         let Some(pool) = self.pools.get(word.pool()) else { return Destroyed::Nothing };
         let slice = match word.state() {
-            SlotState::Empty | SlotState::Live => return Destroyed::Nothing,
+            SlotState::Empty | SlotState::Live | SlotState::Saving => return Destroyed::Nothing,
             SlotState::Dying => self.drain_pool(slot, word, pool, self.payer(client, pool)),
             SlotState::Leaving => self.sweep_pool(client, slot, word, pool),
         };
@@ -103,21 +107,22 @@ impl<H: Host> Engine<H> {
     /// client is in the shared pool by another id too.
     fn begin_leaving(
         &self,
-        client: ClientId,
+        Caller { client, domain }: Caller,
         pool_id: u32,
         slot: &Slot,
         expected: u8,
     ) -> Option<SlotWord> {
         let mut registry = self.registry.lock(&self.host);
         let word = SlotWord(slot.word.load(Relaxed));
-        let is_expected =
-            self.client(client).is_some_and(|client| client.state.load(Relaxed) == expected);
-        let Some(pool) =
-            self.pools.get(word.pool()).filter(|_| is_expected && word.state() == SlotState::Live)
+        let is_expected = self.client(client).is_some_and(|client| {
+            client.state.load(Relaxed) == expected && client.domain.load(Relaxed) == domain.0
+        });
+        let Some(pool) = self.pools.get(word.pool()).filter(|_| is_expected && word.is_usable())
         else {
             // Another CPU was first.
             return Some(word);
         };
+        self.note_pool_gone(client, pool_id);
         let others = pool.is_shared()
             && self.unlink_member(&mut registry, word.pool(), member(client, pool_id), slot);
         if !others {

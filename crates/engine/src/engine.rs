@@ -2,8 +2,8 @@
 
 use crate::NoMemory;
 use crate::block::Membership;
-use crate::client::SlotWord;
 use crate::client::{Caller, Client, ClientId, Clients, POOLS_PER_CLIENT, Slot};
+use crate::client::{SlotState, SlotWord};
 use crate::directory::Directory;
 use crate::evict::EvictionQueue;
 use crate::frame::Frame;
@@ -142,6 +142,23 @@ impl<H: Host> Engine<H> {
         Ok(Access { caller, client, slot, word, shards })
     }
 
+    /// Opens a pool, also of a domain that is being saved while it runs.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn open_saving(&self, caller: Caller, pool_id: u32) -> Result<Access<'_>, NoPool> {
+        let slot = self.slot(caller.client, pool_id).ok_or(NoPool)?;
+        let word = SlotWord(slot.word.load(Acquire));
+        if !word.is_usable() {
+            return Err(NoPool);
+        }
+        // As if it were live: whether it is must be asked again under the shard's lock.
+        let word = word.with_state(SlotState::Live);
+        let access = self.reopen(caller, pool_id, word).ok_or(NoPool)?;
+        // The record of a domain that has died since may serve another, and the slot is that one's then.
+        let is_its = access.client.domain.load(Relaxed) == caller.domain.0;
+        if is_its { Ok(access) } else { Err(NoPool) }
+    }
+
     /// A pool that the call opened, opened again where the first time is not at hand; as it was then,
     /// so [`Access::is_current`] tells whether it still is.
     pub(crate) fn reopen(
@@ -232,6 +249,18 @@ impl<'a> Access<'a> {
     #[inline(always)]
     pub(crate) fn is_current(&self) -> bool {
         self.slot.word.load(Acquire) == self.word.0
+    }
+
+    /// Whether the pool id still stands for the pool, and the domain is being saved while it runs: to
+    /// be asked in the same way as [`is_current`](Self::is_current), which then denies.
+    pub(crate) fn is_saving(&self) -> bool {
+        self.slot.word.load(Acquire) == self.word.with_state(SlotState::Saving).0
+    }
+
+    /// Whether the pool id still stands for the pool, saved or not; to be asked in the same way.
+    pub(crate) fn is_usable(&self) -> bool {
+        let word = SlotWord(self.slot.word.load(Acquire));
+        word.is_usable() && word.with_state(SlotState::Live) == self.word
     }
 
     /// The client and domain that call.

@@ -180,7 +180,7 @@ impl<H: Host> Engine<H> {
         at: usize,
         word: SlotWord,
     ) -> Option<Pool<'_>> {
-        if !matches!(word.state(), SlotState::Live | SlotState::Dying) {
+        if !matches!(word.state(), SlotState::Live | SlotState::Saving | SlotState::Dying) {
             return None;
         }
         let pool = self.pools.get(word.pool())?;
@@ -207,7 +207,7 @@ impl<H: Host> Engine<H> {
         let view = PoolView {
             lifetime: if pool.is_persistent() { Lifetime::Persistent } else { Lifetime::Ephemeral },
             uuid: pool.is_shared().then(|| entry.map_or([0; 2], |entry| entry.uuid)),
-            is_dying: word.state() != SlotState::Live,
+            is_dying: !word.is_usable(),
             owner: DomainId(owner.domain.load(Relaxed)),
             weight: owner.weight.load(Relaxed),
             frozen: owner.frozen.load(Relaxed),

@@ -6,6 +6,7 @@ use crate::garbage::Garbage;
 use crate::host::Host;
 use crate::meta::SLICE_PAGES_MAX;
 use crate::pool::Kind;
+use crate::save_log::Removal;
 use crate::shard::{PageName, Removed};
 
 /// How far a flush came.
@@ -17,8 +18,9 @@ pub enum Flushed {
         /// Whether the pool's owner is frozen, which a guest is told although the flush took place.
         frozen: bool,
     },
-    /// The pages are unreachable already, but some wait to be freed: call again. Nobody remembers
-    /// this call; the next one, or the pool's destruction, goes on.
+    /// The pages are unreachable already, but some wait to be freed; or the pool has changed in the
+    /// middle of the call. Call again. Nobody remembers this call; the next one, or the pool's
+    /// destruction, goes on.
     More,
 }
 
@@ -44,7 +46,12 @@ impl<H: Host> Engine<H> {
         oid: [u64; 3],
         index: u32,
     ) -> Result<Flushed, NoPool> {
-        let access = self.open(caller, pool_id)?;
+        let Ok(access) = self.open(caller, pool_id) else {
+            // Or it is being saved.
+            let [o0, o1, o2] = oid;
+            let is_done = self.flush_saving(caller, pool_id, o0, o1, o2, index);
+            return if is_done { Ok(Flushed::Done { frozen: true }) } else { Err(NoPool) };
+        };
         let name = PageName::new(&self.key, oid, index);
         // What is known of a pool of each kind is known to the compiler.
         if access.is_kind(Kind::Persistent) {
@@ -63,7 +70,10 @@ impl<H: Host> Engine<H> {
         access: &Access<'_>,
         name: &PageName,
     ) -> Result<Flushed, NoPool> {
-        self.remove_as(kind, access, name, Cause::Flush).ok_or(NoPool)?;
+        if self.remove_as(kind, access, name, Cause::Flush).is_none() {
+            // The pool went away, or a save of its domain has begun: the next call finds out which.
+            return if kind == Kind::Persistent { Ok(Flushed::More) } else { Err(NoPool) };
+        }
         Ok(Flushed::Done { frozen: self.is_frozen(access) })
     }
 
@@ -79,9 +89,19 @@ impl<H: Host> Engine<H> {
         pool_id: u32,
         oid: [u64; 3],
     ) -> Result<Flushed, NoPool> {
-        let access = self.open(caller, pool_id)?;
+        self.flush_object_of(self.open_saving(caller, pool_id)?, pool_id, oid)
+    }
+
+    /// The same in a pool that is open.
+    pub(crate) fn flush_object_of(
+        &self,
+        access: Access<'_>,
+        pool_id: u32,
+        oid: [u64; 3],
+    ) -> Result<Flushed, NoPool> {
         let name = PageName::new(&self.key, oid, 0);
         let first = access.shard(&name);
+        let mut is_logged = false;
         for shard in access.pool().shards() {
             // An object's first block is in one shard; others have a head for what they hold of it.
             let is_first = core::ptr::eq(shard, first);
@@ -89,12 +109,17 @@ impl<H: Host> Engine<H> {
                 continue;
             }
             let mut state = shard.state.lock(&self.host);
-            if !access.is_current() {
+            let is_saving = access.is_saving();
+            if !access.is_usable() {
                 return Err(NoPool);
             }
             state.stats.flushes += u64::from(is_first);
-            state.kill_named(&self.key, &name);
+            let has_killed = state.kill_named(&self.key, &name);
             self.release_all(shard, state, access.payer());
+            if is_saving && has_killed && !is_logged {
+                is_logged = true;
+                self.log_removal(access.caller(), Removal::Object { pool_id, oid });
+            }
         }
         if self.drain_flushed(&access)? {
             Ok(Flushed::Done { frozen: self.is_frozen(&access) })
@@ -147,7 +172,7 @@ impl<H: Host> Engine<H> {
         let mut garbage = Garbage::<SLICE_PAGES_MAX>::new();
         for shard in access.pool().shards().iter().filter(|shard| shard.has_dead()) {
             let mut state = shard.state.lock(&self.host);
-            if !access.is_current() {
+            if !access.is_usable() {
                 return Err(NoPool);
             }
             state.drain_dead(&self.key, access.aging(), &mut budget, &mut garbage);

@@ -10,6 +10,7 @@ use crate::index::{CELLS_PER_LEAF, Directory, TableCell};
 use crate::meta::{Payer, refund};
 use crate::page_set::{MAPS_PER_CHUNK, PageMap};
 use crate::paged::{Leaf, Root};
+use crate::save_log::{BLOCKS_PER_LEAF, LogBlock};
 use crate::slab::{CHUNKS_PER_LEAF, Chunk, INFOS_PER_LEAF};
 use crate::table::Table;
 
@@ -60,6 +61,9 @@ boxed_kinds! {
     InfoRoot(Root<ChunkInfo<1>, INFOS_PER_LEAF>),
     AgedInfoLeaf(Leaf<ChunkInfo<{ age_record::WORDS }>, INFOS_PER_LEAF>),
     AgedInfoRoot(Root<ChunkInfo<{ age_record::WORDS }>, INFOS_PER_LEAF>),
+    LogBlock(LogBlock),
+    LogLeaf(Leaf<Option<LogBlock>, BLOCKS_PER_LEAF>),
+    LogRoot(Root<Option<LogBlock>, BLOCKS_PER_LEAF>),
     TableLeaf(Leaf<TableCell, CELLS_PER_LEAF>),
     TableRoot(Root<TableCell, CELLS_PER_LEAF>),
 }

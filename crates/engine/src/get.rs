@@ -25,7 +25,7 @@ pub enum GetOutcome {
 /// Why a get failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GetError<E> {
-    /// No such pool.
+    /// No such pool, or its domain is being saved.
     NoPool,
     /// There is no page in the whole pool (R16).
     Empty,
@@ -45,7 +45,8 @@ impl<H: Host> Engine<H> {
     /// shared one.
     ///
     /// # Errors
-    /// [`GetError`].
+    /// [`GetError`]. `NoPool` may mean that the domain is being saved:
+    /// [`get_saving`](Self::get_saving) knows.
     #[inline(always)]
     pub fn get<E>(
         &self,

@@ -171,6 +171,21 @@ impl PageSet {
         .map(|(place, _)| place)
     }
 
+    /// The first place with a page at or after `from`.
+    pub(crate) fn next(&self, from: u8, maps: &Maps) -> Option<u8> {
+        let is_next = |(place, entry): &(u8, &Entry)| *place >= from && entry.is_page();
+        match &self.form {
+            Form::Map(_) => {
+                (0..).zip(&maps.get(self.map_slot()).0).find(is_next).map(|(place, _)| place)
+            }
+            // Few, and in no order.
+            Form::Inline(entries) => {
+                let pages = self.places.into_iter().zip(entries).filter(is_next);
+                pages.map(|(place, _)| place).min()
+            }
+        }
+    }
+
     /// Whether one page can be added as it is.
     #[inline]
     pub(crate) fn is_ready(&self, maps: &Maps) -> bool {
@@ -243,19 +258,18 @@ impl PageSet {
         usize::from(left) <= INLINE_LEN
     }
 
-    /// Brings the last few pages of a map home. Whether there was a map; its chunk may then have to
-    /// be collected.
+    /// Brings the last few pages of a map home. Whether that leaves a chunk to collect; `None`: there
+    /// was no map.
     #[inline(never)]
-    pub(crate) fn shrink(&mut self, maps: &mut Maps) -> bool {
-        let Some(map) = self.map().some() else { return false };
+    pub(crate) fn shrink(&mut self, maps: &mut Maps) -> Option<bool> {
+        let map = self.map().some()?;
         let mut entries = [const { Entry::none() }; INLINE_LEN];
         let pages = (0..).zip(&mut maps.get_mut(map).0).filter(|(_, entry)| entry.is_page());
         for ((entry, at), (place, page)) in entries.iter_mut().zip(&mut self.places).zip(pages) {
             (*entry, *at) = (core::mem::take(page), place);
         }
         self.form = Form::Inline(entries);
-        maps.remove_empty(map);
-        true
+        Some(maps.remove_empty(map))
     }
 }
 

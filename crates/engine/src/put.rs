@@ -34,7 +34,7 @@ pub enum PutOutcome {
 /// Why a put failed. In each case the handle holds nothing afterwards (R5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PutError<E> {
-    /// No such pool.
+    /// No such pool, or its domain is being saved.
     NoPool,
     /// The owner is frozen and the handle held nothing.
     Frozen,
@@ -59,7 +59,8 @@ impl<H: Host> Engine<H> {
     /// `fill` writes the content into the frame it is given; it is called at most once.
     ///
     /// # Errors
-    /// [`PutError`].
+    /// [`PutError`]. `NoPool` may mean that the domain is being saved, and must not be told before
+    /// [`put_saving`](Self::put_saving) was asked.
     #[inline(always)]
     pub fn put<E>(
         &self,
@@ -84,7 +85,7 @@ impl<H: Host> Engine<H> {
     /// The rare ways out of it take words only, and open the pool again: a reference to `access` or
     /// `name` would have them in memory on the common way too.
     #[inline(always)]
-    fn put_as<E>(
+    pub(crate) fn put_as<E>(
         &self,
         kind: Kind,
         access: &Access<'_>,

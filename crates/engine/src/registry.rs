@@ -11,7 +11,9 @@ use crate::client::{
 use crate::engine::{CLIENTS_MAX, Engine, NO_CLIENT, POOLS_MAX};
 use crate::host::{DomainId, Host};
 use crate::pool::{self, Kind, Lifetime, Pool, PoolKind};
+use crate::put::EVICTIONS_PER_PUT_MAX;
 use crate::rare::RareCounts;
+use crate::save::Saving;
 use crate::stats::PoolStats;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use alloc::boxed::Box;
@@ -86,6 +88,8 @@ pub struct ClientState {
     pub frozen: bool,
     /// Its part of ephemeral memory against others' weights.
     pub weight: u32,
+    /// Whether it is being saved while it runs.
+    pub migrating: bool,
 }
 
 impl Registry {
@@ -124,15 +128,6 @@ pub(crate) const fn member_parts(member: u32) -> (ClientId, u32) {
     (ClientId((member >> 4) as u16), member & 15)
 }
 
-/// The lowest free id of a client, or the one that is wanted, if that is free.
-fn free_slot(client: &Client, wanted: Option<u32>) -> Option<(u8, &Slot)> {
-    let mut slots = (0..).zip(&client.slots);
-    slots.find(|&(pool_id, slot)| {
-        let is_wanted = wanted.is_none_or(|wanted| wanted == u32::from(pool_id));
-        is_wanted && slot.word.load(Relaxed) == SlotWord::EMPTY.0
-    })
-}
-
 impl<H: Host> Engine<H> {
     /// The client that `domain` is, made now if it was none.
     ///
@@ -141,11 +136,16 @@ impl<H: Host> Engine<H> {
     ///
     /// # Errors
     /// No memory for the record.
-    #[inline(never)]
     pub fn create_client(&self, domain: DomainId) -> Result<Caller, NoMemory> {
+        self.create_client_anew(domain).map(|(client, _)| client)
+    }
+
+    /// The same, and whether it was none.
+    #[inline(never)]
+    pub(crate) fn create_client_anew(&self, domain: DomainId) -> Result<(Caller, bool), NoMemory> {
         let place = self.domains.get(usize::from(domain.0)).ok_or(NoMemory)?;
         if let Some(client) = self.client_of(domain) {
-            return Ok(client);
+            return Ok((client, false));
         }
         let (id, client) = self.take_client()?;
         // What the record's last user was authorised for. Nobody else has the record now.
@@ -156,15 +156,17 @@ impl<H: Host> Engine<H> {
             // Another CPU was first.
             client.next_free.store(registry.free_client, Relaxed);
             registry.free_client = u32::from(id.0);
-            return Ok(existing);
+            return Ok((existing, false));
         }
         client.domain.store(domain.0, Relaxed);
         client.frozen.store(false, Relaxed);
+        client.is_asked_frozen.store(false, Relaxed);
+        client.saving.store(Saving::No as u8, Relaxed);
         client.weight.store(0, Relaxed);
         client.state.store(LIVE, Relaxed);
         place.store(id.0, Release);
         registry.nr_living += 1;
-        Ok(Caller { client: id, domain })
+        Ok((Caller { client: id, domain }, true))
     }
 
     /// A free client record, out of the list of free ones.
@@ -182,7 +184,8 @@ impl<H: Host> Engine<H> {
             if first >= CLIENTS_MAX {
                 return Err(NoMemory);
             }
-            self.clients.grow((first / CLIENTS_PER_SEGMENT) as usize, &self.host)?;
+            let segment = (first / CLIENTS_PER_SEGMENT) as usize;
+            self.evicting(|| self.clients.grow(segment, &self.host))?;
             let mut registry = self.registry.lock(&self.host);
             if registry.nr_clients == first {
                 registry.nr_clients += CLIENTS_PER_SEGMENT;
@@ -196,13 +199,26 @@ impl<H: Host> Engine<H> {
         }
     }
 
+    /// Does what needs a frame of metadata, evicting pages if the host has no memory: a new domain is
+    /// to find room on a host that others have filled.
+    fn evicting(&self, grow: impl Fn() -> Result<(), NoMemory>) -> Result<(), NoMemory> {
+        let mut evictions_left = EVICTIONS_PER_PUT_MAX;
+        while grow().is_err() {
+            let frame = self.evict_oldest(&mut evictions_left).ok_or(NoMemory)?;
+            self.host.give_room(frame);
+        }
+        Ok(())
+    }
+
     /// Freezes or thaws a domain. `false`: it is no client.
     pub fn set_frozen(&self, domain: DomainId, frozen: bool) -> bool {
         // The lock keeps the record from being reused for another domain meanwhile.
         let _registry = self.registry.lock(&self.host);
         let client = self.client_of(domain).and_then(|caller| self.client(caller.client));
         if let Some(client) = client {
-            client.frozen.store(frozen, Relaxed);
+            // A save keeps it frozen, whatever the toolstack asks meanwhile (R66).
+            client.is_asked_frozen.store(frozen, Relaxed);
+            client.frozen.store(frozen || client.saving().is_on(), Relaxed);
         }
         client.is_some()
     }
@@ -233,6 +249,7 @@ impl<H: Host> Engine<H> {
         Some(ClientState {
             nr_pools: client.slots.iter().filter(is_used).fold(0, |nr, _| nr + 1),
             frozen: client.frozen.load(Relaxed),
+            migrating: client.saving() == Saving::Live,
             weight: client.weight.load(Relaxed),
         })
     }
@@ -288,11 +305,11 @@ impl<H: Host> Engine<H> {
         self.new_pool_at(caller, None, kind)
     }
 
-    /// As [`new_pool`](Self::new_pool), with the id that is wanted, if one is:
-    /// [`NewPoolError::NoPoolId`] if it is not free, or there is none such.
+    /// As [`new_pool`](Self::new_pool), with the id that is wanted, if one is: the guest of a restored
+    /// domain knows its pools by the ids that they had.
     ///
     /// # Errors
-    /// [`NewPoolError`]; nothing has changed.
+    /// [`NewPoolError`]; nothing has changed. `NoPoolId`: the id is taken, or none of a client's.
     #[inline(never)]
     pub fn new_pool_at(
         &self,
@@ -302,7 +319,7 @@ impl<H: Host> Engine<H> {
     ) -> Result<u8, NewPoolError> {
         let client = caller.client;
         let record = self.client(client).ok_or(NewPoolError::Dying)?;
-        free_slot(record, wanted).ok_or(NewPoolError::NoPoolId)?;
+        record.free_slot(wanted).ok_or(NewPoolError::NoPoolId)?;
         let (lifetime, uuid) = match kind {
             PoolKind::Private(lifetime) => (lifetime, None),
             PoolKind::Shared(uuid) => {
@@ -314,7 +331,8 @@ impl<H: Host> Engine<H> {
         let (number, pool) = self.take_pool().map_err(|NoMemory| NewPoolError::NoMemory)?;
 
         let mut registry = self.registry.lock(&self.host);
-        let placed = self.place_pool(&mut registry, client, wanted, (number, pool), lifetime, uuid);
+        let fresh = (number, pool);
+        let placed = self.place_pool(&mut registry, caller, wanted, fresh, lifetime, uuid);
         let is_used = pool.state.load(Relaxed) == pool::IN_USE;
         if !is_used {
             pool.next_free.store(registry.free_pool, Relaxed);
@@ -327,22 +345,23 @@ impl<H: Host> Engine<H> {
         placed
     }
 
-    /// Finds the client's lowest free pool id, or that which is wanted, and gives it a shared pool that exists, or the free
+    /// Finds the client's lowest free pool id, or takes the one that is `wanted`, and gives it a shared pool that exists, or the free
     /// record `fresh`, which is then in use.
     fn place_pool(
         &self,
         registry: &mut Registry,
-        client: ClientId,
+        Caller { client, domain }: Caller,
         wanted: Option<u32>,
         fresh: (u32, Pool<'_>),
         lifetime: Lifetime,
         uuid: Option<[u64; 2]>,
     ) -> Result<u8, NewPoolError> {
         let record = self.client(client).ok_or(NewPoolError::Dying)?;
-        if record.state.load(Relaxed) != LIVE {
+        // The toolstack may ask for a domain that dies meanwhile, whose record serves another then.
+        if record.state.load(Relaxed) != LIVE || record.domain.load(Relaxed) != domain.0 {
             return Err(NewPoolError::Dying);
         }
-        let (pool_id, slot) = free_slot(record, wanted).ok_or(NewPoolError::NoPoolId)?;
+        let (pool_id, slot) = record.free_slot(wanted).ok_or(NewPoolError::NoPoolId)?;
         let own = member(client, u32::from(pool_id));
         let mut epoch = registry.epoch();
 
@@ -423,7 +442,7 @@ impl<H: Host> Engine<H> {
             if next >= POOLS_MAX {
                 return Err(NoMemory);
             }
-            self.pools.grow(next, &self.host)?;
+            self.evicting(|| self.pools.grow(next, &self.host))?;
             let mut registry = self.registry.lock(&self.host);
             if registry.nr_pools == next
                 && let Some(pool) = self.pools.get(next)
@@ -439,7 +458,10 @@ impl<H: Host> Engine<H> {
     pub(crate) fn begin_client_death(&self, domain: DomainId) -> Option<ClientId> {
         let _registry = self.registry.lock(&self.host);
         let id = self.client_of(domain)?.client;
-        self.client(id)?.state.store(DYING, Release);
+        let client = self.client(id)?;
+        client.state.store(DYING, Release);
+        // Nothing is logged any more, and what was is freed with the client.
+        client.saving.store(Saving::Ending as u8, Release);
         Some(id)
     }
 

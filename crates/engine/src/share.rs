@@ -1,6 +1,6 @@
 //! What a client holds of ephemeral memory: for weights (R45) and for the bound on its metadata.
 
-use crate::client::{ClientId, Slot, SlotState, SlotWord};
+use crate::client::{ClientId, Slot, SlotWord};
 use crate::engine::Engine;
 use crate::host::Host;
 use crate::policy::{Policy, Share, Victim};
@@ -42,7 +42,7 @@ impl<H: Host> Engine<H> {
         let word = |slot: &Slot| SlotWord(slot.word.load(Acquire));
         slots.iter().enumerate().filter_map(move |(at, slot)| {
             let own = word(slot);
-            let pool = self.pools.get(own.pool()).filter(|_| own.state() == SlotState::Live)?;
+            let pool = self.pools.get(own.pool()).filter(|_| own.is_usable())?;
             let is_owned = pool.owner.load(Relaxed) == client.0;
             // A pool that was joined twice counts at its first id.
             let is_first = || !slots.iter().take(at).any(|earlier| word(earlier) == own);

@@ -30,6 +30,7 @@ mod lean;
 mod locks;
 mod memory;
 mod serve;
+mod toolstack;
 
 pub use builder::{Builder, DomainSpec};
 pub use content::Content;
@@ -38,7 +39,8 @@ pub use domain::{GfnKind, SimDomain};
 pub use faults::{Fault, Refusals};
 pub use hooks::Direction;
 pub use host::SimHost;
-pub use lean::{GFNS_PER_DOMAIN, LeanHost};
+pub use lean::{GFNS_PER_DOMAIN, LeanHost, LeanToolstack};
 pub use memory::{Arena, Memory, MetadataAllocator, PAGE_WORDS, PageBytes, PageWords};
 pub use memory::{Reading, Writing};
 pub use memory::{copy_page, copy_page_words};
+pub use toolstack::SimToolstack;

@@ -168,14 +168,16 @@ impl<P: Platform> Service<P> {
         let Handle { pool_id, object, index } = block.handle();
         let from = Gfn(block.frame_number());
         let fill = |frame| self.platform().copy_in(caller.domain(), from, frame);
-        Outcome::Done(match self.engine.put(caller, pool_id, object.0, index.0, fill) {
+        let status = match self.engine.put(caller, pool_id, object.0, index.0, fill) {
             Ok(_) => Status::Success,
-            Err(PutError::NoPool) => Status::NoDevice,
+            // Or it is being saved.
+            Err(PutError::NoPool) => return self.put_saving(caller, block),
             Err(PutError::Frozen) => Status::Frozen,
             Err(PutError::NoMemory) => Status::NoMemory,
             Err(PutError::NoSpace) => Status::NoSpace,
             Err(PutError::Fill(_)) => Status::BadAddress,
-        })
+        };
+        Outcome::Done(status)
     }
 
     #[inline(never)]
@@ -186,7 +188,7 @@ impl<P: Platform> Service<P> {
         Outcome::Done(match self.engine.get(caller, pool_id, object.0, index.0, drain) {
             Ok(GetOutcome::Hit) => Status::Success,
             Ok(GetOutcome::Miss) => Status::Nothing,
-            Err(GetError::NoPool) => Status::NoDevice,
+            Err(GetError::NoPool) => self.get_saving(caller, block),
             Err(GetError::Empty) => Status::Empty,
             Err(GetError::Drain(_)) => Status::BadAddress,
         })

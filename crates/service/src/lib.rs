@@ -11,6 +11,7 @@
 mod control;
 mod dispatch;
 mod platform;
+mod save;
 mod sysctl;
 
 pub use control::{AuthError, Clients, Progress, UnknownClient};

@@ -46,6 +46,18 @@ pub trait ToolstackMemory {
     /// # Errors
     /// [`BadBuffer`]; some of it may have been written.
     fn write(&self, address: u64, bytes: &[u8]) -> Result<(), BadBuffer>;
+
+    /// Reads a whole page of content at `address` into frame `into`.
+    ///
+    /// # Errors
+    /// [`BadBuffer`]; `into` then holds anything.
+    fn read_page(&self, address: u64, into: FrameId) -> Result<(), BadBuffer>;
+
+    /// Writes the content of frame `from` to `address`.
+    ///
+    /// # Errors
+    /// [`BadBuffer`]; some of it may have been written.
+    fn write_page(&self, address: u64, from: FrameId) -> Result<(), BadBuffer>;
 }
 
 /// What the service asks about domains.

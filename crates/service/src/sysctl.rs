@@ -59,6 +59,7 @@ impl<P: Platform> Service<P> {
                 let info = self.client_info(clients(who)).encode();
                 memory.write(buffer, &info).map(|()| 0).map_err(ControlStatus::from)
             }
+            Ok(ControlOp::Save(op)) => return self.save(op, block, memory),
             Ok(ControlOp::QueryFreeable) => Ok(count(self.freeable_pages() >> PAGES_PER_MIB_SHIFT)),
             Ok(ControlOp::SetAuth { who, len, buffer }) => {
                 self.set_auths(clients(who), len, buffer, memory)
@@ -98,11 +99,14 @@ impl<P: Platform> Service<P> {
             Clients::One(domain) => self.client_state(domain).unwrap_or_default(),
             Clients::All => Default::default(),
         };
+        let mut flags = ClientFlags::empty();
+        flags.set(ClientFlags::FROZEN, state.frozen);
+        flags.set(ClientFlags::MIGRATING, state.migrating);
         ClientInfo {
             version: ClientInfo::VERSION,
             maxpools: POOLS_PER_DOMAIN_MAX,
             nr_pools: state.nr_pools,
-            flags: if state.frozen { ClientFlags::FROZEN } else { ClientFlags::empty() },
+            flags,
             weight: state.weight,
         }
     }

@@ -35,6 +35,8 @@ unsafe extern "C" {
     fn tmem_xen_latencies(operation: u32, buckets: *mut u64);
     fn tmem_xen_read_buffer(addr: u64, to: *mut u8, bytes: u32) -> i32;
     fn tmem_xen_write_buffer(addr: u64, from: *const u8, bytes: u32) -> i32;
+    fn tmem_xen_read_page(addr: u64, frame: u64) -> i32;
+    fn tmem_xen_write_page(addr: u64, frame: u64) -> i32;
     pub(crate) fn tmem_xen_percpu(cpu: u32) -> *mut c_void;
     pub(crate) safe fn tmem_xen_this_percpu() -> *mut c_void;
     #[cfg(target_os = "none")]
@@ -136,6 +138,18 @@ pub(crate) fn latencies(operation: u32) -> [u64; LATENCY_BUCKETS] {
     // SAFETY: C writes TMEM_LATENCY_BUCKETS words, and so many there are; it checks `operation`.
     unsafe { tmem_xen_latencies(operation, buckets.as_mut_ptr()) }
     buckets
+}
+
+/// Reads a page of the current domain's memory at `address` into frame `to`. `false`: it can't be read.
+pub(crate) fn read_page(address: u64, to: FrameId) -> bool {
+    // SAFETY: `to` names a frame of ours, as in `copy_from_guest`; C checks `address`.
+    unsafe { tmem_xen_read_page(address, u64::from(to.get())) == 0 }
+}
+
+/// Writes frame `from` to the current domain's memory at `address`. `false`: it can't be written.
+pub(crate) fn write_page(address: u64, from: FrameId) -> bool {
+    // SAFETY: `from` names a frame of ours, which is only read; C checks `address`.
+    unsafe { tmem_xen_write_page(address, u64::from(from.get())) == 0 }
 }
 
 /// Asks the CPU to have the beginning of `record` in its caches soon.

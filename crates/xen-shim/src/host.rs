@@ -32,6 +32,10 @@ impl Host for Xen {
         ffi::free_for_meta(frame);
     }
 
+    fn give_back(&self, frame: Frame) {
+        ffi::free_frame(frame);
+    }
+
     #[inline(always)]
     fn prefetch<T>(&self, record: &T) {
         ffi::prefetch(record);
@@ -102,5 +106,13 @@ impl ToolstackMemory for Toolstack {
 
     fn write(&self, address: u64, bytes: &[u8]) -> Result<(), BadBuffer> {
         if ffi::write_buffer(address, bytes) { Ok(()) } else { Err(BadBuffer) }
+    }
+
+    fn read_page(&self, address: u64, into: FrameId) -> Result<(), BadBuffer> {
+        if ffi::read_page(address, into) { Ok(()) } else { Err(BadBuffer) }
+    }
+
+    fn write_page(&self, address: u64, from: FrameId) -> Result<(), BadBuffer> {
+        if ffi::write_page(address, from) { Ok(()) } else { Err(BadBuffer) }
     }
 }

@@ -1,8 +1,9 @@
 //! The toolstack's side of the wire: `XEN_SYSCTL_tmem_op`, in the form of Xen 4.8 to 4.12.
 //!
 //! Holds the operation's 56 bytes ([`ControlOp`]), the records that its buffers carry
-//! ([`ClientInfo`], [`PoolInfo`]) and its results ([`ControlStatus`]). GET_STATS, AUDIT and
-//! SET_MEASURING with their records ([`StatsInfo`], [`AuditInfo`]) are ours.
+//! ([`ClientInfo`], [`PoolInfo`]), saving and restoring ([`SaveOp`]), and its results
+//! ([`ControlStatus`]). GET_STATS, AUDIT and SET_MEASURING with their records ([`StatsInfo`],
+//! [`AuditInfo`]) are ours.
 //!
 //! Must not know: who may call it, and what clients there are.
 //!
@@ -11,12 +12,14 @@
 mod audit;
 mod op;
 mod records;
+mod save;
 mod stats;
 mod status;
 
 pub use audit::{AUDIT_INFO_BYTES, AuditInfo};
 pub use op::{ClientId, ControlOp, Progress, StatsOf, progress, set_progress, subcommand};
 pub use records::{CLIENT_INFO_BYTES, ClientFlags, ClientInfo, POOL_INFO_BYTES, PoolInfo};
+pub use save::{HANDLE_BYTES, Removed, SAVED_PAGE_BYTES, SaveOp, decode_handle, encode_handle};
 pub use stats::{
     HISTOGRAM_BYTES, Histogram, LATENCY_BUCKETS, STATS_BYTES, STATS_INFO_BYTES, StatsCounters,
     StatsFlags, StatsInfo, StatsKind, Timed,
@@ -54,6 +57,12 @@ pub fn sysctl_block(interface_version: u32, op: &[u8; CONTROL_BYTES]) -> [u8; SY
         *place = *byte;
     }
     block
+}
+
+/// The operation's bytes in a whole `struct xen_sysctl`, where Xen may have changed them.
+pub fn sysctl_op(block: &[u8; SYSCTL_BYTES]) -> [u8; CONTROL_BYTES] {
+    let (_, arguments) = block.split_at(ARGUMENTS_OFFSET);
+    arguments.first_chunk().copied().unwrap_or([0; CONTROL_BYTES])
 }
 
 /// The 32-bit little-endian word at `at`; 0 outside.

@@ -1,11 +1,13 @@
 //! The control operation as a value, and its 56 bytes.
 
-use super::{CONTROL_BYTES, ControlStatus, put, u32_at, u64_at};
+use super::{CONTROL_BYTES, ControlStatus, SaveOp, put, u32_at, u64_at};
 use core::mem::{offset_of, size_of};
 use static_assertions::const_assert_eq;
 
 /// Numbers of the operations that are answered (`XEN_SYSCTL_TMEM_OP_*`).
 pub mod subcommand {
+    pub use super::super::save::numbers::*;
+
     /// Ends what FREEZE began.
     pub const THAW: u32 = 0;
     /// Refuses a client's puts of new pages.
@@ -39,15 +41,15 @@ pub mod subcommand {
 
 /// `struct xen_sysctl_tmem_op`, for its offsets.
 #[repr(C)]
-struct Layout {
-    cmd: u32,
-    pool_id: i32,
-    cli_id: u32,
-    len: u32,
-    arg: u32,
+pub(super) struct Layout {
+    pub(super) cmd: u32,
+    pub(super) pool_id: i32,
+    pub(super) cli_id: u32,
+    pub(super) len: u32,
+    pub(super) arg: u32,
     pad: u32,
-    oid: [u64; 3],
-    buf: u64,
+    pub(super) oid: [u64; 3],
+    pub(super) buf: u64,
 }
 const_assert_eq!(size_of::<Layout>(), CONTROL_BYTES);
 const_assert_eq!(offset_of!(Layout, oid), 24);
@@ -68,7 +70,7 @@ impl ClientId {
 
     /// The word's meaning. `None`: too large for a domain's number. (The original cut such numbers
     /// to 16 bits, and then meant another domain: P23.)
-    fn decode(word: u32) -> Option<Self> {
+    pub(super) fn decode(word: u32) -> Option<Self> {
         match u16::try_from(word) {
             Ok(Self::ALL) => Some(Self::All),
             Ok(domain) => Some(Self::One(domain)),
@@ -76,7 +78,7 @@ impl ClientId {
         }
     }
 
-    fn encode(self) -> u32 {
+    pub(super) fn encode(self) -> u32 {
         match self {
             Self::One(domain) => u32::from(domain),
             Self::All => u32::from(Self::ALL),
@@ -237,6 +239,8 @@ pub enum ControlOp {
         /// Begin.
         on: bool,
     },
+    /// Save or restore a domain.
+    Save(SaveOp),
     /// Allow or forbid the shared pools that [`PoolInfo`](super::PoolInfo)s name.
     SetAuth {
         /// To whom.
@@ -259,6 +263,9 @@ impl ControlOp {
         let who = ClientId::decode(word(offset_of!(Layout, cli_id)));
         if word(offset_of!(Layout, pad)) != 0 {
             return Err(ControlStatus::Invalid);
+        }
+        if let Some(op) = SaveOp::decode(bytes)? {
+            return Ok(Self::Save(op));
         }
         Ok(match word(offset_of!(Layout, cmd)) {
             command @ (subcommand::THAW | subcommand::FREEZE) => Self::SetFrozen {
@@ -323,6 +330,7 @@ impl ControlOp {
     /// The operation's bytes, as a toolstack sends them.
     pub fn encode(&self) -> [u8; CONTROL_BYTES] {
         let (command, who, len, arg, oid, buffer) = match *self {
+            Self::Save(op) => return op.encode(),
             Self::SetFrozen { who, frozen: true } => (subcommand::FREEZE, who, 0, 0, 0, 0),
             Self::SetFrozen { who, frozen: false } => (subcommand::THAW, who, 0, 0, 0, 0),
             Self::Flush { kib, freed_pages } => {

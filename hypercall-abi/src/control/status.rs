@@ -20,15 +20,23 @@ pub enum ControlStatus {
     NoMemory,
     /// -14 (EFAULT): the buffer can't be accessed.
     BadAddress,
+    /// -16 (EBUSY): the domain is being saved already.
+    Busy,
+    /// -17 (EEXIST): the domain is a client already.
+    Exists,
     /// -19 (ENODEV): tmem is not enabled.
     NoDevice,
     /// -22 (EINVAL): a length that is no number of records, padding that is not 0, or a domain that
     /// does not exist or is dying; an argument that has no meaning.
     Invalid,
+    /// -28 (ENOSPC): no memory for a page that was to replace another, which is gone.
+    NoSpace,
     /// -34 (ERANGE): more pools for a client than there can be.
     OutOfRange,
     /// -95 (EOPNOTSUPP): another version of a record, or a setting that is not built.
     NotSupported,
+    /// -1000 (EFROZEN): the client is frozen.
+    Frozen,
 }
 
 impl ControlStatus {
@@ -42,10 +50,14 @@ impl ControlStatus {
             Self::TooBig => -7,
             Self::NoMemory => -12,
             Self::BadAddress => -14,
+            Self::Busy => -16,
+            Self::Exists => -17,
             Self::NoDevice => -19,
             Self::Invalid => -22,
+            Self::NoSpace => -28,
             Self::OutOfRange => -34,
             Self::NotSupported => -95,
+            Self::Frozen => -1000,
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::report::{FloorRow, Memory as MemoryRow, Report, Row};
 use crate::stats::median;
 use crate::system;
 use crate::workloads::w5::Extent;
-use crate::workloads::{Bench, NR_CPUS, host_frames, mem, miss, w1, w2, w3, w4, w5, w7};
+use crate::workloads::{Bench, NR_CPUS, host_frames, mem, miss, save, w1, w2, w3, w4, w5, w7};
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::ValueEnum;
 use tmem_host_sim::{Memory, MetadataAllocator};
@@ -32,6 +32,8 @@ pub enum Workload {
     W7,
     /// Gets and flushes of what is not there.
     Miss,
+    /// A domain saved and restored.
+    Save,
     /// Metadata for a page.
     Mem,
 }
@@ -130,6 +132,7 @@ fn run_one(
         Workload::W3 => rows(w3::run)?,
         Workload::W4 => rows(w4::run)?,
         Workload::Miss => rows(miss::run)?,
+        Workload::Save => rows(save::run)?,
         Workload::W7 => {
             step(workload, bench.nr_pages);
             let figures = w7::run(bench).context("W7 is void")?;

@@ -9,7 +9,7 @@ use tmem_bench::workloads::w5::Extent;
 const NR_PAGES: usize = 4096;
 
 /// The rows of the JSON file that others rely on.
-const ROWS: [(&str, &[&str]); 5] = [
+const ROWS: [(&str, &[&str]); 6] = [
     (
         "W1",
         &[
@@ -26,6 +26,7 @@ const ROWS: [(&str, &[&str]); 5] = [
     ("W3", &["scan_put_evict", "zipf08_get_put", "zipf10_get_put"]),
     ("W4", &["put", "get", "duplicate_put"]),
     ("MISS", &["get_no_object", "get_no_index", "flush_no_object"]),
+    ("SAVE", &["next_page", "restore_page"]),
 ];
 
 /// The entry of `list` in which each of these keys has this value.
@@ -55,6 +56,7 @@ fn every_workload_reads_right_data_and_every_named_figure_is_there() {
             Workload::W6,
             Workload::W7,
             Workload::Miss,
+            Workload::Save,
             Workload::Mem,
         ],
         sizes: vec![NR_PAGES],

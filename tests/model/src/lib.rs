@@ -13,6 +13,7 @@ mod model;
 mod random;
 mod rng;
 mod script;
+mod toolstack;
 mod world;
 
 pub use guest::{Guest, at, destroy_domain, run_to_end};
@@ -21,6 +22,7 @@ pub use model::{EVICTED_PER_PUT_MAX, FREED_PER_SLICE_MAX, Model, Seen};
 pub use random::{OBJECTS, Plan, run_random};
 pub use rng::Rng;
 pub use script::{check, check_in, play_in};
+pub use toolstack::{BUFFER, Toolstack};
 pub use world::{BAD_GFN, Block, READ_ONLY_GFN, SOURCE_GFN, TARGET_GFN, World};
 
 /// How much a stress test does: `nr`, times the environment's `TMEM_LONG` in a long run.

@@ -1,7 +1,8 @@
-//! A toolstack's memory: one buffer at an address, and nothing else.
+//! A toolstack's memory: one buffer at an address, and nothing else. Not for whole pages, which
+//! `SimToolstack` carries.
 
 use std::cell::RefCell;
-use tmem_service::{BadBuffer, ToolstackMemory};
+use tmem_service::{BadBuffer, FrameId, ToolstackMemory};
 
 /// See the module's head.
 #[derive(Clone, Debug, Default)]
@@ -40,5 +41,13 @@ impl ToolstackMemory for Buffer {
         let range = self.range(address, from.len())?;
         self.bytes.borrow_mut().get_mut(range).ok_or(BadBuffer)?.copy_from_slice(from);
         Ok(())
+    }
+
+    fn read_page(&self, _address: u64, _into: FrameId) -> Result<(), BadBuffer> {
+        Err(BadBuffer)
+    }
+
+    fn write_page(&self, _address: u64, _from: FrameId) -> Result<(), BadBuffer> {
+        Err(BadBuffer)
     }
 }

@@ -85,14 +85,17 @@ impl State {
         self.has_news = true;
     }
 
-    /// Makes what this shard has of the object unreachable.
-    pub(crate) fn kill_named(&mut self, key: &HashKey, name: &PageName) {
-        if let Some(lead) = self.find_block(name) {
+    /// Makes what this shard has of the object unreachable. Whether it had anything.
+    pub(crate) fn kill_named(&mut self, key: &HashKey, name: &PageName) -> bool {
+        let block = self.find_block(name);
+        if let Some(lead) = block {
             self.kill_block(key, lead.block());
         }
-        if let Some(head) = self.find_head(name) {
+        let head = self.find_head(name);
+        if let Some(head) = head {
             self.kill_head(key, head);
         }
+        block.is_some() || head.is_some()
     }
 
     /// Any page of a dead block or a dead head's block.

@@ -46,6 +46,14 @@ pub(crate) struct Pinned {
     pub(crate) frame: FrameId,
 }
 
+impl Pinned {
+    /// A page of a persistent pool that was pinned otherwise than by
+    /// [`begin_get`](State::begin_get).
+    pub(super) const fn kept(lead: Lead, place: u8, frame: FrameId) -> Self {
+        Self { lead, place, record: SlotId::NONE, frame }
+    }
+}
+
 impl State {
     /// Finds the page and keeps its frame in place until [`finish_get`](Self::finish_get).
     #[inline(always)]

@@ -13,12 +13,14 @@ mod get;
 mod orphans;
 mod put;
 mod remove;
+mod save;
 
 pub(crate) use audit_slice::{Counted, Walk};
 pub(crate) use find::{FullName, PageName};
-pub(crate) use get::Taking;
+pub(crate) use get::{Pinned, Taking};
 pub(crate) use put::{Put, PutStep, Unput};
 pub(crate) use remove::Removed;
+pub(crate) use save::{NextPage, Place};
 
 use self::find::RecentHead;
 use self::orphans::Orphans;

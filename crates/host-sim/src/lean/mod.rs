@@ -10,6 +10,9 @@
 
 mod serve;
 mod stock;
+mod toolstack;
+
+pub use toolstack::LeanToolstack;
 
 use crate::memory::{Arena, PageWords};
 use core::sync::atomic::Ordering::Relaxed;

@@ -26,7 +26,7 @@ impl LeanHost {
     }
 
     /// The page of a frame. A frame's number is one more than its place.
-    fn frame_words(&self, frame: FrameId) -> Option<&crate::memory::PageWords> {
+    pub(super) fn frame_words(&self, frame: FrameId) -> Option<&crate::memory::PageWords> {
         self.frames.words(frame.get() as usize - 1)
     }
 }

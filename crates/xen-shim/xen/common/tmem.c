@@ -201,6 +201,10 @@ long tmem_sysctl(struct xen_sysctl *op,
                                                  u_sysctl);
         }
 
+    /* An iteration goes on from what it finds in the operation. */
+    if ( rc > 0 && __copy_field_to_guest(u_sysctl, op, u.tmem_op) )
+        return -EFAULT;
+
     return rc;
 }
 

@@ -299,6 +299,27 @@ int tmem_xen_write_buffer(uint64_t addr, const void *from, uint32_t bytes)
            ? -EFAULT : 0;
 }
 
+/* The same for whole pages, straight from and to a frame of ours. */
+int tmem_xen_read_page(uint64_t addr, uint64_t frame)
+{
+    void *to = __map_domain_page(pdx_to_page(frame));
+    int rc = tmem_xen_read_buffer(addr, to, PAGE_SIZE);
+
+    unmap_domain_page(to);
+
+    return rc;
+}
+
+int tmem_xen_write_page(uint64_t addr, uint64_t frame)
+{
+    const void *from = __map_domain_page(pdx_to_page(frame));
+    int rc = tmem_xen_write_buffer(addr, from, PAGE_SIZE);
+
+    unmap_domain_page(from);
+
+    return rc;
+}
+
 /*
  * Local variables:
  * mode: C

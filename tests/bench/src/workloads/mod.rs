@@ -2,6 +2,7 @@
 
 pub mod mem;
 pub mod miss;
+pub mod save;
 pub mod w1;
 pub mod w2;
 pub mod w3;

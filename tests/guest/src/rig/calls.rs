@@ -29,6 +29,8 @@ pub mod statuses {
     pub const NOT_SUPPORTED: i64 = Status::NotSupported.encode();
     /// The pool's owner is frozen.
     pub const FROZEN: i64 = Status::Frozen.encode();
+    /// A duplicate put failed; the old page is gone.
+    pub const NO_SPACE: i64 = Status::NoSpace.encode();
     /// A get on a pool without pages.
     pub const EMPTY: i64 = Status::Empty.encode();
 }

@@ -33,11 +33,12 @@ impl Control {
     }
 
     pub(super) fn send(self, op: &ControlOp) -> i64 {
-        self.send_block(&op.encode())
+        self.send_block(&mut op.encode())
     }
 
-    /// Sends an operation's bytes as they are. They must name no buffer.
-    pub fn send_block(self, op: &[u8; CONTROL_BYTES]) -> i64 {
+    /// Sends an operation's bytes as they are, and has them back as Xen left them. They must name no
+    /// buffer but the callers' in this module.
+    pub fn send_block(self, op: &mut [u8; CONTROL_BYTES]) -> i64 {
         // SAFETY: buffers that our own operations name are the callers' below, their addresses
         // exposed; the cases' have none.
         unsafe { self.0.tmem_control(op) }

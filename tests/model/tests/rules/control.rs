@@ -278,6 +278,13 @@ fn r58_every_number_with_every_client_answers() {
                 subcommand::GET_STATS,
                 subcommand::AUDIT,
                 subcommand::SET_MEASURING,
+                subcommand::SAVE_BEGIN,
+                subcommand::SAVE_GET_NEXT_PAGE,
+                subcommand::SAVE_GET_NEXT_INV,
+                subcommand::SAVE_END,
+                subcommand::RESTORE_BEGIN,
+                subcommand::RESTORE_PUT_PAGE,
+                subcommand::RESTORE_FLUSH_PAGE,
             ]
             .contains(&command);
             if !is_known {

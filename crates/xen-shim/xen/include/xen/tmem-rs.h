@@ -68,7 +68,8 @@ unsigned long tmem_rs_freeable(void);
 unsigned long tmem_rs_freeable_estimate(void);
 /*
  * Carries out a control operation of the current domain's, or a slice of it.
- * op is a struct xen_sysctl_tmem_op, updated when there is more to do.
+ * op is a struct xen_sysctl_tmem_op, updated when there is more to do, and for
+ * an iteration's next step when the result is above 0.
  * Returns the operation's result or TMEM_RS_AGAIN.
  */
 long tmem_rs_control(void *op);
@@ -107,9 +108,14 @@ void tmem_xen_free_frame(uint64_t frame);
 void tmem_xen_free_for_meta(uint64_t frame);
 /* Gives up to nr kept frames back to Xen's heap, returns how many. */
 unsigned int tmem_free_kept(unsigned int nr);
-/* How many frames are kept. */
+/* Gives a spare block of that order back; false if there is none. */
+bool tmem_free_spare(unsigned int order);
+/* How many frames are kept, those of spare blocks included. */
 unsigned int tmem_nr_kept(void);
-/* One page that is mapped in every context, or NULL. */
+/*
+ * One page that is mapped in every context, or NULL: out of what is free
+ * above the reserve, or in the place of one that was just given back for it.
+ */
 void *tmem_xen_alloc_meta(void);
 void tmem_xen_free_meta(void *page);
 /* Start-up only: any size, never freed. */
@@ -135,6 +141,9 @@ int tmem_xen_copy_to_guest(uint64_t frame, uint64_t cmfn);
 /* Read or write a buffer of the current domain's.  Return 0 or -EFAULT. */
 int tmem_xen_read_buffer(uint64_t addr, void *to, uint32_t bytes);
 int tmem_xen_write_buffer(uint64_t addr, const void *from, uint32_t bytes);
+/* The same for a page that goes into, or comes from, a frame of tmem's. */
+int tmem_xen_read_page(uint64_t addr, uint64_t frame);
+int tmem_xen_write_page(uint64_t addr, uint64_t frame);
 
 /* CPUs and the end: tmem.c. */
 

@@ -1,0 +1,273 @@
+//! What `list`, `top` and `metrics` show: one moment's figures of the host, its clients and their
+//! pools. All three have them from here, so they can't tell different things.
+
+use crate::failure::Failure;
+use crate::host::{Host, Stats};
+use crate::hypervisor::Hypervisor;
+use crate::units::{BYTES_PER_PAGE, uuid};
+use hypercall_abi::Uuid;
+use hypercall_abi::control::{Histogram, StatsCounters, StatsFlags, StatsInfo, StatsOf, Timed};
+use serde::Serialize;
+
+/// One moment. Not of one instant: each record is of its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Snapshot {
+    /// The whole host.
+    pub host: HostFigures,
+    /// Its clients, by number of the domain.
+    pub clients: Vec<ClientFigures>,
+}
+
+/// The whole host.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct HostFigures {
+    /// Memory that FLUSH could free now.
+    pub freeable_mib: u32,
+    /// Domains that use tmem.
+    pub clients: u32,
+    /// Pools of all.
+    pub pools: u32,
+    /// Sum of all weights.
+    pub weights: u32,
+    /// Frames of the records of clients and pools, which are never given back, in bytes.
+    pub record_bytes: u64,
+    /// Latencies of guests' calls, if they are measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latencies: Option<Vec<Latency>>,
+    /// What is counted.
+    #[serde(flatten)]
+    pub counters: Counters,
+}
+
+/// How many calls took how long.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Latency {
+    /// Which calls.
+    pub operation: &'static str,
+    /// `calls[n]`: calls of at least 2^n ns and less than 2^(n + 1).
+    pub calls: Vec<u64>,
+}
+
+/// A domain that uses tmem.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ClientFigures {
+    /// Its number.
+    pub domain: u32,
+    /// Its part of the host's ephemeral memory against others' weights; 0 takes no part.
+    pub weight: u32,
+    /// Its puts of new pages are refused.
+    pub is_frozen: bool,
+    /// It is being destroyed.
+    pub is_dying: bool,
+    /// What is counted, of the pools that it owns.
+    #[serde(flatten)]
+    pub counters: Counters,
+    /// Its pools, by id.
+    pub pools: Vec<PoolFigures>,
+}
+
+/// A pool, as one domain has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct PoolFigures {
+    /// Its number in the domain.
+    pub id: u32,
+    /// Its pages stay until they are flushed.
+    pub is_persistent: bool,
+    /// Several domains can have it.
+    pub is_shared: bool,
+    /// Domain that it is counted and charged to.
+    pub owner: u32,
+    /// Pool numbers, of whatever domain, that stand for it.
+    pub members: u32,
+    /// It is being destroyed, or left.
+    pub is_dying: bool,
+    /// Name of a shared pool.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uuid: Option<String>,
+    /// What is counted.
+    #[serde(flatten)]
+    pub counters: Counters,
+}
+
+/// What is counted of a host, a client or a pool. Events count from the beginning; who wants a rate
+/// takes the difference of two moments.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counters {
+    /// Pages that may be evicted.
+    pub ephemeral_pages: u64,
+    /// Pages that stay.
+    pub persistent_pages: u64,
+    /// Pages that nobody can get any more and that wait to be freed.
+    pub unreachable_pages: u64,
+    /// Bytes that guests have put and can get.
+    pub stored_bytes: u64,
+    /// Bytes of the frames that hold them.
+    pub taken_bytes: u64,
+    /// Bytes of metadata.
+    pub metadata_bytes: u64,
+    /// Puts that added a page.
+    pub puts_stored: u64,
+    /// Puts that replaced a page.
+    pub puts_replaced: u64,
+    /// Puts refused for want of memory, or of the domain's room.
+    pub puts_no_memory: u64,
+    /// Puts that should have replaced a page and found no frame.
+    pub puts_no_space: u64,
+    /// Puts refused as the client is frozen.
+    pub puts_frozen: u64,
+    /// Puts of a frame that can't be read.
+    pub puts_bad_frame: u64,
+    /// Gets, in pools with pages.
+    pub gets: u64,
+    /// Gets that found a page.
+    pub hits: u64,
+    /// Gets that found none.
+    pub misses: u64,
+    /// Flushes of a page or an object.
+    pub flushes: u64,
+    /// Pages that are gone, for whatever reason.
+    pub removed: u64,
+    /// Pages that were evicted.
+    pub evictions_suffered: u64,
+    /// Pages that were evicted for its puts.
+    pub evictions_caused: u64,
+}
+
+impl Counters {
+    /// Pages that can be found.
+    pub fn pages(&self) -> u64 {
+        self.ephemeral_pages.saturating_add(self.persistent_pages)
+    }
+
+    /// Puts that stored a page.
+    pub fn puts(&self) -> u64 {
+        self.puts_stored.saturating_add(self.puts_replaced)
+    }
+
+    /// Puts that were refused.
+    pub fn puts_refused(&self) -> u64 {
+        [self.puts_no_memory, self.puts_no_space, self.puts_frozen, self.puts_bad_frame]
+            .into_iter()
+            .fold(0, u64::saturating_add)
+    }
+}
+
+impl From<StatsCounters> for Counters {
+    fn from(counters: StatsCounters) -> Self {
+        Self {
+            ephemeral_pages: counters.ephemeral_pages,
+            persistent_pages: counters.persistent_pages,
+            unreachable_pages: counters.unreachable_pages,
+            stored_bytes: counters.bytes_stored,
+            taken_bytes: counters.bytes_taken,
+            metadata_bytes: counters.metadata_frames.saturating_mul(BYTES_PER_PAGE),
+            puts_stored: counters.puts_stored,
+            puts_replaced: counters.puts_replaced,
+            puts_no_memory: counters.puts_no_memory,
+            puts_no_space: counters.puts_no_space,
+            puts_frozen: counters.puts_frozen,
+            puts_bad_frame: counters.puts_bad_frame,
+            gets: counters.gets,
+            hits: counters.hits,
+            misses: counters.misses,
+            flushes: counters.flushes,
+            removed: counters.removed,
+            evictions_suffered: counters.evictions_suffered,
+            evictions_caused: counters.evictions_caused,
+        }
+    }
+}
+
+impl Snapshot {
+    /// Reads everything.
+    ///
+    /// # Errors
+    /// When it can't be read. What comes or goes meanwhile is there or not.
+    pub fn read<H: Hypervisor>(host: &mut Host<H>) -> Result<Self, Failure> {
+        let freeable_mib = host.freeable_mib()?;
+        let figures = host.stats(StatsOf::Host)?;
+        let figures = figures.map(|stats| host_figures(&stats, freeable_mib)).unwrap_or_default();
+        let mut clients = clients(host)?;
+        let mut next = Some((0, 0));
+        while let Some((domain, pool_id)) = next {
+            let of = StatsOf::Pool { domain, pool_id, or_next: true };
+            let Some(Stats { info, .. }) = host.stats(of)? else { break };
+            let found = clients.iter_mut().find(|client| client.domain == info.domain);
+            if let Some(client) = found {
+                client.pools.push(pool_figures(&info));
+            }
+            // Always further on, whatever is answered: else this would never end.
+            next = u16::try_from(info.domain)
+                .ok()
+                .zip(info.pool_id.checked_add(1))
+                .filter(|&found| found > (domain, pool_id));
+        }
+        Ok(Self { host: figures, clients })
+    }
+}
+
+fn clients<H: Hypervisor>(host: &mut Host<H>) -> Result<Vec<ClientFigures>, Failure> {
+    let mut clients = Vec::new();
+    let mut next = Some(0);
+    while let Some(domain) = next {
+        let Some(Stats { info, .. }) = host.stats(StatsOf::Client { domain, or_next: true })?
+        else {
+            break;
+        };
+        clients.push(ClientFigures {
+            domain: info.domain,
+            weight: info.weight,
+            is_frozen: info.flags.contains(StatsFlags::FROZEN),
+            is_dying: info.flags.contains(StatsFlags::DYING),
+            counters: info.counters.into(),
+            pools: Vec::new(),
+        });
+        next = info
+            .domain
+            .checked_add(1)
+            .and_then(|next| u16::try_from(next).ok())
+            // The last number means all; and always further on, as below.
+            .filter(|&found| found > domain && found < u16::MAX);
+    }
+    Ok(clients)
+}
+
+fn host_figures(stats: &Stats, freeable_mib: u32) -> HostFigures {
+    let info = &stats.info;
+    let is_measuring = info.flags.contains(StatsFlags::MEASURING);
+    let latencies = is_measuring.then(|| {
+        let latency = |timed| Latency {
+            operation: match timed {
+                Timed::Put => "put",
+                Timed::Get => "get",
+                Timed::FlushPage => "flush_page",
+                Timed::Other => "other",
+            },
+            calls: Histogram::decode(&stats.record, info, timed).0.to_vec(),
+        };
+        Timed::ALL.map(latency).to_vec()
+    });
+    HostFigures {
+        freeable_mib,
+        clients: info.members,
+        pools: info.pools,
+        weights: info.weight,
+        record_bytes: info.counters.record_frames.saturating_mul(BYTES_PER_PAGE),
+        latencies,
+        counters: info.counters.into(),
+    }
+}
+
+fn pool_figures(info: &StatsInfo) -> PoolFigures {
+    let is_shared = info.flags.contains(StatsFlags::SHARED);
+    PoolFigures {
+        id: info.pool_id,
+        is_persistent: info.flags.contains(StatsFlags::PERSISTENT),
+        is_shared,
+        owner: info.owner,
+        members: info.members,
+        is_dying: info.flags.contains(StatsFlags::DYING),
+        uuid: (is_shared && info.uuid != Uuid::default()).then(|| uuid(info.uuid)),
+        counters: info.counters.into(),
+    }
+}

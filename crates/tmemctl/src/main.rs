@@ -1,0 +1,8 @@
+//! `tmemctl`: see the library.
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tmemctl::main()
+}
