@@ -27,7 +27,7 @@ fn run(_: &mut Rig) -> CaseResult {
             let mut block = [0; CONTROL_BYTES];
             let words = [command, 0, client].map(u32::to_le_bytes);
             block.iter_mut().zip(words.as_flattened()).for_each(|(place, byte)| *place = *byte);
-            let answer = control.send_block(&block);
+            let answer = control.send_block(&mut block);
             if answer != NO_DEVICE {
                 fail!("operation {command} on {client:#x}: answered {answer}, not -19");
             }
