@@ -42,6 +42,9 @@ pub(crate) struct Boot {
     /// Number of CPUs.
     #[serde(default = "default_smp")]
     pub(crate) smp: u32,
+    /// Nodes that share the machine's memory and CPUs evenly.
+    #[serde(default = "default_nodes")]
+    pub(crate) nodes: u32,
     /// After this many seconds the machine is ended.
     #[serde(default = "default_limit_s")]
     pub(crate) limit_s: u64,
@@ -93,6 +96,10 @@ fn default_smp() -> u32 {
     1
 }
 
+fn default_nodes() -> u32 {
+    1
+}
+
 fn default_limit_s() -> u64 {
     180
 }
@@ -128,7 +135,11 @@ impl Plan {
         Self::parse(&text, &file)
     }
 
-    fn parse(text: &str, file: &Path) -> Result<Self> {
+    /// Reads the text of such a file.
+    ///
+    /// # Errors
+    /// With what is wrong.
+    pub(crate) fn parse(text: &str, file: &Path) -> Result<Self> {
         let plan: Self = toml::from_str(text).with_context(|| file.display().to_string())?;
         for case in &plan.cases {
             if case.boots.is_empty() == case.boot.is_none() {

@@ -2,7 +2,7 @@
 //!
 //! Must not know what the log means; [`crate::judge`] reads it.
 
-use crate::cases::Round;
+use crate::cases::{Boot, Round};
 use crate::machine::{QEMU_NEED, ensure};
 use crate::paths::{Paths, make_folder};
 use crate::running::Running;
@@ -137,9 +137,33 @@ fn arguments(round: &Round<'_>, with_policy: bool) -> Vec<String> {
     .into_iter()
     .flatten()
     .chain(["-nodefaults", "-no-user-config", "-no-reboot"])
-    .chain(if boot.icount { COUNTING } else { &[] }.iter().copied())
     .map(str::to_owned)
+    .chain(node_arguments(boot))
+    .chain(if boot.icount { COUNTING } else { &[] }.iter().map(|&word| word.to_owned()))
     .collect()
+}
+
+/// A machine of several nodes: each has its part of the memory and of the CPUs.
+fn node_arguments(boot: &Boot) -> Vec<String> {
+    if boot.nodes < 2 {
+        return Vec::new();
+    }
+    let memory = boot.mem_mib / boot.nodes;
+    let cpus = (boot.smp / boot.nodes).max(1);
+    let node = |node: u32| {
+        let first = node * cpus;
+        let place = match boot.smp.checked_sub(first) {
+            None | Some(0) => String::new(),
+            Some(_) => format!(",cpus={first}-{}", first + cpus - 1),
+        };
+        [
+            "-object".to_owned(),
+            format!("memory-backend-ram,id=node{node},size={memory}M"),
+            "-numa".to_owned(),
+            format!("node,memdev=node{node}{place}"),
+        ]
+    };
+    (0..boot.nodes).flat_map(node).collect()
 }
 
 /// The command of a boot without a policy, as one could type it in the run's folder.
@@ -152,4 +176,29 @@ fn quoted(words: &[String]) -> String {
         .iter()
         .map(|word| if word.contains(' ') { format!("'{word}'") } else { word.clone() });
     format!("{QEMU} {}", quoted.collect::<Vec<_>>().join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::node_arguments;
+    use crate::cases::Plan;
+    use std::path::Path;
+
+    fn arguments_of(boot: &str) -> String {
+        let file = format!("case = []\n[[boot]]\nname = \"a\"\nmem_mib = 224\n{boot}");
+        let plan = Plan::parse(&file, Path::new("cases.toml")).expect("it is read");
+        node_arguments(&plan.boots[0]).join(" ")
+    }
+
+    #[test]
+    fn nodes_share_memory_and_processors() {
+        assert_eq!(arguments_of("smp = 4"), "");
+        assert_eq!(
+            arguments_of("smp = 4\nnodes = 2"),
+            "-object memory-backend-ram,id=node0,size=112M -numa node,memdev=node0,cpus=0-1 \
+             -object memory-backend-ram,id=node1,size=112M -numa node,memdev=node1,cpus=2-3"
+        );
+        // One has none.
+        assert!(arguments_of("smp = 1\nnodes = 2").ends_with("-numa node,memdev=node1"));
+    }
 }

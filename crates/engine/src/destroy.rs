@@ -170,6 +170,7 @@ impl<H: Host> Engine<H> {
             if entry.last == own {
                 entry.last = earlier;
             }
+            entry.nr_members -= 1;
             if entry.first != NO_MEMBER {
                 return true;
             }
@@ -281,6 +282,7 @@ impl<H: Host> Engine<H> {
         let mut registry = self.registry.lock(&self.host);
         if pool.state.load(Relaxed) == pool::DRAINED {
             self.settle(pool);
+            registry.retired_rare.add(&pool.take_rare_counts());
             pool.state.store(pool::FREE, Release);
             pool.next_free.store(registry.free_pool, Relaxed);
             registry.free_pool = number;

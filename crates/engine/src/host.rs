@@ -54,6 +54,11 @@ pub trait Host: Sync {
         self.give_frame(frame);
     }
 
+    /// As [`give_room`](Self::give_room), but nothing of ours takes its place: the host itself wants it.
+    fn give_back(&self, frame: Frame) {
+        self.give_room(frame);
+    }
+
     /// Asks for leave to allocate one frame of metadata from the global allocator.
     ///
     /// The one place where the host limits metadata and where a test makes an allocation fail. On

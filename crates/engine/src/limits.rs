@@ -22,6 +22,8 @@ mod numbers {
     pub const POOLS_PER_CLIENT: u32 = 16;
     /// log2 of a pool's shards.
     pub(crate) const SHARD_BITS: u32 = 3;
+    /// Words for counts of rare events in a shard's part of the pool's record.
+    pub(crate) const RARE_PER_SHARD: usize = 3;
     /// Places in a shard for frames that are read and have no page any more.
     pub(crate) const ORPHANS_MAX: usize = 4;
     /// Pages that one slice of a long call may visit or free.
@@ -37,6 +39,7 @@ mod numbers {
     /// Pools that a client may have.
     pub const POOLS_PER_CLIENT: u32 = 2;
     pub(crate) const SHARD_BITS: u32 = 0;
+    pub(crate) const RARE_PER_SHARD: usize = 5;
     /// One, so that three CPUs can fill the place.
     pub(crate) const ORPHANS_MAX: usize = 1;
     /// One, so that other calls can come between the slices of few pages.

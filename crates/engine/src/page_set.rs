@@ -258,19 +258,18 @@ impl PageSet {
         usize::from(left) <= INLINE_LEN
     }
 
-    /// Brings the last few pages of a map home. Whether there was a map; its chunk may then have to
-    /// be collected.
+    /// Brings the last few pages of a map home. Whether that leaves a chunk to collect; `None`: there
+    /// was no map.
     #[inline(never)]
-    pub(crate) fn shrink(&mut self, maps: &mut Maps) -> bool {
-        let Some(map) = self.map().some() else { return false };
+    pub(crate) fn shrink(&mut self, maps: &mut Maps) -> Option<bool> {
+        let map = self.map().some()?;
         let mut entries = [const { Entry::none() }; INLINE_LEN];
         let pages = (0..).zip(&mut maps.get_mut(map).0).filter(|(_, entry)| entry.is_page());
         for ((entry, at), (place, page)) in entries.iter_mut().zip(&mut self.places).zip(pages) {
             (*entry, *at) = (core::mem::take(page), place);
         }
         self.form = Form::Inline(entries);
-        maps.remove_empty(map);
-        true
+        Some(maps.remove_empty(map))
     }
 }
 

@@ -4,6 +4,7 @@ use crate::NoMemory;
 use crate::directory::Directory;
 use crate::host::Host;
 use crate::limits::POOLS_MAX;
+use crate::limits::RARE_PER_SHARD;
 pub(crate) use crate::limits::SHARD_BITS;
 use crate::shard::{Aging, Shard};
 use crate::sync::atomic::Ordering::Relaxed;
@@ -90,6 +91,8 @@ pub(crate) struct Record {
     pub(crate) settled: AtomicU64,
     /// Next in the list of free records.
     pub(crate) next_free: AtomicU32,
+    /// Counts of rare events, in the records of other shards than the first (`rare.rs`).
+    pub(crate) rare: [AtomicU64; RARE_PER_SHARD],
 }
 
 /// All pools there ever were. Each is a frame that is reused and never given back.

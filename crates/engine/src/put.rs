@@ -11,6 +11,7 @@ use crate::host::{DomainId, Host};
 use crate::meta::Unpaid;
 use crate::policy::{Age, Event, Policy};
 use crate::pool::Kind;
+use crate::rare::Rare;
 use crate::shard::{PageName, Put, PutStep, Unput};
 use crate::stock::{Need, Stock};
 
@@ -102,7 +103,7 @@ impl<H: Host> Engine<H> {
             Kind::Private | Kind::Shared => true,
         };
         let mut evictions_left = EVICTIONS_PER_PUT_MAX;
-        let supply = self.frame_for_put(access.client(), charged, &mut evictions_left);
+        let supply = self.frame_for_put(access.client(), word, charged, &mut evictions_left);
         let Some(Supply { frame, may_add }) = supply else {
             let charged = access.charged().filter(|_| charged);
             return Err(self.fail_put(caller, pool_id, word, o0, o1, o2, index, charged, None));
@@ -135,7 +136,7 @@ impl<H: Host> Engine<H> {
             // The old frame's charge falls when its last reader frees it.
             PutStep::ReplacedInUse => Ok(PutOutcome::Replaced),
             PutStep::Unput(why, frame) => {
-                Err(self.end_put(access.charged().filter(|_| charged), why, frame))
+                Err(self.end_put(word, access.charged().filter(|_| charged), why, frame))
             }
         }
     }
@@ -143,12 +144,24 @@ impl<H: Host> Engine<H> {
     /// Ends a put whose frame was not taken.
     #[cold]
     #[inline(never)]
-    fn end_put<E>(&self, charged: Option<DomainId>, why: Unput, frame: Frame) -> PutError<E> {
+    fn end_put<E>(
+        &self,
+        word: SlotWord,
+        charged: Option<DomainId>,
+        why: Unput,
+        frame: Frame,
+    ) -> PutError<E> {
         self.free_frame(frame, charged);
         match why {
-            Unput::Removed => PutError::NoSpace,
+            Unput::Removed => {
+                self.count_rare(word, Rare::NoSpace);
+                PutError::NoSpace
+            }
             Unput::NoPool => PutError::NoPool,
-            Unput::Absent | Unput::Unprepared | Unput::Need(_) => PutError::NoMemory,
+            Unput::Absent | Unput::Unprepared | Unput::Need(_) => {
+                self.count_rare(word, Rare::NoMemory);
+                PutError::NoMemory
+            }
         }
     }
 
@@ -169,6 +182,7 @@ impl<H: Host> Engine<H> {
         charged: Option<DomainId>,
         unfilled: Option<Frame>,
     ) -> PutError<E> {
+        let is_unfilled = unfilled.is_some();
         if let Some(unfilled) = unfilled {
             self.host.give_frame(unfilled);
         }
@@ -180,11 +194,13 @@ impl<H: Host> Engine<H> {
         if let Some(domain) = charged {
             self.host.uncharge(domain, 1);
         }
-        match removed {
-            Some(true) => PutError::NoSpace,
-            Some(false) => PutError::NoMemory,
-            None => PutError::NoPool,
-        }
+        let (error, event) = match removed {
+            Some(true) => (PutError::NoSpace, Rare::NoSpace),
+            Some(false) => (PutError::NoMemory, Rare::NoMemory),
+            None => return PutError::NoPool,
+        };
+        self.count_rare(word, if is_unfilled { Rare::BadFrame } else { event });
+        error
     }
 
     /// Puts the filled frame under its name, if that needs no metadata that `stock` has not.
@@ -286,7 +302,10 @@ impl<H: Host> Engine<H> {
                 Ok(()) => return true,
                 Err(Unpaid::Charge) => return false,
                 Err(Unpaid::Memory) => match self.evict(client, evictions_left) {
-                    Some(frame) => self.host.give_room(frame),
+                    Some(frame) => {
+                        self.count_rare(access.word(), Rare::EvictionCaused);
+                        self.host.give_room(frame);
+                    }
                     None => return false,
                 },
             }
@@ -300,7 +319,10 @@ impl<H: Host> Engine<H> {
         let owner = access.owner();
         while self.holdings(owner).is_metadata_exhausted() {
             match self.evict_own(owner, evictions_left) {
-                Some(frame) => self.host.give_room(frame),
+                Some(frame) => {
+                    self.count_rare(access.word(), Rare::EvictionCaused);
+                    self.host.give_room(frame);
+                }
                 None => return false,
             }
         }
@@ -309,24 +331,37 @@ impl<H: Host> Engine<H> {
 
     /// A frame to fill: a free one, else one that eviction yields, else the spare.
     #[inline(always)]
-    fn frame_for_put(&self, client: ClientId, charged: bool, left: &mut u32) -> Option<Supply> {
+    fn frame_for_put(
+        &self,
+        client: ClientId,
+        word: SlotWord,
+        charged: bool,
+        left: &mut u32,
+    ) -> Option<Supply> {
         match self.host.take_frame() {
             Some(frame) => Some(Supply { frame, may_add: charged }),
-            None => self.frame_by_eviction(client, charged, left),
+            None => self.frame_by_eviction(client, word, charged, left),
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn frame_by_eviction(&self, client: ClientId, charged: bool, left: &mut u32) -> Option<Supply> {
+    fn frame_by_eviction(
+        &self,
+        client: ClientId,
+        word: SlotWord,
+        charged: bool,
+        left: &mut u32,
+    ) -> Option<Supply> {
         // A put that may not add a page may not cost another its page either.
         if charged && let Some(frame) = self.evict(client, left) {
+            self.count_rare(word, Rare::EvictionCaused);
             return Some(Supply { frame, may_add: true });
         }
         self.host.take_spare().map(|frame| Supply { frame, may_add: false })
     }
 
-    /// Whether the handle holds a page.
+    /// Whether the handle holds a page; if not, the put that asks is refused.
     #[cold]
     #[inline(never)]
     #[expect(clippy::too_many_arguments, reason = "word by word they cost the common way nothing")]
@@ -346,6 +381,11 @@ impl<H: Host> Engine<H> {
         if !access.is_current() {
             return Err(PutError::NoPool);
         }
-        Ok(state.holds(&name, self.members(&access).as_ref()))
+        let holds = state.holds(&name, self.members(&access).as_ref());
+        drop(state);
+        if !holds {
+            self.count_rare(word, Rare::Frozen);
+        }
+        Ok(holds)
     }
 }

@@ -13,7 +13,7 @@ const POOLS_PER_ESTIMATE: u32 = 16;
 
 impl<H: Host> Engine<H> {
     /// Evicts up to `pages` of the host's oldest pages and gives their frames back, not into a stock
-    /// ([`Host::give_room`]). Returns how many frames that were; fewer when no page is left, or when
+    /// ([`Host::give_back`]). Returns how many frames that were; fewer when no page is left, or when
     /// those looked at are being read.
     ///
     /// The time that it takes is that of `pages` evictions, whatever is stored. It may be called on a
@@ -24,7 +24,7 @@ impl<H: Host> Engine<H> {
         while left > 0
             && let Some(frame) = self.evict_oldest(&mut left)
         {
-            self.host.give_room(frame);
+            self.host.give_back(frame);
             freed += 1;
         }
         freed

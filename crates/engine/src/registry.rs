@@ -11,6 +11,8 @@ use crate::client::{
 use crate::engine::{CLIENTS_MAX, Engine, NO_CLIENT, POOLS_MAX};
 use crate::host::{DomainId, Host};
 use crate::pool::{self, Kind, Lifetime, Pool, PoolKind};
+use crate::put::EVICTIONS_PER_PUT_MAX;
+use crate::rare::RareCounts;
 use crate::save::Saving;
 use crate::stats::PoolStats;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -31,6 +33,8 @@ pub(crate) struct SharedPool {
     /// First and last member, in the order of joining: `client << 4 | pool id`.
     pub(crate) first: u32,
     pub(crate) last: u32,
+    /// How many there are.
+    pub(crate) nr_members: u32,
 }
 
 /// What the registry's lock protects, beside the words in the records.
@@ -46,6 +50,9 @@ pub(crate) struct Registry {
     next_epoch: u32,
     /// What happened in pools that are gone.
     pub(crate) retired: PoolStats,
+    pub(crate) retired_rare: RareCounts,
+    /// Clients that there are, dying ones too.
+    pub(crate) nr_living: u32,
 }
 
 /// Why there is no new pool.
@@ -98,6 +105,8 @@ impl Registry {
             shared: shared.into_boxed_slice(),
             next_epoch: 1,
             retired: PoolStats::new(),
+            retired_rare: RareCounts::NONE,
+            nr_living: 0,
         })
     }
 
@@ -156,6 +165,7 @@ impl<H: Host> Engine<H> {
         client.weight.store(0, Relaxed);
         client.state.store(LIVE, Relaxed);
         place.store(id.0, Release);
+        registry.nr_living += 1;
         Ok((Caller { client: id, domain }, true))
     }
 
@@ -174,7 +184,8 @@ impl<H: Host> Engine<H> {
             if first >= CLIENTS_MAX {
                 return Err(NoMemory);
             }
-            self.clients.grow((first / CLIENTS_PER_SEGMENT) as usize, &self.host)?;
+            let segment = (first / CLIENTS_PER_SEGMENT) as usize;
+            self.evicting(|| self.clients.grow(segment, &self.host))?;
             let mut registry = self.registry.lock(&self.host);
             if registry.nr_clients == first {
                 registry.nr_clients += CLIENTS_PER_SEGMENT;
@@ -186,6 +197,17 @@ impl<H: Host> Engine<H> {
                 }
             }
         }
+    }
+
+    /// Does what needs a frame of metadata, evicting pages if the host has no memory: a new domain is
+    /// to find room on a host that others have filled.
+    fn evicting(&self, grow: impl Fn() -> Result<(), NoMemory>) -> Result<(), NoMemory> {
+        let mut evictions_left = EVICTIONS_PER_PUT_MAX;
+        while grow().is_err() {
+            let frame = self.evict_oldest(&mut evictions_left).ok_or(NoMemory)?;
+            self.host.give_room(frame);
+        }
+        Ok(())
     }
 
     /// Freezes or thaws a domain. `false`: it is no client.
@@ -237,11 +259,6 @@ impl<H: Host> Engine<H> {
         let before = client.weight.swap(weight, Relaxed);
         let sum = self.weight_sum.load(Relaxed) - u64::from(before) + u64::from(weight);
         self.weight_sum.store(sum, Relaxed);
-    }
-
-    /// Every domain that is a client now.
-    pub fn domains(&self) -> impl Iterator<Item = DomainId> + '_ {
-        (0..=u16::MAX).map(DomainId).filter(|&domain| self.client_of(domain).is_some())
     }
 
     /// Allows or forbids a client to join the shared pool of `uuid` from now on.
@@ -359,7 +376,7 @@ impl<H: Host> Engine<H> {
             if let Some(uuid) = uuid {
                 let vacant = registry.shared.iter_mut().find(|entry| entry.is_none());
                 *vacant.ok_or(NewPoolError::NoSharedPool)? =
-                    Some(SharedPool { uuid, pool: number, first: own, last: own });
+                    Some(SharedPool { uuid, pool: number, first: own, last: own, nr_members: 1 });
                 slot.earlier.store(NO_MEMBER, Relaxed);
                 slot.later.store(NO_MEMBER, Relaxed);
             }
@@ -398,6 +415,7 @@ impl<H: Host> Engine<H> {
             last.later.store(own, Relaxed);
         }
         entry.last = own;
+        entry.nr_members += 1;
     }
 
     /// The slot of a member of a shared pool.
@@ -424,7 +442,7 @@ impl<H: Host> Engine<H> {
             if next >= POOLS_MAX {
                 return Err(NoMemory);
             }
-            self.pools.grow(next, &self.host)?;
+            self.evicting(|| self.pools.grow(next, &self.host))?;
             let mut registry = self.registry.lock(&self.host);
             if registry.nr_pools == next
                 && let Some(pool) = self.pools.get(next)
@@ -464,6 +482,7 @@ impl<H: Host> Engine<H> {
             place.store(NO_CLIENT, Release);
         }
         self.change_weight(client, 0);
+        registry.nr_living -= 1;
         client.state.store(FREE, Release);
         client.next_free.store(registry.free_client, Relaxed);
         registry.free_client = u32::from(id.0);

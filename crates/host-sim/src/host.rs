@@ -6,8 +6,10 @@ use crate::domain::SimDomain;
 use crate::faults::{Fault, Faults, Refusals};
 use crate::frames::Frames;
 use crate::hooks::{Direction, Hooks};
+use crate::latencies::Measured;
 use crate::locks;
 use core::sync::atomic::{AtomicU64, Ordering};
+use hypercall_abi::control::{Histogram, Timed};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tmem_engine::{DomainId, EvictedPage};
@@ -23,6 +25,7 @@ pub struct SimHost {
     pub(crate) faults: Faults,
     pub(crate) hooks: Hooks,
     pub(crate) evicted: Mutex<Vec<EvictedPage>>,
+    pub(crate) latencies: Measured,
 }
 
 impl SimHost {
@@ -41,6 +44,7 @@ impl SimHost {
             faults: Faults::default(),
             hooks: Hooks::default(),
             evicted: Mutex::default(),
+            latencies: Measured::default(),
         };
         spec.domains.iter().for_each(|&domain| host.create_domain(domain));
         host
@@ -128,6 +132,11 @@ impl SimHost {
         self.hooks.set_free(nth, Box::new(hook));
     }
 
+    /// Says how many calls of this kind took how long, as if they had been measured.
+    pub fn set_latencies(&self, of: Timed, histogram: Histogram) {
+        self.latencies.set(of, histogram);
+    }
+
     /// The pages evicted since the last call of this, in the order of their eviction.
     pub fn take_evicted(&self) -> Vec<EvictedPage> {
         core::mem::take(&mut *self.evicted.lock().unwrap_or_else(PoisonError::into_inner))
@@ -166,6 +175,11 @@ impl SimHost {
     /// Engine locks that this thread holds: 0 outside of the engine.
     pub fn nr_locks_held() -> u32 {
         locks::held()
+    }
+
+    /// Engine locks that this thread has ever taken.
+    pub fn nr_locks_taken() -> u64 {
+        locks::taken()
     }
 
     /// Checks that nothing of the guests' is left once every domain is destroyed.

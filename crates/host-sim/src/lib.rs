@@ -25,6 +25,7 @@ mod faults;
 mod frames;
 mod hooks;
 mod host;
+mod latencies;
 mod lean;
 mod locks;
 mod memory;

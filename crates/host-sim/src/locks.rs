@@ -4,6 +4,7 @@ use core::cell::Cell;
 
 thread_local! {
     static HELD: Cell<u32> = const { Cell::new(0) };
+    static TAKEN: Cell<u64> = const { Cell::new(0) };
 }
 
 /// Counts a lock taken or released by this thread.
@@ -11,6 +12,7 @@ thread_local! {
 /// # Panics
 /// When more locks are released than were taken.
 pub(crate) fn count(taken: bool) {
+    TAKEN.set(TAKEN.get() + u64::from(taken));
     let held = HELD.get();
     let now = if taken { held.checked_add(1) } else { held.checked_sub(1) };
     assert!(now.is_some(), "a lock is released that was not taken");
@@ -20,6 +22,11 @@ pub(crate) fn count(taken: bool) {
 /// The locks that this thread holds.
 pub(crate) fn held() -> u32 {
     HELD.get()
+}
+
+/// The locks that this thread has ever taken.
+pub(crate) fn taken() -> u64 {
+    TAKEN.get()
 }
 
 /// # Panics

@@ -8,9 +8,10 @@ use crate::locks;
 use crate::memory::copy_page;
 use core::sync::atomic::Ordering;
 use hypercall_abi::PAGE_SIZE_BYTES;
+use hypercall_abi::control::{Histogram, Timed};
 use std::sync::PoisonError;
 use tmem_engine::{ChargeRefused, DomainId, EvictedPage, Frame, FrameId, Host, Lru};
-use tmem_service::{BadFrame, Domains, Gfn, GuestPages};
+use tmem_service::{BadFrame, Domains, Gfn, GuestPages, Latencies};
 
 /// Where a hook divides a copy.
 const HALF: usize = PAGE_SIZE_BYTES / 2;
@@ -174,6 +175,22 @@ impl GuestPages for SimHost {
 impl Domains for SimHost {
     fn is_dying(&self, domain: DomainId) -> bool {
         self.find(domain).is_none_or(|domain| domain.is_dying())
+    }
+}
+
+/// As a test has set them: nothing is measured.
+impl Latencies for SimHost {
+    fn set_measuring(&self, on: bool) {
+        self.latencies.set_measuring(on);
+    }
+
+    fn is_measuring(&self) -> bool {
+        self.latencies.is_measuring()
+    }
+
+    fn latencies(&self, of: Timed) -> Histogram {
+        locks::assert_none_held("latencies");
+        self.latencies.get(of)
     }
 }
 

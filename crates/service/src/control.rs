@@ -1,6 +1,12 @@
 //! What the toolstack and the hypervisor ask: freezing, authorisation, memory, the death of a domain,
 //! and figures. `sysctl.rs` is the toolstack's way to most of these.
 
+mod line;
+mod list;
+mod pools;
+pub(crate) mod slices;
+mod stats;
+
 use crate::dispatch::Service;
 use crate::platform::Platform;
 use hypercall_abi::{Status, Uuid};
@@ -75,9 +81,12 @@ impl<P: Platform> Service<P> {
             Clients::One(domain) if self.engine.set_frozen(domain, frozen) => Ok(()),
             Clients::One(_) => Err(UnknownClient),
             Clients::All => {
-                for domain in self.engine.domains() {
+                let mut next = Some(0);
+                while let Some(from) = next {
                     // One that dies meanwhile needs no freezing.
-                    self.engine.set_frozen(domain, frozen);
+                    next = self.engine.visit_clients(from, |domain| {
+                        self.engine.set_frozen(domain, frozen);
+                    });
                 }
                 Ok(())
             }

@@ -150,18 +150,11 @@ impl<P: Platform> Service<P> {
 
     #[inline(never)]
     fn new_pool(&self, caller: Caller, block: &impl OpBlock) -> Outcome {
-        let NewPool { flags, uuid: Uuid(uuid) } = block.new_pool();
+        let NewPool { flags, uuid } = block.new_pool();
         let Ok(flags) = PoolFlags::check(flags) else {
             return Outcome::Done(Status::NotPermitted);
         };
-        let kind = if flags.contains(PoolFlags::SHARED) {
-            PoolKind::Shared(uuid)
-        } else if flags.contains(PoolFlags::PERSIST) {
-            PoolKind::Private(Lifetime::Persistent)
-        } else {
-            PoolKind::Private(Lifetime::Ephemeral)
-        };
-        Outcome::Done(match self.engine.new_pool(caller, kind) {
+        Outcome::Done(match self.engine.new_pool(caller, pool_kind(flags, uuid)) {
             Ok(pool_id) => Status::Pool(pool_id),
             Err(NewPoolError::NoPoolId | NewPoolError::NoSharedPool) => Status::NotPermitted,
             Err(NewPoolError::NoMemory) => Status::NoMemory,
@@ -210,6 +203,17 @@ impl<P: Platform> Service<P> {
     #[inline(never)]
     fn flush_object(&self, caller: Caller, block: &impl OpBlock) -> Outcome {
         flushed(self.engine.flush_object(caller, block.pool_id(), block.object().0))
+    }
+}
+
+/// What kind of pool is asked for.
+pub(crate) const fn pool_kind(flags: PoolFlags, Uuid(uuid): Uuid) -> PoolKind {
+    if flags.contains(PoolFlags::SHARED) {
+        PoolKind::Shared(uuid)
+    } else if flags.contains(PoolFlags::PERSIST) {
+        PoolKind::Private(Lifetime::Persistent)
+    } else {
+        PoolKind::Private(Lifetime::Ephemeral)
     }
 }
 

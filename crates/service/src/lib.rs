@@ -16,7 +16,9 @@ mod sysctl;
 
 pub use control::{AuthError, Clients, Progress, UnknownClient};
 pub use dispatch::{Outcome, Service};
-pub use platform::{BadBuffer, BadFrame, Domains, Gfn, GuestPages, Platform, ToolstackMemory};
+pub use platform::{
+    BadBuffer, BadFrame, Domains, Gfn, GuestPages, Latencies, Platform, ToolstackMemory,
+};
 pub use sysctl::ControlOutcome;
 pub use tmem_engine::{
     AuditError, ClientState, DomainId, FrameId, Host, NoMemory, PoolStats, Totals,

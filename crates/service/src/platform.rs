@@ -1,5 +1,6 @@
 //! What the service asks of the machine below it, beside what the engine asks.
 
+use hypercall_abi::control::{Histogram, Timed};
 use tmem_engine::{DomainId, FrameId, Host};
 
 /// A guest's frame number as the caller gave it; unchecked.
@@ -72,6 +73,26 @@ pub trait Domains {
     }
 }
 
+/// How long guests' calls take, if the host measures that.
+pub trait Latencies {
+    /// Begins to measure, with all histograms at 0, or ends it. Calls that are under way may count
+    /// or not.
+    fn set_measuring(&self, on: bool) {
+        let _ = on;
+    }
+
+    /// Whether it measures.
+    fn is_measuring(&self) -> bool {
+        false
+    }
+
+    /// What was measured, of all CPUs, in nanoseconds.
+    fn latencies(&self, of: Timed) -> Histogram {
+        let _ = of;
+        Histogram::default()
+    }
+}
+
 /// All that the service needs below it.
-pub trait Platform: Host + GuestPages + Domains {}
-impl<T: Host + GuestPages + Domains> Platform for T {}
+pub trait Platform: Host + GuestPages + Domains + Latencies {}
+impl<T: Host + GuestPages + Domains + Latencies> Platform for T {}

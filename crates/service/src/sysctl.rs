@@ -7,12 +7,13 @@
 //! `docs/hypercall.md` says what is answered instead.
 
 use crate::control::Clients;
+use crate::control::slices::Step;
 use crate::dispatch::Service;
 use crate::platform::{BadBuffer, Platform, ToolstackMemory};
 use hypercall_abi::POOLS_PER_DOMAIN_MAX;
 use hypercall_abi::control::{
     CLIENT_INFO_BYTES, CONTROL_BYTES, ClientFlags, ClientId, ClientInfo, ControlOp, ControlStatus,
-    POOL_INFO_BYTES, PoolInfo,
+    POOL_INFO_BYTES, PoolInfo, progress, set_progress,
 };
 use tmem_engine::{AUTHS_PER_CLIENT, AuthError, DomainId};
 
@@ -47,10 +48,6 @@ impl<P: Platform> Service<P> {
     ) -> ControlOutcome {
         let done = match ControlOp::decode(block) {
             Err(status) => Err(status),
-            Ok(ControlOp::SetFrozen { who, frozen }) => {
-                let frozen = self.set_frozen(clients(who), frozen);
-                frozen.map(|()| 0).map_err(|_| ControlStatus::NotPermitted)
-            }
             Ok(ControlOp::Flush { kib, freed_pages }) => match self.flush(kib, freed_pages) {
                 Flush::Done(count) => Ok(count),
                 Flush::More { freed_pages } => {
@@ -62,22 +59,19 @@ impl<P: Platform> Service<P> {
                 let info = self.client_info(clients(who)).encode();
                 memory.write(buffer, &info).map(|()| 0).map_err(ControlStatus::from)
             }
-            Ok(ControlOp::SetClientInfo { who, buffer }) => self
-                .read_client_info(buffer, memory)
-                .and_then(|info| self.set_client_info(clients(who), info).map(|()| 0)),
             Ok(ControlOp::Save(op)) => return self.save(op, block, memory),
             Ok(ControlOp::QueryFreeable) => Ok(count(self.freeable_pages() >> PAGES_PER_MIB_SHIFT)),
             Ok(ControlOp::SetAuth { who, len, buffer }) => {
                 self.set_auths(clients(who), len, buffer, memory)
             }
-            Ok(
-                ControlOp::List { .. }
-                | ControlOp::GetPools { .. }
-                | ControlOp::SetPools { .. }
-                | ControlOp::GetStats { .. }
-                | ControlOp::Audit { .. }
-                | ControlOp::SetMeasuring { .. },
-            ) => Err(ControlStatus::NotPermitted),
+            Ok(op) => match self.control_slice(op, progress(block), memory) {
+                Ok(Step::Done(count)) => Ok(count),
+                Ok(Step::More(progress)) => {
+                    set_progress(block, progress);
+                    return ControlOutcome::Again;
+                }
+                Err(status) => Err(status),
+            },
         };
         ControlOutcome::Done(match done {
             Ok(count) => ControlStatus::Done(count),
@@ -117,7 +111,7 @@ impl<P: Platform> Service<P> {
         }
     }
 
-    fn read_client_info(
+    pub(crate) fn read_client_info(
         &self,
         buffer: u64,
         memory: &impl ToolstackMemory,
@@ -136,20 +130,6 @@ impl<P: Platform> Service<P> {
             return Err(ControlStatus::NotSupported);
         }
         Ok(info)
-    }
-
-    fn set_client_info(&self, who: Clients, info: ClientInfo) -> Result<(), ControlStatus> {
-        match who {
-            Clients::One(domain) => {
-                self.set_weight(domain, info.weight).map_err(|_| ControlStatus::NoEntry)
-            }
-            Clients::All => {
-                let set = |domain| self.set_weight(domain, info.weight).is_ok();
-                // One that dies meanwhile needs no weight.
-                let nr_set = self.engine.domains().filter(|&domain| set(domain)).count();
-                if nr_set == 0 { Err(ControlStatus::NoEntry) } else { Ok(()) }
-            }
-        }
     }
 
     /// Carries out one record after the other; those before one that fails stay carried out.
@@ -197,7 +177,7 @@ enum Flush {
     },
 }
 
-fn clients(who: ClientId) -> Clients {
+pub(crate) fn clients(who: ClientId) -> Clients {
     match who {
         ClientId::One(domain) => Clients::One(DomainId(domain)),
         ClientId::All => Clients::All,

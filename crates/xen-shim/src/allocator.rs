@@ -35,7 +35,8 @@ fn fits_page(layout: Layout) -> bool {
     layout.size() <= PAGE_BYTES && layout.align() <= PAGE_BYTES
 }
 
-/// A page of Xen's, cleared; out of this CPU's stock of frames if Xen can spare no more.
+/// A page of Xen's, cleared; out of this CPU's stock of frames if Xen can spare no more. Who is
+/// refused evicts a page and comes again (`Host::give_room`).
 fn page() -> *mut u8 {
     let mut page = ffi::tmem_xen_alloc_meta();
     if page.is_null() && frames::release() {

@@ -4,6 +4,7 @@
 
 use core::ffi::c_void;
 use core::mem::MaybeUninit;
+use hypercall_abi::control::LATENCY_BUCKETS;
 use tmem_engine::{Frame, FrameId};
 
 /// Bytes of per-CPU state that the glue keeps for us (`TMEM_PERCPU_BYTES`).
@@ -29,6 +30,9 @@ unsafe extern "C" {
     pub(crate) safe fn tmem_xen_domain_is_dying(domid: u16) -> bool;
     fn tmem_xen_copy_from_guest(cmfn: u64, frame: u64) -> i32;
     fn tmem_xen_copy_to_guest(frame: u64, cmfn: u64) -> i32;
+    pub(crate) safe fn tmem_xen_set_measuring(on: bool);
+    pub(crate) safe fn tmem_xen_is_measuring() -> bool;
+    fn tmem_xen_latencies(operation: u32, buckets: *mut u64);
     fn tmem_xen_read_buffer(addr: u64, to: *mut u8, bytes: u32) -> i32;
     fn tmem_xen_write_buffer(addr: u64, from: *const u8, bytes: u32) -> i32;
     fn tmem_xen_read_page(addr: u64, frame: u64) -> i32;
@@ -138,6 +142,14 @@ pub(crate) fn read_page(address: u64, to: FrameId) -> bool {
 pub(crate) fn write_page(address: u64, from: FrameId) -> bool {
     // SAFETY: `from` names a frame of ours, which is only read; C checks `address`.
     unsafe { tmem_xen_write_page(address, u64::from(from.get())) == 0 }
+}
+
+/// What all CPUs have measured of an operation, by its number among those that are timed.
+pub(crate) fn latencies(operation: u32) -> [u64; LATENCY_BUCKETS] {
+    let mut buckets = [0; LATENCY_BUCKETS];
+    // SAFETY: C writes TMEM_LATENCY_BUCKETS words, and so many there are; it checks `operation`.
+    unsafe { tmem_xen_latencies(operation, buckets.as_mut_ptr()) }
+    buckets
 }
 
 /// Asks the CPU to have the beginning of `record` in its caches soon.

@@ -3,8 +3,9 @@
 //! Must not know: how frames are kept ([`frames`]) or how C is called ([`ffi`]).
 
 use crate::{ffi, frames};
+use hypercall_abi::control::{Histogram, Timed};
 use tmem_engine::{ChargeRefused, DomainId, Frame, FrameId, Host, Lru};
-use tmem_service::{BadBuffer, BadFrame, Domains, Gfn, GuestPages, ToolstackMemory};
+use tmem_service::{BadBuffer, BadFrame, Domains, Gfn, GuestPages, Latencies, ToolstackMemory};
 
 /// Xen. It has no state of its own: all of it is in Xen or in per-CPU areas.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +30,10 @@ impl Host for Xen {
 
     fn give_room(&self, frame: Frame) {
         ffi::free_for_meta(frame);
+    }
+
+    fn give_back(&self, frame: Frame) {
+        ffi::free_frame(frame);
     }
 
     #[inline(always)]
@@ -72,6 +77,21 @@ impl Domains for Xen {
     #[inline(always)]
     fn is_caller_dying(&self, _caller: DomainId) -> bool {
         false
+    }
+}
+
+/// Measured by the glue, around each call of the library.
+impl Latencies for Xen {
+    fn set_measuring(&self, on: bool) {
+        ffi::tmem_xen_set_measuring(on);
+    }
+
+    fn is_measuring(&self) -> bool {
+        ffi::tmem_xen_is_measuring()
+    }
+
+    fn latencies(&self, of: Timed) -> Histogram {
+        Histogram(ffi::latencies(of as u32))
     }
 }
 

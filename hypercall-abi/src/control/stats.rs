@@ -223,6 +223,11 @@ impl StatsCounters {
         }
     }
 
+    /// The counters of a record of this layout; those that are not there are 0.
+    pub fn decode(record: &[u8]) -> Self {
+        Self::from_words(core::array::from_fn(|at| u64_at(record, COUNTERS_OFFSET + at * 8)))
+    }
+
     /// The sums, which wrap: one of the two may be a caller's own figures.
     pub fn wrapping_add(self, other: Self) -> Self {
         let mut words = self.to_words();
@@ -359,9 +364,7 @@ impl StatsInfo {
             nr_histograms: word(offset_of!(Head, nr_histograms)),
             nr_buckets: word(offset_of!(Head, nr_buckets)),
             latency_unit: word(offset_of!(Head, latency_unit)),
-            counters: StatsCounters::from_words(core::array::from_fn(|at| {
-                u64_at(counters, COUNTERS_OFFSET + at * 8)
-            })),
+            counters: StatsCounters::decode(counters),
         }
     }
 }

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod bytes;
+mod control;
 mod decode;
 mod domains;
 mod host;
@@ -17,6 +18,7 @@ mod service;
 mod step;
 mod stream;
 
+pub use control::control;
 pub use decode::decode;
 pub use meetings::meetings;
 pub use service::service;
@@ -26,5 +28,10 @@ pub use stream::stream;
 pub type Entry = fn(&[u8]);
 
 /// Every target: its name, which is also its corpus folder's, and its entry function.
-pub const TARGETS: [(&str, Entry); 4] =
-    [("decode", decode), ("meetings", meetings), ("service", service), ("stream", stream)];
+pub const TARGETS: [(&str, Entry); 5] = [
+    ("control", control),
+    ("decode", decode),
+    ("meetings", meetings),
+    ("service", service),
+    ("stream", stream),
+];

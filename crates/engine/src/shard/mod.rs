@@ -6,6 +6,7 @@
 
 mod age;
 mod audit;
+mod audit_slice;
 mod dead;
 mod find;
 mod get;
@@ -14,6 +15,7 @@ mod put;
 mod remove;
 mod save;
 
+pub(crate) use audit_slice::{Counted, Walk};
 pub(crate) use find::{FullName, PageName};
 pub(crate) use get::{Pinned, Taking};
 pub(crate) use put::{Put, PutStep, Unput};

@@ -181,8 +181,10 @@ impl State {
         if pages.len() == 0 {
             return self.free_block(key, block);
         }
-        if lead.map().is_some() && pages.shrink(&mut self.maps) {
-            self.has_news = true;
+        if lead.map().is_some()
+            && let Some(has_excess) = pages.shrink(&mut self.maps)
+        {
+            self.has_news |= has_excess;
             if let Some(hash) = self.hash_of(key, block) {
                 self.index.set_map(hash.0, block, SlotId::NONE);
             }

@@ -6,7 +6,7 @@ use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tmem_engine::{ChargeRefused, DomainId, Frame, FrameId, Host, Lru};
-use tmem_service::{BadFrame, Domains, Gfn, GuestPages};
+use tmem_service::{BadFrame, Domains, Gfn, GuestPages, Latencies};
 
 /// Adds one to a word that only this CPU writes: no locked instruction is needed.
 fn count(word: &AtomicU64) {
@@ -116,6 +116,9 @@ impl Domains for LeanHost {
         !self.living[usize::from(domain.0)].load(Relaxed)
     }
 }
+
+/// None.
+impl Latencies for LeanHost {}
 
 #[cfg(test)]
 mod tests {

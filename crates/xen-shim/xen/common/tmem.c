@@ -23,6 +23,7 @@
 #include <xen/tmem.h>
 #include <xen/tmem-rs.h>
 #include <xen/tmem-stretch.h>
+#include <xen/time.h>
 
 #include <asm/guest.h>
 
@@ -31,12 +32,27 @@
 static bool __initdata opt_tmem;
 boolean_param("tmem", opt_tmem);
 
-bool __read_mostly tmem_enabled;
+uint8_t __read_mostly tmem_enabled;
 
 struct tmem_percpu {
     uint8_t bytes[TMEM_PERCPU_BYTES] __aligned(64);
 };
 static DEFINE_PER_CPU(struct tmem_percpu, tmem_percpu);
+
+/*
+ * Calls the library, and counts how long that takes.  Of an operation that goes
+ * on in slices each counts by itself.
+ */
+static long noinline measured_op(domid_t domid, const uint64_t *block,
+                                 bool compat)
+{
+    s_time_t start = NOW();
+    long rc = tmem_rs_op(domid, block, compat);
+
+    tmem_count_latency(block[0], NOW() - start);
+
+    return rc;
+}
 
 /*
  * Goes on with an operation that is more than a slice of work.  Out of line,
@@ -52,28 +68,21 @@ static long noinline go_on(XEN_GUEST_HANDLE_PARAM(void) uops,
             return hypercall_create_continuation(__HYPERVISOR_tmem_op, "h",
                                                  uops);
 
-        rc = tmem_rs_op(current->domain->domain_id, block, compat);
+        rc = unlikely(tmem_xen_is_measuring())
+             ? measured_op(current->domain->domain_id, block, compat)
+             : tmem_rs_op(current->domain->domain_id, block, compat);
         stretch_end(block[0]);
     } while ( rc == TMEM_RS_AGAIN );
 
     return rc;
 }
 
-long do_tmem_op(XEN_GUEST_HANDLE_PARAM(void) uops)
+static always_inline long do_op(XEN_GUEST_HANDLE_PARAM(void) uops, bool measure)
 {
     const struct domain *d = current->domain;
     uint64_t block[TMEM_OP_BYTES / sizeof(uint64_t)];
     bool compat = false;
     long rc;
-
-    stretch_begin();
-
-    /* A shim's guest is told what a Xen without tmem tells it. */
-    if ( pv_shim )
-        return -ENOSYS;
-
-    if ( !tmem_enabled )
-        return -ENODEV;
 
     /* One status for every refusal, whatever the security module's reason. */
     if ( xsm_tmem_op(XSM_HOOK) )
@@ -102,10 +111,31 @@ long do_tmem_op(XEN_GUEST_HANDLE_PARAM(void) uops)
      */
     ASSERT_NOT_IN_ATOMIC();
 
-    rc = tmem_rs_op(d->domain_id, block, compat);
+    rc = measure ? measured_op(d->domain_id, block, compat)
+                 : tmem_rs_op(d->domain_id, block, compat);
     stretch_end(block[0]);
 
     return likely(rc != TMEM_RS_AGAIN) ? rc : go_on(uops, block, compat);
+}
+
+/* Out of line, so that it costs the common case nothing. */
+static long noinline not_just_on(XEN_GUEST_HANDLE_PARAM(void) uops)
+{
+    return tmem_enabled ? do_op(uops, true) : -ENODEV;
+}
+
+long do_tmem_op(XEN_GUEST_HANDLE_PARAM(void) uops)
+{
+    stretch_begin();
+
+    /* A shim's guest is told what a Xen without tmem tells it. */
+    if ( pv_shim )
+        return -ENOSYS;
+
+    if ( unlikely(tmem_enabled != TMEM_ON) )
+        return not_just_on(uops);
+
+    return do_op(uops, false);
 }
 
 int tmem_domain_destroy(struct domain *d)
@@ -201,7 +231,10 @@ static int cf_check cpu_callback(
      * the last moment.  Over a suspend it stays, with what it holds.
      */
     if ( action == CPU_DEAD && system_state != SYS_STATE_suspend )
+    {
         tmem_rs_cpu_dead((unsigned long)hcpu);
+        tmem_keep_latencies((unsigned long)hcpu);
+    }
 
     return NOTIFY_DONE;
 }
@@ -233,7 +266,7 @@ static int __init cf_check tmem_init(void)
     }
 
     register_cpu_notifier(&cpu_nfb);
-    tmem_enabled = true;
+    tmem_enabled = TMEM_ON;
     printk(XENLOG_INFO "tmem: initialised, leaving %lu pages free\n", reserve);
 
     return 0;

@@ -36,9 +36,9 @@
 /*
  * Unclaimed free pages that tmem never touches.  Once Xen has booted, its own
  * requests of order > 0 are few: one of order 1 for each vCPU of an HVM guest
- * on SVM (all that building and running PV and HVM domains was seen to ask
- * for), the stack and the per-CPU area of a CPU that comes up; populating by
- * superpages falls back to single pages.  1MiB is room for 128 such vCPUs.
+ * on SVM, the stack and the per-CPU area of a CPU that comes up, and what the
+ * spare blocks below are for; populating by superpages falls back to single
+ * pages.  1MiB is room for 128 such vCPUs.
  * The rest, 1/128 of memory within bounds, is for everybody's single pages.
  */
 #define RESERVE_MIN   (MB(1) >> PAGE_SHIFT)
@@ -58,6 +58,23 @@ static uint32_t *__read_mostly kept;
 static unsigned int nr_kept;
 static unsigned int __read_mostly kept_max;
 
+/*
+ * Blocks that wait for a request of order > 0: single pages, of which building
+ * a domain takes very many, use the reserve up and leave no block in it, and
+ * eviction, which goes by age, frees none on a host that has been busy for
+ * long.  The biggest that Xen was seen to ask for is the state of a domain's
+ * vCPUs (XEN_DOMCTL_gethvmcontext), some 6KiB each.  A request gets a part of
+ * its size; of what is left of a block there is at most one part of each order.
+ */
+#define SPARE_ORDER   6
+#define SPARES_MIN    8
+#define SPARES_MAX    64
+static uint32_t spares[SPARES_MAX];
+static unsigned int nr_spares;
+static unsigned int __read_mostly spares_max;
+static uint32_t spare_parts[SPARE_ORDER];
+static unsigned int nr_spare_pages;
+
 unsigned long __init tmem_frames_init(void)
 {
     reserve = min_t(unsigned long, total_pages / 128, RESERVE_MAX);
@@ -70,6 +87,9 @@ unsigned long __init tmem_frames_init(void)
     kept = xmalloc_array(uint32_t, kept_max);
     if ( !kept )
         kept_max = 0;
+    spares_max = min_t(unsigned long, total_pages >> (10 + SPARE_ORDER),
+                       SPARES_MAX);
+    spares_max = max_t(unsigned int, spares_max, SPARES_MIN);
 
     return reserve;
 }
@@ -112,10 +132,77 @@ static unsigned int take_kept(uint32_t *frames, unsigned int nr)
     return nr;
 }
 
+static void noinline keep_spare(void)
+{
+    struct page_info *pg = alloc_domheap_pages(NULL, SPARE_ORDER, FRAME_FLAGS);
+
+    if ( !pg )
+        return;
+
+    if ( !spare_low || mfn_x(page_to_mfn(pg)) >= LOW_FRAMES )
+    {
+        spin_lock(&kept_lock);
+        if ( nr_spares < spares_max )
+        {
+            spares[nr_spares++] = mfn_x(page_to_mfn(pg));
+            nr_spare_pages += 1U << SPARE_ORDER;
+            pg = NULL;
+        }
+        spin_unlock(&kept_lock);
+    }
+
+    if ( pg )
+        free_domheap_pages(pg, SPARE_ORDER);
+    else
+        tmem_note_taken(1U << SPARE_ORDER);
+}
+
+bool tmem_free_spare(unsigned int order)
+{
+    unsigned int have = order;
+    uint32_t mfn = 0;
+
+    if ( order > SPARE_ORDER || !read_atomic(&nr_spare_pages) )
+        return false;
+
+    spin_lock(&kept_lock);
+
+    while ( have < SPARE_ORDER && !spare_parts[have] )
+        have++;
+    if ( have < SPARE_ORDER )
+    {
+        mfn = spare_parts[have];
+        spare_parts[have] = 0;
+    }
+    else if ( nr_spares )
+        mfn = spares[--nr_spares];
+
+    if ( mfn )
+    {
+        nr_spare_pages -= 1U << order;
+        /* There was none of these orders. */
+        while ( have-- > order )
+            spare_parts[have] = mfn + (1U << have);
+    }
+
+    spin_unlock(&kept_lock);
+
+    if ( !mfn )
+        return false;
+
+    free_domheap_pages(mfn_to_page(_mfn(mfn)), order);
+    tmem_note_freed(1U << order);
+
+    return true;
+}
+
 static unsigned int take_from_heap(uint32_t *frames, unsigned int nr)
 {
     unsigned long left = room();
     unsigned int taken = 0;
+
+    if ( left && unlikely(read_atomic(&nr_spares) < spares_max) )
+        keep_spare();
 
     nr = min_t(unsigned long, nr, left);
 
@@ -198,7 +285,7 @@ unsigned int tmem_free_kept(unsigned int nr)
 
 unsigned int tmem_nr_kept(void)
 {
-    return read_atomic(&nr_kept);
+    return read_atomic(&nr_kept) + read_atomic(&nr_spare_pages);
 }
 
 void tmem_xen_free_frame(uint64_t frame)
@@ -207,6 +294,11 @@ void tmem_xen_free_frame(uint64_t frame)
     tmem_note_freed(1);
 }
 
+/*
+ * Whoever gives a page back for it may take one, though Xen have less than the
+ * reserve: building domains takes from it, and these are to find room for their
+ * pools.
+ */
 void tmem_xen_free_for_meta(uint64_t frame)
 {
     tmem_xen_free_frame(frame);
@@ -221,7 +313,7 @@ void *tmem_xen_alloc_meta(void)
     this_cpu(meta_due) = false;
 
     /* Not asked here is tmem_growth_forbidden(): no eviction makes up for it. */
-    if ( due || room() || (tmem_free_kept(1) && room()) )
+    if ( due || room() || tmem_free_kept(1) )
         page = alloc_xenheap_pages(0, MEMF_no_tmem);
 
     /* alloc_xenheap_pages() leaves in it what the last owner wrote. */

@@ -10,6 +10,7 @@
 #include <xen/irq.h>
 #include <xen/lib.h>
 #include <xen/mm.h>
+#include <xen/numa.h>
 #include <xen/sched.h>
 #include <xen/time.h>
 #include <xen/tmem.h>
@@ -31,6 +32,19 @@
  */
 #define ROUNDS_MAX  64
 
+/* And one of order > 1 before it gets a block that was spared. */
+#define ROUNDS_BEFORE_SPARE 2
+
+/*
+ * As many for a small block, which Xen needs for itself and can't do without:
+ * order 1 for each vCPU of an HVM guest on SVM.  On a host that has been busy
+ * for long, pages are evicted in an order that has nothing to do with where
+ * they lie.  Then so many evictions free a pair, by the birthday paradox, of
+ * up to 2^25 pages (128GiB).
+ */
+#define SMALL_ORDER_MAX  3
+#define ROUNDS_MAX_SMALL 256
+
 /* Zones up to this one hold the pages below 4GiB. */
 #define LOW_ZONE_MAX (32 - PAGE_SHIFT)
 
@@ -44,6 +58,13 @@ unsigned long __read_mostly tmem_freeable_guess;
 static s_time_t guess_until;
 static s_time_t growth_forbidden_until;
 
+/* Neither Xen itself nor a toolstack: one that asks for memory of its own. */
+static bool is_guest(const struct domain *d)
+{
+    return !is_idle_domain(d) && !is_hardware_domain(d) &&
+           !is_control_domain(d);
+}
+
 /*
  * Called where alloc_heap_pages() has dropped heap_lock to return NULL, so
  * that the frames take the ordinary way back to the heap, and zone, node,
@@ -55,6 +76,8 @@ bool tmem_make_room(unsigned int zone_hi, unsigned int order,
                     unsigned int memflags, unsigned int *rounds)
 {
     unsigned int max = ROUNDS_MAX;
+    nodeid_t node = MEMF_get_node(memflags);
+    bool guest;
 
     /* tmem's own allocations must not feed on tmem. */
     if ( !tmem_enabled || (memflags & MEMF_no_tmem) )
@@ -64,16 +87,25 @@ bool tmem_make_room(unsigned int zone_hi, unsigned int order,
     if ( in_irq() || !local_irq_is_enabled() )
         return false;
 
+    /* A toolstack may name any node. */
+    if ( (memflags & MEMF_exact_node) && node != NUMA_NO_NODE &&
+         !node_online(node) )
+        return false;
+
     /* There is none of it down there: see tmem_frames.c. */
     if ( zone_hi <= LOW_ZONE_MAX && max_page > (GB(4) >> PAGE_SHIFT) )
         return false;
+
+    guest = is_guest(current->domain);
 
     /*
      * Frames are taken in blocks and evicted in the order in which they were
      * filled, so blocks come free; but nobody sees to it.  Twice the size is
      * what a block is worth: callers that ask for big ones make do with less.
      */
-    if ( order )
+    if ( order && order <= SMALL_ORDER_MAX && !guest )
+        max = ROUNDS_MAX_SMALL;
+    else if ( order )
         max = min_t(unsigned int, max, max(2U, (2U << order) / ROUND_PAGES));
 
     /*
@@ -87,11 +119,28 @@ bool tmem_make_room(unsigned int zone_hi, unsigned int order,
         return true;
     }
 
+    /*
+     * Pairs come free after some rounds, and are asked for often.  Bigger ones
+     * are spared, for when the rounds that do on a host that was filled in
+     * order have not done.
+     */
+    if ( order && !guest &&
+         (*rounds & 0xffff) == (order > 1 ? ROUNDS_BEFORE_SPARE : max) &&
+         tmem_free_spare(order) )
+    {
+        ++*rounds;
+        return true;
+    }
+
     if ( (*rounds & 0xffff) >= max )
         return false;
     ++*rounds;
 
-    return tmem_rs_reclaim(ROUND_PAGES);
+    if ( tmem_rs_reclaim(ROUND_PAGES) )
+        return true;
+
+    /* At the very end spare blocks are single pages, for anybody. */
+    return (!order || !guest) && tmem_free_spare(order);
 }
 
 bool tmem_make_room_for_claim(const struct domain *d, unsigned long pages)
@@ -120,7 +169,8 @@ bool tmem_make_room_for_claim(const struct domain *d, unsigned long pages)
 
     wanted = min_t(uint64_t, wanted - free, ROUND_PAGES);
 
-    return tmem_free_kept(wanted) || tmem_rs_reclaim(wanted);
+    return tmem_free_kept(wanted) || tmem_rs_reclaim(wanted) ||
+           tmem_free_spare(0);
 }
 
 bool tmem_growth_forbidden(void)

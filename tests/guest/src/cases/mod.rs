@@ -79,6 +79,16 @@ impl Case {
         Self { name, boots: &[Boot::Small], about, needs: Needs::SmallMachine, run }
     }
 
+    /// A case of small machines that are full when other domains are built.
+    const fn full(
+        boots: &'static [Boot],
+        name: &'static str,
+        about: &'static str,
+        run: fn(&mut Rig) -> CaseResult,
+    ) -> Self {
+        Self { name, boots, about, needs: Needs::SmallMachine, run }
+    }
+
     /// A case with other domains, of some of the boots that are for them.
     const fn with_domains(
         boots: &'static [Boot],
@@ -163,6 +173,7 @@ cases![
     reclaim_claim,
     storm_full,
     off_commands,
+    off_control,
     label_denied,
     demo,
     price,
@@ -189,9 +200,26 @@ cases![
     flush_freeable,
     control_refused,
     control_dying,
+    control_figures,
     frame_types,
     granted_frame,
     log_dirty,
+    death_anywhen,
+    death_anywhen_long,
+    limit_race,
+    vcpu_races,
+    restart_elsewhere,
+    claim_refused;
+    memory:
+    full_build,
+    full_claim,
+    full_orders,
+    full_vcpus,
+    full_low,
+    full_nodes,
+    processors,
+    full_high,
+    full_on_demand,
 ];
 
 mod hostile;

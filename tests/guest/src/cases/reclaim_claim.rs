@@ -12,7 +12,7 @@ use crate::fail;
 use crate::plain::content::Content;
 use crate::rig::{Kind, ROOM, Rig, at};
 use crate::verdict::{CaseResult, expect};
-use crate::xen::memory::claim;
+use crate::xen::memory::{DOMAIN_0, claim};
 
 pub(super) const CASE: Case = Case::small(
     "reclaim-claim",
@@ -21,7 +21,7 @@ pub(super) const CASE: Case = Case::small(
 );
 
 /// Frames that the guest and its stored pages may come to: `dom0_mem=64M,max:64M`.
-const MAXIMUM: usize = 64 << 20 >> 12;
+const MAXIMUM: u64 = 64 << 20 >> 12;
 /// `-EINVAL`: more than the domain's maximum.
 const INVALID: i64 = -22;
 
@@ -30,16 +30,16 @@ fn run(rig: &mut Rig) -> CaseResult {
     let page = |number: u32| at(pool, u64::from(number / 64), number % 64);
     let young = |number: u32| at(pool, 1 << 40 | u64::from(number), 1);
     flood(rig, more_than_fits(), page)?;
-    expect("a claim above the maximum", claim(MAXIMUM + 1), INVALID)?;
+    expect("a claim above the maximum", claim(DOMAIN_0, MAXIMUM + 1), INVALID)?;
 
-    expect("a claim of all that was given back", claim(MAXIMUM), 0)?;
+    expect("a claim of all that was given back", claim(DOMAIN_0, MAXIMUM), 0)?;
     // Puts go on, at the cost of older pages and not of what is claimed; the metadata that so many
     // objects take, too.
     for number in 0..500 {
         rig.put(young(number), Content::of(3, u64::from(number)))?;
     }
     let left = rig.balloon.set_room(0);
-    expect("ending the claim", claim(0), 0)?;
+    expect("ending the claim", claim(DOMAIN_0, 0), 0)?;
     if left != 0 {
         fail!("{left} of {ROOM} claimed frames could not be had");
     }

@@ -7,6 +7,8 @@ pub enum Boot {
     Default,
     /// tmem on, a machine so small that pages are evicted soon.
     Small,
+    /// As `Default`, on a Xen that says nothing of a guest's bad requests.
+    Frames,
     /// tmem built in, but not asked for on Xen's command line.
     Off,
     /// tmem on, with a security policy that denies it to the guest's label.
@@ -27,8 +29,18 @@ pub enum Boot {
     Domains,
     /// The same on two processors.
     DomainsSmp,
+    /// The same on four.
+    DomainsFour,
     /// The same as `DomainsSmp`, for cases that take long.
     DomainsLong,
+    /// A small machine on which other domains are built when all its memory is full.
+    Memory,
+    /// The same with two nodes.
+    MemoryNodes,
+    /// The same with four processors.
+    MemorySmp,
+    /// The same with memory above 4 GiB.
+    MemoryHigh,
     /// A machine that counts instructions.
     Price,
 }
@@ -39,6 +51,7 @@ impl Boot {
         match self {
             Self::Default => "default",
             Self::Small => "small",
+            Self::Frames => "frames",
             Self::Off => "off",
             Self::Denied => "denied",
             Self::Demo => "demo",
@@ -49,7 +62,12 @@ impl Boot {
             Self::StormPvh32 => "storm-pvh32",
             Self::Domains => "domains",
             Self::DomainsSmp => "domains-smp",
+            Self::DomainsFour => "domains-four",
             Self::DomainsLong => "domains-long",
+            Self::Memory => "memory",
+            Self::MemoryNodes => "memory-nodes",
+            Self::MemorySmp => "memory-smp",
+            Self::MemoryHigh => "memory-high",
             Self::Price => "price",
         }
     }

@@ -4,6 +4,7 @@
 //! into, between two guards.
 
 use super::child::Child;
+use super::window::Window;
 use crate::fail;
 use crate::plain::content::Content;
 use crate::rig::{Kind, statuses};
@@ -128,7 +129,15 @@ impl Child {
     /// # Errors
     /// Failure, with the first wrong word.
     pub fn check_target(&self, handle: Handle, content: Content) -> CaseResult {
-        if let Some(found) = self.open(TARGET)?.difference(content) {
+        self.check_page(&self.open(TARGET)?, handle, content)
+    }
+
+    /// A page that was got into must hold this content in all its 4096 bytes.
+    ///
+    /// # Errors
+    /// Failure, with the first wrong word.
+    pub fn check_page(&self, page: &Window, handle: Handle, content: Content) -> CaseResult {
+        if let Some(found) = page.difference(content) {
             fail!(
                 "domain {}: wrong data: pool {} index {}: byte {} is {:#x}, not {:#x}",
                 self.domid(),

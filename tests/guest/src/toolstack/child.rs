@@ -63,9 +63,9 @@ impl Plan {
         Self { caller, vcpus: 1, room, domid: 0 }
     }
 
-    /// The same with two vCPUs.
-    pub const fn with_two_vcpus(self) -> Self {
-        Self { vcpus: 2, ..self }
+    /// The same with `vcpus` vCPUs.
+    pub const fn with_vcpus(self, vcpus: u32) -> Self {
+        Self { vcpus, ..self }
     }
 }
 
@@ -76,8 +76,10 @@ pub struct Call {
     pub number: u32,
     /// Arguments.
     pub arguments: [u64; 5],
-    /// An operation block; the first argument becomes its address.
+    /// An operation block.
     pub block: Option<[u8; BLOCK_BYTES]>,
+    /// Which of the arguments becomes the block's address.
+    pub pointer: usize,
     /// Added to the block's index of a page after each time.
     pub step: u32,
 }
@@ -85,7 +87,7 @@ pub struct Call {
 impl Call {
     /// A call that names no memory of its own.
     pub const fn raw(number: u32, arguments: [u64; 5]) -> Self {
-        Self { number, arguments, block: None, step: 0 }
+        Self { number, arguments, block: None, pointer: 0, step: 0 }
     }
 
     /// The same call, with the page's index going on by one each time.
@@ -105,6 +107,9 @@ const NOT_SUPPORTED: i64 = -95;
 const EXISTS: i64 = -17;
 /// How often an id is asked for before it counts as taken.
 const ID_PATIENCE: u32 = 100_000;
+/// On a machine of several processors, where others need not be let run first: looks before one gives
+/// way. To give way each time makes Xen set its timers each time, which an emulator is slow at.
+const LOOKS: u32 = 2000;
 /// How often a vCPU is given way before it counts as hanging.
 const PATIENCE: u32 = 20_000_000;
 
@@ -118,6 +123,8 @@ pub struct Child {
     frames: [u64; END],
     mailboxes: [Option<Window>; VCPUS_MAX as usize],
     is_alive: bool,
+    /// How often a vCPU, or this guest, looks for what it waits for before it gives way.
+    patience: u32,
     /// Whether Xen lets it run. While it has nothing to do it does not: many domains that wait in
     /// loops would take the processors from the one that works.
     is_running: Cell<bool>,
@@ -143,8 +150,20 @@ impl Child {
         let frames = core::array::from_fn(|page| if page < CODE { 0 } else { page as u64 });
         let mailboxes = [const { None }; VCPUS_MAX as usize];
         let is_running = Cell::new(false);
-        let mut child =
-            Self { release, caller, domid, frames, mailboxes, is_alive: true, is_running };
+        let patience = match release.processors() {
+            Ok(2..) => LOOKS,
+            _ => 0,
+        };
+        let mut child = Self {
+            release,
+            caller,
+            domid,
+            frames,
+            mailboxes,
+            is_alive: true,
+            patience,
+            is_running,
+        };
         child.give_memory(vcpus, room)?;
         child.fill_memory(vcpus)?;
         child.start_vcpus(vcpus)?;
@@ -200,7 +219,8 @@ impl Child {
             }
             let mailbox = self.mailbox(vcpu)?;
             mailbox.hypercall_page.store(code, Ordering::SeqCst);
-            let asks = if caller.is_pv() { 0 } else { code };
+            mailbox.patience.store(self.patience, Ordering::SeqCst);
+            let asks = if caller.is_pv() || vcpu > 0 { 0 } else { code };
             mailbox.registers.store(asks, Ordering::SeqCst);
         }
         Ok(())
@@ -283,7 +303,7 @@ impl Child {
             (false, Ok(bytes)) => fill(&mut block, &bytes),
             (false, Err(frame)) => give_up!("a 32-bit caller can't name frame {frame:#x}"),
         }
-        Ok(Call { number: HYPERVISOR_TMEM_OP, arguments: [0; 5], block: Some(block), step: 0 })
+        Ok(Call { block: Some(block), ..Call::raw(HYPERVISOR_TMEM_OP, [0; 5]) })
     }
 
     /// Has a vCPU go through `calls` (the first 30 count) `rounds` times; 0: until it is stopped.
@@ -295,14 +315,14 @@ impl Child {
             give_up!("vCPU {vcpu} of domain {} is at work", self.domid);
         }
         let mailbox = self.mailbox(vcpu)?;
-        let first = address(MAILBOXES + vcpu) + core::mem::offset_of!(Mailbox, slots) as u64;
         for (number, (slot, call)) in mailbox.slots.iter().zip(calls).enumerate() {
-            fill_slot(slot, call, first + (number * size_of::<Slot>()) as u64);
+            fill_slot(slot, call, block_address(vcpu, number));
         }
         let count = u32::try_from(calls.len().min(CALLS)).unwrap_or_default();
         mailbox.count.store(count, Ordering::SeqCst);
         mailbox.rounds.store(rounds, Ordering::SeqCst);
         mailbox.stop.store(0, Ordering::SeqCst);
+        mailbox.strange_slot.store(0, Ordering::SeqCst);
         mailbox.ticket.fetch_add(1, Ordering::SeqCst);
         self.set_running(true)
     }
@@ -317,6 +337,16 @@ impl Child {
             let answer = if running { release.unpause(domid) } else { release.pause(domid) };
             step("pausing or unpausing", answer)?;
         }
+        Ok(())
+    }
+
+    /// Puts `call`'s block in the place of that of call `number` in a vCPU's list, as a guest may that
+    /// was interrupted. The domain must not run meanwhile.
+    ///
+    /// # Errors
+    /// Error, if there is no such vCPU or call.
+    pub fn replace_block(&self, vcpu: usize, number: usize, call: &Call) -> CaseResult {
+        fill_block(self.slot(vcpu, number)?, &call.block.unwrap_or([0; BLOCK_BYTES]));
         Ok(())
     }
 
@@ -360,6 +390,11 @@ impl Child {
     /// Failure, if the domain crashed; error, if it takes for ever, or `reached` has one.
     pub fn wait_for(&self, reached: impl Fn() -> CaseResult<bool>) -> CaseResult {
         for turn in 0..PATIENCE {
+            for _ in 0..self.patience {
+                if reached()? {
+                    return Ok(());
+                }
+            }
             if reached()? {
                 return Ok(());
             }
@@ -476,7 +511,13 @@ fn step(what: &str, answer: i64) -> CaseResult {
     Ok(())
 }
 
-fn fill_slot(slot: &Slot, call: &Call, place: u64) {
+/// Where the block of call `number` in a vCPU's list is, for that vCPU.
+pub(super) fn block_address(vcpu: usize, number: usize) -> u64 {
+    let slot = core::mem::offset_of!(Mailbox, slots) + number * size_of::<Slot>();
+    address(MAILBOXES + vcpu) + (slot + core::mem::offset_of!(Slot, block)) as u64
+}
+
+fn fill_slot(slot: &Slot, call: &Call, block_address: u64) {
     slot.number.store(call.number, Ordering::SeqCst);
     slot.step.store(call.step, Ordering::SeqCst);
     for (word, value) in slot.arguments.iter().zip(call.arguments) {
@@ -485,11 +526,18 @@ fn fill_slot(slot: &Slot, call: &Call, place: u64) {
     slot.answer.store(i64::MIN, Ordering::SeqCst);
     slot.successes.store(0, Ordering::SeqCst);
     slot.others.store(0, Ordering::SeqCst);
-    let Some(block) = call.block else { return };
-    let bytes = core::mem::offset_of!(Slot, block) as u64;
-    if let Some(first) = slot.arguments.first() {
-        first.store(place + bytes, Ordering::SeqCst);
+    let Some(block) = call.block else {
+        // Steps begin at 0.
+        slot.block.iter().for_each(|word| word.store(0, Ordering::SeqCst));
+        return;
+    };
+    if let Some(pointer) = slot.arguments.get(call.pointer) {
+        pointer.store(block_address, Ordering::SeqCst);
     }
+    fill_block(slot, &block);
+}
+
+fn fill_block(slot: &Slot, block: &[u8; BLOCK_BYTES]) {
     let (words, _) = block.as_chunks::<8>();
     for (word, value) in slot.block.iter().zip(words) {
         word.store(u64::from_le_bytes(*value), Ordering::SeqCst);

@@ -9,6 +9,17 @@ use core::arch::global_asm;
 use core::mem::offset_of;
 use core::sync::atomic::{AtomicI64, AtomicU32, AtomicU64};
 
+/// In place of a hypercall's number: an act of the puppet's own, in 64-bit mode only, on the page at the
+/// first argument. This one fills it with a word: the second argument, and the index that steps added up.
+pub(super) const FILL: u32 = 0x8000_0001;
+/// Answers 1 if the page is as [`FILL`] with the same arguments would leave it, else 0.
+pub(super) const SAME: u32 = 0x8000_0002;
+/// Answers 1 if the page is full of one word whose upper half is that of the second argument, and which
+/// is not less than the last time.
+pub(super) const LATER: u32 = 0x8000_0003;
+/// The same, whatever it was the last time.
+pub(super) const WHOLE: u32 = 0x8000_0004;
+
 /// Calls that a mailbox holds.
 pub const CALLS: usize = 30;
 /// Bytes of an operation block's place in a call.
@@ -21,7 +32,8 @@ pub struct Slot {
     pub number: AtomicU32,
     /// Added to the block's index of a page after each time the call was made.
     pub step: AtomicU32,
-    /// Arguments.
+    /// Arguments. A tmem operation has one: the others are the answers besides 1 that a 64-bit caller
+    /// does not call strange.
     pub arguments: [AtomicU64; 5],
     /// The last answer.
     pub answer: AtomicI64,
@@ -50,14 +62,21 @@ pub struct Mailbox {
     pub begun: AtomicU32,
     /// Calls that came back, in all.
     pub ended: AtomicU32,
-    unused: AtomicU32,
+    /// How often the puppet looks for work before it gives way to others.
+    pub patience: AtomicU32,
     /// Where the page with Xen's code for hypercalls is, for the puppet.
     pub hypercall_page: AtomicU32,
-    /// The same as a guest-physical address, if the puppet has to ask Xen for the code; else 0.
+    /// The same as a guest-physical address, if the puppet has to ask Xen for the code; 0 if not, or
+    /// when it has. Only the first vCPU asks, since Xen writes the page anew: the others would run in
+    /// it. They wait until it has the code.
     pub registers: AtomicU32,
     rounds_left: AtomicU32,
     place: AtomicU32,
-    more_unused: [AtomicU64; 10],
+    /// The last answer that was neither 1 nor among the call's others; see [`Slot::arguments`].
+    pub strange_answer: AtomicI64,
+    /// Where its slot is, in the low bits; 0 if there was none.
+    pub strange_slot: AtomicU64,
+    more_unused: [AtomicU64; 8],
     /// The list.
     pub slots: [Slot; CALLS],
     stack: [AtomicU64; 16],
@@ -68,6 +87,8 @@ const _: () = {
     // The numbers that the programs below use.
     assert!(offset_of!(Mailbox, slots) == 0x80 && offset_of!(Mailbox, rounds_left) == 0x28);
     assert!(offset_of!(Mailbox, hypercall_page) == 0x20 && offset_of!(Mailbox, begun) == 0x14);
+    assert!(offset_of!(Mailbox, patience) == 0x1c && offset_of!(Mailbox, registers) == 0x24);
+    assert!(offset_of!(Mailbox, strange_answer) == 0x30);
     assert!(offset_of!(Slot, arguments) == 8 && offset_of!(Slot, answer) == 0x30);
     assert!(offset_of!(Slot, successes) == 0x38 && offset_of!(Slot, block) == 0x40);
 };
@@ -115,17 +136,26 @@ global_asm!(
         and r12, -4096
         mov r13d, [r12 + 0x20]
         cmp dword ptr [r12 + 0x24], 0
-        je 2f
+        je 21f
         mov eax, 0x40000002
         cpuid
         mov ecx, ebx
         mov eax, [r12 + 0x24]
         xor edx, edx
         wrmsr
+        mov dword ptr [r12 + 0x24], 0
+    21: // Until the first vCPU has the code.
+        pause
+        mov eax, {first_mailbox}
+        cmp dword ptr [rax + 0x24], 0
+        jne 21b
     2:  // Wait.
-        mov eax, [r12]
+        mov ecx, [r12 + 0x1c]
+    20: mov eax, [r12]
         cmp eax, [r12 + 0x04]
         jne 3f
+        dec ecx
+        jg 20b
         xor edi, edi
         xor esi, esi
         lea rax, [r13 + {sched_op} * 32]
@@ -143,6 +173,8 @@ global_asm!(
         jae 8f
         inc dword ptr [r12 + 0x14]
         mov eax, [r14]
+        test eax, eax
+        js 30f
         shl eax, 5
         add rax, r13
         mov rdi, [r14 + 0x08]
@@ -151,13 +183,23 @@ global_asm!(
         mov r10, [r14 + 0x20]
         mov r8, [r14 + 0x28]
         call rax
-        mov [r14 + 0x30], rax
+    22: mov [r14 + 0x30], rax
         inc dword ptr [r12 + 0x18]
         cmp rax, 1
         jne 6f
         inc dword ptr [r14 + 0x38]
         jmp 7f
     6:  inc dword ptr [r14 + 0x3c]
+        cmp rax, [r14 + 0x10]
+        je 7f
+        cmp rax, [r14 + 0x18]
+        je 7f
+        cmp rax, [r14 + 0x20]
+        je 7f
+        cmp rax, [r14 + 0x28]
+        je 7f
+        mov [r12 + 0x30], rax
+        mov [r12 + 0x38], r14
     7:  mov eax, [r14 + 0x04]
         add [r14 + 0x60], eax
         sub r14, -128
@@ -173,6 +215,37 @@ global_asm!(
     9:  mov eax, [r12]
         mov [r12 + 0x04], eax
         jmp 2b
+    30: // An act of the puppet's own on a page.
+        mov rdi, [r14 + 0x08]
+        mov edx, [r14 + 0x60]
+        add rdx, [r14 + 0x10]
+        cmp eax, {fill}
+        mov ecx, 512
+        jne 31f
+        mov rax, rdx
+        rep stosq
+        jmp 34f
+    31: mov esi, eax
+        mov rax, [rdi]
+        repe scasq
+        jne 35f
+        mov rcx, rax
+        shr rcx, 32
+        cmp ecx, [r14 + 0x14]
+        jne 35f
+        cmp esi, {same}
+        jne 32f
+        cmp rax, rdx
+        jne 35f
+    32: cmp esi, {later}
+        jne 34f
+        cmp rax, [r14 + 0x18]
+        jb 35f
+        mov [r14 + 0x18], rax
+    34: mov eax, 1
+        jmp 22b
+    35: xor eax, eax
+        jmp 22b
     puppet64_end:
     .popsection
 
@@ -184,17 +257,26 @@ global_asm!(
         mov ebp, esp
         and ebp, -4096
         cmp dword ptr [ebp + 0x24], 0
-        je 2f
+        je 21f
         mov eax, 0x40000002
         cpuid
         mov ecx, ebx
         mov eax, [ebp + 0x24]
         xor edx, edx
         wrmsr
+        mov dword ptr [ebp + 0x24], 0
+    21: // Until the first vCPU has the code.
+        pause
+        mov eax, {first_mailbox}
+        cmp dword ptr [eax + 0x24], 0
+        jne 21b
     2:  // Wait.
-        mov eax, [ebp]
+        mov edx, [ebp + 0x1c]
+    20: mov eax, [ebp]
         cmp eax, [ebp + 0x04]
         jne 3f
+        dec edx
+        jg 20b
         xor ebx, ebx
         xor ecx, ecx
         mov eax, [ebp + 0x20]
@@ -252,7 +334,11 @@ global_asm!(
     .code64
     .popsection
     "#,
+    fill = const FILL,
+    same = const SAME,
+    later = const LATER,
     sched_op = const xen_sys::__HYPERVISOR_sched_op,
+    first_mailbox = const super::layout::address(super::layout::MAILBOXES),
 );
 // The build machine runs no puppet; its unit tests link nevertheless.
 #[cfg(not(target_os = "none"))]

@@ -128,6 +128,7 @@ mod command {
     pub(super) const PAUSE_DOMAIN: u32 = 3;
     pub(super) const UNPAUSE_DOMAIN: u32 = 4;
     pub(super) const GET_DOMAIN_INFO: u32 = 5;
+    pub(super) const SET_VCPU_AFFINITY: u32 = 9;
     pub(super) const MAX_MEM: u32 = 11;
     pub(super) const SET_VCPU_CONTEXT: u32 = 12;
     pub(super) const MAX_VCPUS: u32 = 15;
@@ -139,6 +140,8 @@ mod command {
     pub(super) const SET_PAGING_MEMPOOL_SIZE: u32 = 86;
 }
 
+/// `XEN_VCPUAFFINITY_HARD`.
+const HARD_AFFINITY: u64 = 1;
 /// `XEN_DOMCTL_GRANT_version(1)`: 0 is refused.
 const GRANT_VERSION: u32 = 1;
 /// Event channels of a domain: as many as fit the oldest way of delivery.
@@ -248,6 +251,18 @@ impl Release {
     /// Makes a domain's vCPUs.
     pub fn max_vcpus(self, domid: u16, vcpus: u32) -> i64 {
         self.with_word(command::MAX_VCPUS, domid, vcpus)
+    }
+
+    /// Has a vCPU run on the processors in `processors` only, a bit for each.
+    pub fn pin(self, domid: u16, vcpu: u32, processors: u64) -> i64 {
+        let mut map = [processors];
+        let place = map.as_mut_ptr().expose_provenance() as u64;
+        // `struct xen_domctl_vcpuaffinity`: vCPU, and that the hard map is meant; where that map is and
+        // how many bits it has. Xen writes into it which of them are there.
+        let words = [u64::from(vcpu) | HARD_AFFINITY << 32, place, u64::from(u64::BITS)];
+        let answer = self.with_words(command::SET_VCPU_AFFINITY, domid, words);
+        core::hint::black_box(map);
+        answer
     }
 
     /// Sets the size of the pool that a PVH domain's nested page tables come from, in bytes.

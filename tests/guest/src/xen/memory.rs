@@ -19,6 +19,8 @@ const ADD_TO_PHYSMAP: u64 = 7;
 const MEMORY_MAP: u64 = 9;
 /// `XENMEM_remove_from_physmap`.
 const REMOVE_FROM_PHYSMAP: u64 = 15;
+/// `XENMEM_set_pod_target`.
+const SET_POD_TARGET: u64 = 16;
 /// `XENMEM_add_to_physmap_batch`.
 const ADD_TO_PHYSMAP_BATCH: u64 = 23;
 
@@ -34,9 +36,31 @@ const DOMID_SELF: u16 = 0x7ff0;
 const CLAIM_PAGES: u64 = 24;
 
 /// The first domain's number.
-const DOMAIN_0: u16 = 0;
+pub const DOMAIN_0: u16 = 0;
 
-/// `struct xen_memory_reservation`, with order-0 extents.
+/// Where the memory of [`populate_blocks`] must lie; the flags of `struct xen_memory_reservation`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Where(u32);
+
+impl Where {
+    /// Anywhere.
+    pub const ANYWHERE: Self = Self(0);
+
+    /// Below 2^`bits` bytes (`XENMEMF_address_bits`).
+    pub const fn below(bits: u32) -> Self {
+        Self(bits & 0xff)
+    }
+
+    /// Nowhere yet: a frame is to be found when the page is touched (`XENMEMF_populate_on_demand`).
+    pub const ON_DEMAND: Self = Self(1 << 16);
+
+    /// On that node and no other (`XENMEMF_exact_node`).
+    pub const fn on_node(node: u32) -> Self {
+        Self(((node + 1) & 0xff) << 8 | 1 << 17)
+    }
+}
+
+/// `struct xen_memory_reservation`.
 #[repr(C)]
 struct Reservation {
     extents: u64,
@@ -49,33 +73,83 @@ struct Reservation {
 
 const _: () = assert!(size_of::<Reservation>() == 32);
 
-/// A reservation of domain `domid`'s; the raw answer.
-fn reservation_op(command: u64, domid: u16, extents: u64, nr_extents: u64) -> i64 {
-    let request =
-        Reservation { extents, nr_extents, order: 0, memory_flags: 0, domain: domid, pad: [0; 3] };
-    let place = (&raw const request).expose_provenance() as u64;
-    // SAFETY: Xen only reads the request. The list that it names, if any, is one that our callers
-    // hold for writing; frames of our own that are given back are theirs to give: not mapped
-    // anywhere.
-    unsafe { hypercall(__HYPERVISOR_memory_op, [command, place, 0, 0]) }
+impl Reservation {
+    /// Of domain `domid`: a list of single frames, or a number of them if `extents` is 0.
+    const fn new(domain: u16, extents: u64, nr_extents: u64) -> Self {
+        Self { extents, nr_extents, order: 0, memory_flags: 0, domain, pad: [0; 3] }
+    }
+
+    /// Sends it; the raw answer.
+    fn send(&self, command: u64) -> i64 {
+        let place = core::ptr::from_ref(self).expose_provenance() as u64;
+        // SAFETY: Xen only reads the request. The list that it names, if any, is one that our callers
+        // hold for writing; frames of our own that are given back are theirs to give: not mapped
+        // anywhere.
+        unsafe { hypercall(__HYPERVISOR_memory_op, [command, place, 0, 0]) }
+    }
 }
 
-/// The same with a list of frames; how many of them, from the first, were done.
+/// A request with a list of frames; how many of them, from the first, were done.
 fn frames_op(command: u64, domid: u16, frames: &mut [u64]) -> usize {
     let list = frames.as_mut_ptr().expose_provenance() as u64;
-    usize::try_from(reservation_op(command, domid, list, frames.len() as u64)).unwrap_or(0)
+    let request = Reservation::new(domid, list, frames.len() as u64);
+    usize::try_from(request.send(command)).unwrap_or(0)
 }
 
-/// Has Xen keep memory for this guest, the first domain, until it holds `pages` in all; 0 ends that.
-/// The raw answer.
-pub fn claim(pages: usize) -> i64 {
-    reservation_op(CLAIM_PAGES, DOMAIN_0, 0, pages as u64)
+/// Has Xen keep memory for domain `domid` until it holds `pages` in all; 0 ends that. The raw answer.
+pub fn claim(domid: u16, pages: u64) -> i64 {
+    Reservation::new(domid, 0, pages).send(CLAIM_PAGES)
+}
+
+/// What Xen keeps for pages of a domain that were not touched yet (`struct xen_pod_target`).
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct OnDemand {
+    target: u64,
+    /// Frames that the domain has, those in the cache included.
+    pub total: u64,
+    /// Frames that wait for being used.
+    pub cached: u64,
+    /// Pages without a frame.
+    pub entries: u64,
+    domain: u64,
+}
+
+/// Has Xen give a PVH domain frames for pages that are touched, until it has `pages` in all.
+///
+/// # Errors
+/// Xen's answer.
+pub fn set_on_demand(domid: u16, pages: u64) -> Result<OnDemand, i64> {
+    let domain = u64::from(domid);
+    let mut request = OnDemand { target: pages, total: 0, cached: 0, entries: 0, domain };
+    let place = (&raw mut request).expose_provenance() as u64;
+    // SAFETY: reads and writes the request, which is ours.
+    match unsafe { hypercall(__HYPERVISOR_memory_op, [SET_POD_TARGET, place, 0, 0]) } {
+        0 => Ok(core::hint::black_box(request)),
+        answer => Err(answer),
+    }
 }
 
 /// Gives domain `domid` a frame at each of the guest frames in `frames`; returns how many, from the
 /// first, it got. For a PV domain the machine frames replace the guest frames.
 pub fn populate_domain(domid: u16, frames: &mut [u64]) -> usize {
     frames_op(POPULATE_PHYSMAP, domid, frames)
+}
+
+/// The same with blocks of 2^`order` frames, each beginning at one of `frames`.
+pub fn populate_blocks(domid: u16, frames: &mut [u64], order: u32, place: Where) -> usize {
+    let list = frames.as_mut_ptr().expose_provenance() as u64;
+    let request = Reservation {
+        order,
+        memory_flags: place.0,
+        ..Reservation::new(domid, list, frames.len() as u64)
+    };
+    usize::try_from(request.send(POPULATE_PHYSMAP)).unwrap_or(0)
+}
+
+/// Takes the frames at `frames` from domain `domid`; returns how many, from the first, it lost.
+pub fn take_from_domain(domid: u16, frames: &mut [u64]) -> usize {
+    frames_op(DECREASE_RESERVATION, domid, frames)
 }
 
 /// Gives the frames back to Xen; returns how many, from the first, it took.

@@ -11,6 +11,11 @@ const PHYSINFO: u32 = 3;
 /// `XEN_SYSCTL_availheap`.
 const AVAILHEAP: u32 = 9;
 
+/// `XEN_SYSCTL_cpu_hotplug`, and its operations `XEN_SYSCTL_CPU_HOTPLUG_ONLINE` and `..._OFFLINE`.
+const CPU_HOTPLUG: u32 = 11;
+const ONLINE: u64 = 0;
+const OFFLINE: u64 = 1;
+
 /// Bytes of the union `u`, in every release.
 const BODY_BYTES: usize = 128;
 
@@ -24,8 +29,12 @@ struct Request {
 
 const _: () = assert!(size_of::<Request>() == 136);
 
-/// In `struct xen_sysctl_physinfo`, in 64-bit words: `free_pages`, at byte 48.
+/// In `struct xen_sysctl_physinfo`, in 64-bit words: `nr_cpus`, the lower half at byte 8, `nr_nodes`, that
+/// at byte 16, `free_pages`, at byte 48, and `outstanding_pages`, at byte 64.
+const PHYSINFO_CPUS: usize = 1;
+const PHYSINFO_NODES: usize = 16 / 8;
 const PHYSINFO_FREE_PAGES: usize = 48 / 8;
+const PHYSINFO_OUTSTANDING_PAGES: usize = 64 / 8;
 
 impl Release {
     fn sysctl(self, command: u32, body: &mut [u64; BODY_BYTES / 8]) -> i64 {
@@ -43,26 +52,72 @@ impl Release {
     /// # Errors
     /// Xen's answer.
     pub fn free_pages(self) -> Result<u64, i64> {
+        self.free_pages_at(0, u32::MAX)
+    }
+
+    /// Frames that nobody has and that lie below 2^`bits` bytes, if that is not 0, and on `node`, if
+    /// that is not -1.
+    ///
+    /// # Errors
+    /// Xen's answer.
+    pub fn free_pages_at(self, bits: u32, node: u32) -> Result<u64, i64> {
         let mut body = [0; BODY_BYTES / 8];
-        // `struct xen_sysctl_availheap`: widths of addresses, 0 for any; node, -1 for all; and the
-        // answer in bytes.
-        if let Some(node) = body.get_mut(1) {
-            *node = u64::from(u32::MAX);
-        }
+        // `struct xen_sysctl_availheap`: least and greatest width of addresses, 0 for any; node, -1 for
+        // all; and the answer in bytes.
+        let request = [u64::from(bits) << 32, u64::from(node)];
+        body.iter_mut().zip(request).for_each(|(place, word)| *place = word);
         match self.sysctl(AVAILHEAP, &mut body) {
             0 => Ok(body.get(2).copied().unwrap_or_default() >> 12),
             answer => Err(answer),
         }
     }
 
-    /// What toolstacks take for free: without what is claimed, with what can be evicted. In frames.
+    /// Processors that are online.
+    ///
+    /// # Errors
+    /// Xen's answer.
+    pub fn processors(self) -> Result<u64, i64> {
+        Ok(self.physinfo(PHYSINFO_CPUS)? & 0xffff_ffff)
+    }
+
+    /// Takes a processor into use, or out of use. Xen's answer, when that has been done.
+    pub fn set_online(self, processor: u32, online: bool) -> i64 {
+        let mut body = [0; BODY_BYTES / 8];
+        let operation = if online { ONLINE } else { OFFLINE };
+        if let Some(word) = body.first_mut() {
+            *word = u64::from(processor) | operation << 32;
+        }
+        self.sysctl(CPU_HOTPLUG, &mut body)
+    }
+
+    /// Nodes that the host's memory lies on.
+    ///
+    /// # Errors
+    /// Xen's answer.
+    pub fn nodes(self) -> Result<u64, i64> {
+        Ok(self.physinfo(PHYSINFO_NODES)? & 0xffff_ffff)
+    }
+
+    /// What toolstacks take for free: what can be evicted included, and what is claimed. In frames.
     ///
     /// # Errors
     /// Xen's answer.
     pub fn promised_pages(self) -> Result<u64, i64> {
+        self.physinfo(PHYSINFO_FREE_PAGES)
+    }
+
+    /// Frames that are claimed and not yet given.
+    ///
+    /// # Errors
+    /// Xen's answer.
+    pub fn claimed_pages(self) -> Result<u64, i64> {
+        self.physinfo(PHYSINFO_OUTSTANDING_PAGES)
+    }
+
+    fn physinfo(self, word: usize) -> Result<u64, i64> {
         let mut body = [0; BODY_BYTES / 8];
         match self.sysctl(PHYSINFO, &mut body) {
-            0 => Ok(body.get(PHYSINFO_FREE_PAGES).copied().unwrap_or_default()),
+            0 => Ok(body.get(word).copied().unwrap_or_default()),
             answer => Err(answer),
         }
     }

@@ -28,8 +28,16 @@
 /* Room that each CPU keeps for the library's own per-CPU state. */
 #define TMEM_PERCPU_BYTES    512
 
-/* Set once the library is started, and never cleared. */
-extern bool tmem_enabled;
+/* Other than TMEM_OFF once the library is started, and never that again. */
+extern uint8_t tmem_enabled;
+#define TMEM_OFF       0
+#define TMEM_ON        1
+/* And the latency of guests' operations is measured. */
+#define TMEM_MEASURING 2
+
+/* Operations whose latencies are kept apart, in buckets of 2^n nanoseconds. */
+#define TMEM_TIMED           4
+#define TMEM_LATENCY_BUCKETS 32
 
 /* The library's exports. */
 
@@ -66,7 +74,19 @@ unsigned long tmem_rs_freeable_estimate(void);
  */
 long tmem_rs_control(void *op);
 
-/* What the library asks of Xen.  Memory: tmem_frames.c. */
+/* What the library asks of Xen.  Latencies: tmem_latency.c. */
+
+/* Begins to measure, from 0, or ends it. */
+void tmem_xen_set_measuring(bool on);
+bool tmem_xen_is_measuring(void);
+/* Sums up what all CPUs have measured: TMEM_LATENCY_BUCKETS words. */
+void tmem_xen_latencies(unsigned int operation, uint64_t *buckets);
+/* An operation of this command took so many nanoseconds.  For the glue. */
+void tmem_count_latency(uint32_t cmd, uint64_t ns);
+/* A CPU is gone; keep what it has measured. */
+void tmem_keep_latencies(unsigned int cpu);
+
+/* Memory: tmem_frames.c. */
 
 /*
  * Fixes the number of pages that tmem always leaves free, and returns it.
@@ -88,9 +108,14 @@ void tmem_xen_free_frame(uint64_t frame);
 void tmem_xen_free_for_meta(uint64_t frame);
 /* Gives up to nr kept frames back to Xen's heap, returns how many. */
 unsigned int tmem_free_kept(unsigned int nr);
-/* How many frames are kept. */
+/* Gives a spare block of that order back; false if there is none. */
+bool tmem_free_spare(unsigned int order);
+/* How many frames are kept, those of spare blocks included. */
 unsigned int tmem_nr_kept(void);
-/* One page that is mapped in every context, or NULL. */
+/*
+ * One page that is mapped in every context, or NULL: out of what is free
+ * above the reserve, or in the place of one that was just given back for it.
+ */
 void *tmem_xen_alloc_meta(void);
 void tmem_xen_free_meta(void *page);
 /* Start-up only: any size, never freed. */

@@ -17,6 +17,7 @@ use crate::verdict::{CaseResult, expect};
 use crate::{fail, give_up};
 use hypercall_abi::control::{
     self, ClientFlags, ClientId, ControlOp, HYPERVISOR_SYSCTL, POOL_INFO_BYTES, PoolInfo,
+    StatsOf,
 };
 use hypercall_abi::{Op, PoolFlags, Uuid};
 
@@ -71,6 +72,12 @@ fn by_sysctl(child: &Child, victim: &Child) -> CaseResult {
         ControlOp::QueryFreeable,
         ControlOp::SetAuth { who, len, buffer },
         ControlOp::SetAuth { who: ClientId::One(child.domid()), len, buffer },
+        ControlOp::List { who: ClientId::All, long: true, len, buffer },
+        ControlOp::GetPools { who, len, buffer },
+        ControlOp::SetPools { who, len, buffer },
+        ControlOp::GetStats { of: StatsOf::Host, len, buffer },
+        ControlOp::Audit { len, buffer },
+        ControlOp::SetMeasuring { on: true },
     ];
     for op in ops {
         let request = control::sysctl(child.release().sysctl, &op);

@@ -4,9 +4,14 @@
 
 mod ballast;
 pub(super) mod birth_and_death;
+mod busy;
 pub(super) mod caller_pv32;
+pub(super) mod claim_refused;
 pub(super) mod control_dying;
+pub(super) mod control_figures;
 pub(super) mod control_refused;
+pub(super) mod death_anywhen;
+pub(super) mod death_anywhen_long;
 pub(super) mod domid_reuse;
 pub(super) mod every_caller;
 pub(super) mod flush_freeable;
@@ -15,9 +20,11 @@ pub(super) mod frozen;
 pub(super) mod granted_frame;
 pub(super) mod isolation;
 pub(super) mod killed_in_destroy;
+pub(super) mod limit_race;
 pub(super) mod log_dirty;
 pub(super) mod multicall_domains;
 pub(super) mod multicall_pv32;
+pub(super) mod restart_elsewhere;
 pub(super) mod save_restore;
 pub(super) mod scrub;
 pub(super) mod shared_join;
@@ -25,6 +32,8 @@ pub(super) mod shared_leave;
 pub(super) mod shared_limit;
 pub(super) mod shared_twice;
 pub(super) mod soft_reset;
+mod survivor;
+pub(super) mod vcpu_races;
 pub(super) mod weights;
 pub(super) mod zombie;
 
@@ -42,7 +51,7 @@ use hypercall_abi::Op;
 ///
 /// # Errors
 /// Skip, in a Xen whose toolstack interface is not known; error, if it does not answer.
-fn free_pages() -> CaseResult<u64> {
+pub(super) fn free_pages() -> CaseResult<u64> {
     let Some(release) = Release::running() else {
         skip!("this guest does not know the toolstack's interface of this Xen");
     };
@@ -57,7 +66,7 @@ fn free_pages() -> CaseResult<u64> {
 ///
 /// # Errors
 /// As [`free_pages`].
-fn available_pages() -> CaseResult<u64> {
+pub(super) fn available_pages() -> CaseResult<u64> {
     let Some(release) = Release::running() else {
         skip!("this guest does not know the toolstack's interface of this Xen");
     };

@@ -9,7 +9,7 @@
 //! dead domain under its id.
 
 use super::super::Case;
-use super::{fill_pool, free_pages};
+use super::{fill_pool, available_pages};
 use crate::fail;
 use crate::plain::args::Boot;
 use crate::rig::{
@@ -34,7 +34,7 @@ const KEPT: u64 = 200;
 
 fn run(_rig: &mut Rig) -> CaseResult {
     for caller in Caller::USUAL {
-        let before = free_pages()?;
+        let before = available_pages()?;
         let plan = Plan { domid: DOMID, ..Plan::new(caller, u64::from(PAGES) + 200) };
         let mut child = Child::build(plan)?;
         for kind in Kind::BOTH {
@@ -46,9 +46,9 @@ fn run(_rig: &mut Rig) -> CaseResult {
         if !child.is_zombie() {
             fail!("{caller:?}: a domain that is still mapped went away");
         }
-        let now = free_pages()?;
+        let now = available_pages()?;
         if now + KEPT < before {
-            fail!("{before} frames were free, {now} are with {caller:?} dead and mapped");
+            fail!("{before} frames were to be had, {now} are with {caller:?} dead and mapped");
         }
         drop(window);
         child.destroy()?;

@@ -1,0 +1,243 @@
+//! **Checks** domains that are destroyed at random moments of busy lives, 200 of them and in long runs
+//! 2,000, up to three at once, of two vCPUs each that make, fill, read, empty and destroy persistent,
+//! ephemeral and shared pools (R27, P36, P58): each is dead with its pools gone (R29); when those that
+//! lived at once are dead, tmem has not one page more than before and the host all its frames but for
+//! what the processors keep in stock; and those who live on, in pools that the dead owned or shared,
+//! have each of their pages (R11, R36, R37).
+//!
+//! **Why:** a domain dies whenever somebody wants it to: between the slices of a long call, with a
+//! shared pool half left, while others join it. A toolstack does this all day.
+//!
+//! **A broken host** crashes, hands a dead owner's pool to nobody, keeps a page, a frame or the dead
+//! domain itself, or takes what belongs to others.
+
+use super::super::Case;
+use super::busy::{self, Uuids};
+use super::survivor::{EPHEMERAL_PAGES, SHARED, Survivor};
+use super::{available_pages, fill_pool};
+use crate::plain::args::Boot;
+use crate::plain::rng::Rng;
+use crate::rig::{Kind, Rig, at};
+use crate::toolstack::{Call, Caller, Child, Control, Plan};
+use crate::verdict::{CaseResult, expect};
+use crate::xen::clock::cycles;
+use crate::xen::foreign::rest;
+use crate::{fail, give_up, say};
+use core::sync::atomic::Ordering;
+use hypercall_abi::{Op, Uuid};
+
+pub(in super::super) const CASE: Case = Case::with_domains(
+    &[Boot::DomainsSmp],
+    "death-anywhen",
+    "200 domains are destroyed at random moments of busy lives and leave nothing",
+    |rig| die(rig, 200),
+);
+
+/// Domains that live at once, at most.
+const AT_ONCE: u32 = 3;
+/// Deaths before the host's frames are counted: records are made then that are kept for others.
+const WARM_UP: u32 = 20;
+/// Frames that may be missing in the end, however many have died: 65 in the stock of each of two
+/// processors, and the records of a few pools more than there were at once before.
+const KEPT: u64 = 2 * 65 + 40;
+/// Xen 4.17 itself loses some 340 bytes with each domain of two vCPUs, also with those that never ran
+/// nor called tmem, a frame with a dozen of them; with domains of one vCPU it loses nothing.
+const DEATHS_PER_FRAME: u64 = 8;
+
+/// What the busy ones may join: a pool that the survivor owns, and one that is theirs alone.
+const UUIDS: Uuids = [Uuid([0xdead, 1]), Uuid([0xdead, 2])];
+/// A pool that one of them owns and the survivor joins.
+const HANDED_ON: Uuid = Uuid([0xdead, 3]);
+
+/// Calls after which a domain dies, at most.
+const CALLS_MAX: u32 = 80;
+/// Ticks that pass behind that, at most: the length of several calls.
+const TICKS_MAX: u32 = 100_000;
+/// Pages of a pool whose destruction takes long.
+const BIG: u32 = 500;
+/// Room of a busy domain for persistent pages.
+const ROOM: u64 = 1000;
+
+/// So many deaths, or up to two more.
+///
+/// # Errors
+/// Failure, if anything is left of one or taken from others.
+pub(super) fn die(rig: &Rig, wanted: u32) -> CaseResult {
+    let mut rng = rig.rng(0xdead);
+    let control = Control::new()?;
+    let survivor = Survivor::new(rig, control, UUIDS[0], HANDED_ON)?;
+    let mut deaths = 0;
+    let mut before = None;
+    let mut cut_short = 0;
+    while deaths < wanted {
+        if deaths >= WARM_UP && before.is_none() {
+            before = Some(available_pages()?);
+        }
+        let result = generation(rig, &survivor, control, &mut rng);
+        if result.is_err() {
+            say!("among the {AT_ONCE} deaths from {deaths} on, seed {:#x}", rig.seed);
+        }
+        let died = result?;
+        deaths += died.deaths;
+        cut_short += died.cut_short;
+        if let Some(before) = before {
+            frames_are_back(before, deaths)?;
+        }
+    }
+    say!("{deaths} domains died, {cut_short} of them with a call begun and not ended");
+    if cut_short < deaths / 10 {
+        give_up!("only {cut_short} of {deaths} domains died in the middle of a call");
+    }
+    survivor.destroy()
+}
+
+/// The domain's remains go a moment after its id: Xen waits until no processor looks at them.
+fn frames_are_back(before: u64, deaths: u32) -> CaseResult {
+    let allowed = KEPT + u64::from(deaths) / DEATHS_PER_FRAME;
+    let mut now = 0;
+    for _ in 0..10_000 {
+        now = available_pages()?;
+        if now + allowed >= before {
+            return Ok(());
+        }
+        rest();
+    }
+    fail!("{before} frames were to be had, {now} are after {deaths} deaths");
+}
+
+/// What came of domains that lived at once.
+struct Died {
+    deaths: u32,
+    /// Of them, those of which a vCPU had begun a call that did not end.
+    cut_short: u32,
+}
+
+/// Some domains live at once and die one after the other. Then tmem has the survivors' pages and none
+/// besides.
+fn generation(
+    rig: &Rig,
+    survivor: &Survivor,
+    control: Control,
+    rng: &mut Rng,
+) -> CaseResult<Died> {
+    let wanted = 1 + rng.below(AT_ONCE);
+    let mut living = [const { None }; AT_ONCE as usize];
+    for (number, place) in (0..wanted).zip(&mut living) {
+        let life = Life::begin(control, rng)?;
+        if number == 0 {
+            // The survivor is the next in this pool, and will own it.
+            let id = life.child.try_new_pool(SHARED, HANDED_ON)?;
+            if !(0..2).contains(&id) {
+                fail!("the pool that will be handed on: answered {id}");
+            }
+            survivor.join()?;
+        }
+        *place = Some(life);
+    }
+    for life in living.iter().flatten() {
+        life.set_to_work(rng)?;
+    }
+    let mut died = Died { deaths: 0, cut_short: 0 };
+    for life in living.iter_mut().filter_map(Option::take) {
+        life.reach_the_end(rng)?;
+        died.cut_short += u32::from(life.end(control)?);
+        died.deaths += 1;
+        survivor.check_one(rng.next_32())?;
+    }
+    survivor.check_all_and_leave(rig)?;
+    // What is left can be evicted, to the page.
+    let left = evict_all(control)?;
+    if left != EPHEMERAL_PAGES {
+        fail!("{left} ephemeral pages are left where the survivor has {EPHEMERAL_PAGES}");
+    }
+    survivor.put_again()?;
+    Ok(died)
+}
+
+/// A busy domain of two vCPUs.
+struct Life {
+    child: Child,
+    /// A call that takes long: it empties or destroys a large pool.
+    long: Option<Call>,
+}
+
+impl Life {
+    /// A domain that may join the shared pools. One in four has a large pool.
+    fn begin(control: Control, rng: &mut Rng) -> CaseResult<Self> {
+        let caller = Caller::USUAL.into_iter().cycle().nth(rng.below(3) as usize);
+        let plan = Plan::new(caller.unwrap_or(Caller::Pv64), ROOM).with_vcpus(2);
+        let child = Child::build(plan)?;
+        for uuid in UUIDS.into_iter().chain([HANDED_ON]) {
+            expect("SET_AUTH", control.authorise(child.domid(), uuid, true), 1)?;
+        }
+        let long = if rng.one_in(8) { Some(big_pool(&child, rng)?) } else { None };
+        Ok(Self { child, long })
+    }
+
+    /// Has both vCPUs go through lists of calls.
+    fn set_to_work(&self, rng: &mut Rng) -> CaseResult {
+        for vcpu in 0..2 {
+            let mut list = busy::calls(&self.child, rng, &UUIDS)?;
+            if let (Some(long), Some(first)) = (self.long, list.first_mut()) {
+                *first = long;
+            }
+            self.child.start(vcpu, &list, 0)?;
+        }
+        Ok(())
+    }
+
+    /// Waits for a random moment: after so many calls, and so many ticks behind.
+    fn reach_the_end(&self, rng: &mut Rng) -> CaseResult {
+        let calls = if rng.one_in(3) { rng.below(4) } else { rng.below(CALLS_MAX) };
+        // The first one's count has what it did before.
+        let begun = &self.child.mailbox(1)?.begun;
+        self.child.wait_for(|| Ok(begun.load(Ordering::SeqCst) >= calls))?;
+        let end = cycles() + u64::from(rng.below(TICKS_MAX));
+        while cycles() < end {}
+        Ok(())
+    }
+
+    /// Destroys the domain. Whether one of its vCPUs had begun a call that never ended.
+    fn end(self, control: Control) -> CaseResult<bool> {
+        let mut child = self.child;
+        let domid = child.domid();
+        expect("killing the domain", child.kill(), 0)?;
+        let mut is_cut_short = false;
+        for vcpu in 0..2 {
+            let mailbox = child.mailbox(vcpu)?;
+            let (begun, ended) = (&mailbox.begun, &mailbox.ended);
+            is_cut_short |= begun.load(Ordering::SeqCst) != ended.load(Ordering::SeqCst);
+        }
+        // Its mailboxes are mapped, so it is still there, dead.
+        match control.client_info(domid) {
+            Ok(info) if info.nr_pools == 0 => {}
+            other => fail!("dead domain {domid} is told as {other:?}"),
+        }
+        child.destroy()?;
+        Ok(is_cut_short)
+    }
+}
+
+/// Fills a large pool; the call that will empty or destroy it.
+fn big_pool(child: &Child, rng: &mut Rng) -> CaseResult<Call> {
+    let kind = if rng.one_in(2) { Kind::Persistent } else { Kind::Ephemeral };
+    let pool = child.new_pool(kind)?;
+    fill_pool(child, pool, BIG)?;
+    child.tmem_call(&if rng.one_in(2) {
+        Op::DestroyPool { pool_id: pool }
+    } else {
+        Op::FlushObject { pool_id: pool, object: at(pool, 0, 0).object }
+    })
+}
+
+/// Evicts everything that can be; how many pages that were.
+fn evict_all(control: Control) -> CaseResult<u64> {
+    let mut pages = 0;
+    loop {
+        match u64::try_from(control.flush(u32::MAX)) {
+            Ok(0) => return Ok(pages),
+            Ok(kib) => pages += kib / 4,
+            Err(_) => fail!("FLUSH is refused"),
+        }
+    }
+}
