@@ -19,7 +19,7 @@ use crate::rig::{
 };
 use crate::toolstack::{Call, Caller, Child, Plan};
 use crate::verdict::{CaseResult, expect};
-use crate::xen::memory::claim_for;
+use crate::xen::memory::claim;
 use core::sync::atomic::Ordering;
 use hypercall_abi::Op;
 
@@ -244,8 +244,8 @@ impl Full {
             let Some(info) = release.info(domid) else { fail!("the domain is gone") };
             let answer = release.max_mem(domid, (info.max_pages + 1) * 4);
             expect("raising the maximum", answer, 0)?;
-            match claim_for(domid, info.tot_pages + 1) {
-                0 => expect("ending the claim", claim_for(domid, 0), 0)?,
+            match claim(domid, info.tot_pages + 1) {
+                0 => expect("ending the claim", claim(domid, 0), 0)?,
                 answer => fail!("too much was let in before raise {raised}: a claim is {answer}"),
             }
             self.child.set_running(true)?;
