@@ -49,8 +49,7 @@ impl<H: Host> Engine<H> {
         let Ok(access) = self.open(caller, pool_id) else {
             // Or it is being saved.
             let [o0, o1, o2] = oid;
-            let is_done = self.flush_saving(caller, pool_id, o0, o1, o2, index);
-            return if is_done { Ok(Flushed::Done { frozen: true }) } else { Err(NoPool) };
+            return self.flush_saving(caller, pool_id, o0, o1, o2, index);
         };
         let name = PageName::new(&self.key, oid, index);
         // What is known of a pool of each kind is known to the compiler.

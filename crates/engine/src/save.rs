@@ -453,8 +453,11 @@ impl<H: Host> Engine<H> {
         }
     }
 
-    /// A flush of a page that finds no live pool: removes the page if the domain is being saved, and is
-    /// frozen therefore. `false`: there is no pool.
+    /// A flush of a page that finds no live pool: removes the page if the domain is being saved, or if
+    /// another of its CPUs has made a pool by that id meanwhile.
+    ///
+    /// # Errors
+    /// No such pool.
     #[cold]
     #[inline(never)]
     pub(crate) fn flush_saving(
@@ -465,8 +468,11 @@ impl<H: Host> Engine<H> {
         o1: u64,
         o2: u64,
         index: u32,
-    ) -> bool {
-        self.remove_saving(caller, pool_id, [o0, o1, o2], index, Cause::Flush).is_ok()
+    ) -> Result<Flushed, NoPool> {
+        self.remove_saving(caller, pool_id, [o0, o1, o2], index, Cause::Flush)?;
+        // Who is being saved is frozen too.
+        let client = self.client(caller.client).ok_or(NoPool)?;
+        Ok(Flushed::Done { frozen: client.frozen.load(Relaxed) })
     }
 
     /// Makes a client of a domain that is none, so that it can be restored.
