@@ -121,16 +121,7 @@ impl<P: Platform> Service<P> {
             request.window.write(OFFSET, bytes.as_flattened(), memory)?;
             return Ok(Some((GLOBAL, next.into())));
         }
-        let [operations, errors, copies, pages, evicted, caused, ephemeral, all, frames] =
-            bytes.map(u64::from_le_bytes);
-        let mut line = Line::new(b'G');
-        line.decimal(b"Tt", operations).decimal(b"Te", errors).decimal(b"Cf", copies);
-        line.decimal(b"Pf", pages).decimal(b"Et", evicted);
-        line.decimal(b"Rt", evicted.saturating_sub(caused));
-        if request.long {
-            line.decimal(b"Ec", ephemeral).decimal(b"Pc", all).decimal(b"Fc", frames);
-        }
-        let fits = request.write(&mut line, memory)?;
+        let fits = write_global_line(request, bytes.map(u64::from_le_bytes), memory)?;
         // No remainder of the sums is left behind the text.
         let written = usize::try_from(request.written).unwrap_or(usize::MAX);
         let sums_end = OFFSET + SUMS * 8;
@@ -274,6 +265,23 @@ fn list_times(
 ) -> Result<Place, ControlStatus> {
     request.write(&mut Line::new(b'T'), memory)?;
     Ok(None)
+}
+
+/// By itself, so that the line and the sums are not on the small stack together.
+#[inline(never)]
+fn write_global_line(
+    request: &mut Request,
+    [operations, errors, copies, pages, evicted, caused, ephemeral, all, frames]: [u64; SUMS],
+    memory: &impl ToolstackMemory,
+) -> Result<bool, ControlStatus> {
+    let mut line = Line::new(b'G');
+    line.decimal(b"Tt", operations).decimal(b"Te", errors).decimal(b"Cf", copies);
+    line.decimal(b"Pf", pages).decimal(b"Et", evicted);
+    line.decimal(b"Rt", evicted.saturating_sub(caused));
+    if request.long {
+        line.decimal(b"Ec", ephemeral).decimal(b"Pc", all).decimal(b"Fc", frames);
+    }
+    request.write(&mut line, memory)
 }
 
 #[inline(never)]
