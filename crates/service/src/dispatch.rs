@@ -3,7 +3,7 @@
 //! Source of the order and of the statuses: Xen stable-4.11, `xen/common/tmem.c`, `do_tmem_op` and
 //! the `do_tmem_*` functions; `docs/hypercall.md` has them as tables.
 
-use crate::platform::{Gfn, Platform};
+use crate::platform::{BadFrame, Gfn, Platform};
 use hypercall_abi::{
     DecodeError, Handle, NewPool, OP_BYTES_32, OP_BYTES_64, Op, OpBlock, PoolFlags, Status, Uuid,
     command,
@@ -185,12 +185,26 @@ impl<P: Platform> Service<P> {
         let Handle { pool_id, object, index } = block.handle();
         let to = || Gfn(block.frame_number());
         let drain = |frame| self.platform().copy_out(caller.domain(), frame, to());
-        Outcome::Done(match self.engine.get(caller, pool_id, object.0, index.0, drain) {
-            Ok(GetOutcome::Hit) => Status::Success,
-            Ok(GetOutcome::Miss) => Status::Nothing,
-            Err(GetError::NoPool) => self.get_saving(caller, block),
-            Err(GetError::Empty) => Status::Empty,
-            Err(GetError::Drain(_)) => Status::BadAddress,
+        match self.engine.get(caller, pool_id, object.0, index.0, drain) {
+            Ok(GetOutcome::Hit) => Outcome::Done(Status::Success),
+            Ok(GetOutcome::Miss) => Outcome::Done(Status::Nothing),
+            Err(error) => self.get_failed(caller, block, error),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn get_failed(
+        &self,
+        caller: Caller,
+        block: &impl OpBlock,
+        error: GetError<BadFrame>,
+    ) -> Outcome {
+        Outcome::Done(match error {
+            // Or it is being saved.
+            GetError::NoPool => self.get_saving(caller, block),
+            GetError::Empty => Status::Empty,
+            GetError::Drain(_) => Status::BadAddress,
         })
     }
 
