@@ -40,8 +40,9 @@ const WARM_UP: u32 = 20;
 /// Frames that may be missing in the end, however many have died: 65 in the stock of each of two
 /// processors, and the records of a few pools more than there were at once before.
 const KEPT: u64 = 2 * 65 + 40;
-/// Xen 4.17 itself loses some 340 bytes with each domain of two vCPUs, also with those that never ran
-/// nor called tmem, a frame with a dozen of them; with domains of one vCPU it loses nothing.
+/// Deaths for which one frame more may be missing. About one was, for each dozen of domains of two
+/// vCPUs, also of such as called no tmem; whose it is has not been found. So a leak of tmem's that is
+/// smaller than this passes.
 const DEATHS_PER_FRAME: u64 = 8;
 
 /// What the busy ones may join: a pool that the survivor owns, and one that is theirs alone.
