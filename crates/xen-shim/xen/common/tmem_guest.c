@@ -138,9 +138,9 @@ static always_inline void put_writable_page(struct page_info *page)
 
 /*
  * A reference to page gfn of a domain whose frame numbers are translated, for
- * reading or for writing; or NULL.  Only plain RAM will
- * do, as it is or while it is watched for log-dirty: p2m_is_any_ram() would let
- * in grants and foreign pages, that is another domain's memory.
+ * reading or for writing; or NULL.  Only plain RAM will do, as it is or while
+ * it is watched for log-dirty: p2m_is_any_ram() would let in grants and foreign
+ * pages, that is another domain's memory.
  */
 static struct page_info *noinline get_translated_page(
     struct domain *d, uint64_t gfn, bool write)
@@ -175,7 +175,8 @@ static always_inline struct page_info *get_guest_page(
     if ( paging_mode_translate(d) )
     {
         page = get_translated_page(d, cmfn, write);
-        *pdx = page_to_pdx(page);
+        if ( likely(page) )
+            *pdx = page_to_pdx(page);
 
         return page;
     }

@@ -72,12 +72,15 @@ void tmem_xen_latencies(unsigned int operation, uint64_t *buckets)
 
 void tmem_keep_latencies(unsigned int cpu)
 {
-    const uint64_t *from = per_cpu(latencies, cpu).nr[0];
+    uint64_t *from = per_cpu(latencies, cpu).nr[0];
     uint64_t *to = this_cpu(latencies).nr[0];
     unsigned int i;
 
     for ( i = 0; i < TMEM_TIMED * TMEM_LATENCY_BUCKETS; i++ )
         to[i] += from[i];
+
+    /* A CPU that is parked keeps its area, and may come back with it. */
+    memset(from, 0, sizeof(struct latencies));
 }
 
 /*
