@@ -10,7 +10,8 @@
 //!
 //! Where things are, from the outside in: [`Engine`] (`engine.rs`) with a file for each call
 //! (`put.rs`, `get.rs`, `flush.rs`, `destroy.rs`, `evict.rs`, `registry.rs`), who may have how much
-//! (`policy.rs`, `share.rs`), saving and restoring a domain (`save.rs`, `save_log.rs`), the records (`client.rs`, `pool.rs`), one lock's worth of a pool
+//! (`policy.rs`, `share.rs`), saving and restoring a domain (`save.rs`, `save_calls.rs`,
+//! `save_log.rs`, `restore.rs`), the records (`client.rs`, `pool.rs`), one lock's worth of a pool
 //! (`shard/`) with its parts (`index.rs`, `table.rs`, `block.rs`, `page_set.rs`, `page.rs`,
 //! `age_record.rs`), and memory (`slab.rs`, `chunk_info.rs`, `paged.rs`, `meta.rs`, `stock.rs`,
 //! `garbage.rs`, `directory.rs`).
@@ -56,7 +57,9 @@ mod put;
 mod rare;
 mod reclaim;
 mod registry;
+mod restore;
 mod save;
+mod save_calls;
 mod save_log;
 mod shard;
 mod share;
@@ -81,8 +84,10 @@ pub use pool::{Lifetime, PoolKind};
 pub use put::{PutError, PutOutcome};
 pub use rare::RareCounts;
 pub use registry::{AuthError, ClientState, NewPoolError};
-pub use save::{BeginRestoreError, BeginSaveError, NotSaving, PutSaving, RemovalsError};
+pub use restore::BeginRestoreError;
+pub use save::{BeginSaveError, NotSaving, RemovalsError};
 pub use save::{SaveEnded, SaveError, Saved};
+pub use save_calls::PutSaving;
 pub use save_log::Removal;
 pub use stats::{PoolStats, Totals};
 

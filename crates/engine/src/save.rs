@@ -1,5 +1,4 @@
-//! Saving a domain: its persistent pages one by one, and what was removed meanwhile; and putting
-//! them into a new domain.
+//! Saving a domain: its persistent pages one by one, and what was removed meanwhile.
 //!
 //! Where a save stands in a pool is a number that the toolstack carries (`shard`, slot of the block,
 //! place in it). A page stays in its slot and place for as long as it lives, so whatever comes or
@@ -7,22 +6,17 @@
 //!
 //! While a domain is saved as it runs, the slots of its persistent pools say so
 //! ([`SlotState::Saving`]). To the data path such a pool is none, as one that is being destroyed, and who
-//! is told so asks here (`put_saving`, `get_saving`, `flush_saving`): so on the path of others there is
-//! no question more than before.
+//! is told so asks in `save_calls.rs`: so on the path of others there is no question more than before.
 
-use crate::NoMemory;
 use crate::block::Membership;
-use crate::client::{Caller, Client, LIVE, Slot, SlotState, SlotWord};
+use crate::client::{Caller, Client, ClientId, LIVE, Slot, SlotState, SlotWord};
 use crate::engine::{Access, Engine, NoPool};
-use crate::flush::{Cause, Flushed};
 use crate::frame::FrameId;
-use crate::get::{GetError, GetOutcome};
 use crate::host::{DomainId, Host};
 use crate::limits::POOLS_PER_CLIENT;
 use crate::pool::{Kind, SHARDS};
-use crate::put::{PutError, PutOutcome};
 use crate::save_log::Removal;
-use crate::shard::{NextPage, PageName, Pinned, Place, Removed, Shard, Taking};
+use crate::shard::{NextPage, Pinned, Place, Shard, Taking};
 use crate::slab::SlotId;
 use crate::sync::atomic::Ordering::{Relaxed, Release};
 
@@ -116,38 +110,8 @@ pub enum RemovalsError {
     Lost,
 }
 
-/// What becomes of a put into a pool whose domain is being saved while it runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PutSaving {
-    /// The handle held a page, which is gone.
-    NoSpace,
-    /// The handle held nothing, and nothing comes in.
-    Frozen,
-    /// It is not being saved, or no longer: the put is to be made again.
-    Again,
-    /// No such pool.
-    NoPool,
-}
-
-/// What a removal from such a pool found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Gone {
-    /// The page is gone.
-    Page,
-    /// There was none.
-    Nothing,
-    /// There is no save.
-    Save,
-}
-
-/// Why a restore does not begin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BeginRestoreError {
-    /// The domain is a client already.
-    Exists,
-    /// No memory for its record.
-    NoMemory,
-}
+/// Blocks, and chunks without any, that one search looks at.
+const SEARCH_STEPS_MAX: usize = 256;
 
 /// Bits of a cursor: the place's, and above them the block's slot; then the shard.
 const PLACE_BITS: u32 = 8;
@@ -170,7 +134,7 @@ const POOL_SHIFT: u32 = 32;
 
 impl<H: Host> Engine<H> {
     /// The client that a domain is, if it is not dying.
-    fn living(&self, domain: DomainId) -> Option<(Caller, &Client)> {
+    pub(crate) fn living(&self, domain: DomainId) -> Option<(Caller, &Client)> {
         let caller = self.client_of(domain)?;
         let client = self.client(caller.client)?;
         let is_it = client.state.load(Relaxed) == LIVE && client.domain.load(Relaxed) == domain.0;
@@ -179,7 +143,7 @@ impl<H: Host> Engine<H> {
 
     /// Opens a pool of a domain that does not make the call itself and so may die in the middle of
     /// it.
-    fn open_of(&self, domain: DomainId, pool_id: u32) -> Result<Access<'_>, NoPool> {
+    pub(crate) fn open_of(&self, domain: DomainId, pool_id: u32) -> Result<Access<'_>, NoPool> {
         let (caller, _) = self.living(domain).ok_or(NoPool)?;
         let access = self.open_saving(caller, pool_id)?;
         // Asked after the slot was read: a record that serves another domain by now says so.
@@ -341,7 +305,7 @@ impl<H: Host> Engine<H> {
     }
 
     /// Notes that a client's pool begins to be destroyed. The registry's lock is held.
-    pub(crate) fn note_pool_gone(&self, client: crate::client::ClientId, pool_id: u32) {
+    pub(crate) fn note_pool_gone(&self, client: ClientId, pool_id: u32) {
         let Some(client) = self.client(client) else { return };
         let id = 1_u16 << (pool_id % POOLS_PER_CLIENT);
         let saved = client.pools_saved.load(Relaxed);
@@ -352,97 +316,8 @@ impl<H: Host> Engine<H> {
         }
     }
 
-    /// Removes a page from a pool whose domain is being saved while it runs. A flush removes it as well
-    /// if that is no longer so.
-    fn remove_saving(
-        &self,
-        caller: Caller,
-        pool_id: u32,
-        oid: [u64; 3],
-        index: u32,
-        cause: Cause,
-    ) -> Result<Gone, NoPool> {
-        let access = self.open_saving(caller, pool_id)?;
-        if !access.is_kind(Kind::Persistent) {
-            return Err(NoPool);
-        }
-        let name = PageName::new(&self.key, oid, index);
-        let shard = access.shard(&name);
-        let mut state = shard.state.lock(&self.host);
-        let is_saving = access.is_saving();
-        if !access.is_usable() {
-            return Err(NoPool);
-        }
-        if !is_saving && cause == Cause::FailedPut {
-            return Ok(Gone::Save);
-        }
-        state.stats.flushes += u64::from(cause == Cause::Flush);
-        let Some(removed) = state.remove_named(&self.key, &name, None, access.aging()) else {
-            return Ok(Gone::Nothing);
-        };
-        self.release(shard, state, &access);
-        if let Removed::Free(frame) = removed {
-            self.free_frame(frame, access.charged());
-        }
-        if is_saving {
-            self.log_removal(caller, Removal::Page { pool_id, oid, index });
-        }
-        Ok(Gone::Page)
-    }
-
-    /// What becomes of a [`put`](Self::put) that was told that there is no pool. If the domain is being
-    /// saved, what was under the handle goes (R64).
-    #[cold]
-    #[inline(never)]
-    pub fn put_saving(&self, caller: Caller, pool_id: u32, oid: [u64; 3], index: u32) -> PutSaving {
-        match self.remove_saving(caller, pool_id, oid, index, Cause::FailedPut) {
-            Ok(Gone::Page) => PutSaving::NoSpace,
-            Ok(Gone::Nothing) => PutSaving::Frozen,
-            Ok(Gone::Save) => PutSaving::Again,
-            Err(NoPool) => PutSaving::NoPool,
-        }
-    }
-
-    /// A [`get`](Self::get) that was told that there is no pool: gives the page if there is one, for the
-    /// domain may be being saved.
-    ///
-    /// # Errors
-    /// [`GetError`].
-    #[cold]
-    #[inline(never)]
-    pub fn get_saving<E>(
-        &self,
-        caller: Caller,
-        pool_id: u32,
-        oid: [u64; 3],
-        index: u32,
-        drain: impl FnOnce(FrameId) -> Result<(), E>,
-    ) -> Result<GetOutcome, GetError<E>> {
-        let access = self.open_saving(caller, pool_id)?;
-        if !access.is_kind(Kind::Persistent) {
-            return Err(GetError::NoPool);
-        }
-        let name = PageName::new(&self.key, oid, index);
-        let shard = access.shard(&name);
-        let mut state = shard.state.lock(&self.host);
-        if !access.is_usable() {
-            return Err(GetError::NoPool);
-        }
-        let Some(pinned) = state.begin_get(&name, None, Taking::Keeping) else {
-            if state.nr_live() == 0 && access.pool().is_empty() {
-                return Err(GetError::Empty);
-            }
-            state.stats.misses += 1;
-            return Ok(GetOutcome::Miss);
-        };
-        drop(state);
-        let copied = drain(pinned.frame);
-        self.unpin(&access, shard, pinned, copied.is_ok());
-        copied.map_or_else(|error| Err(GetError::Drain(error)), |()| Ok(GetOutcome::Hit))
-    }
-
     /// Ends the reading of a persistent pool's page. `is_hit`: whether it counts as a hit.
-    fn unpin(&self, access: &Access<'_>, shard: &Shard, pinned: Pinned, is_hit: bool) {
+    pub(crate) fn unpin(&self, access: &Access<'_>, shard: &Shard, pinned: Pinned, is_hit: bool) {
         let mut state = shard.state.lock(&self.host);
         let (taking, nobody) = (Taking::Keeping, Membership::NOBODY);
         if let Some(frame) = state.finish_get(&self.key, pinned, taking, is_hit, nobody, || 0) {
@@ -452,91 +327,4 @@ impl<H: Host> Engine<H> {
             self.recycle_if_drained(access.pool(), access.pool_number(), access.payer());
         }
     }
-
-    /// A flush of a page that finds no live pool: removes the page if the domain is being saved, or if
-    /// another of its CPUs has made a pool by that id meanwhile.
-    ///
-    /// # Errors
-    /// No such pool.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn flush_saving(
-        &self,
-        caller: Caller,
-        pool_id: u32,
-        o0: u64,
-        o1: u64,
-        o2: u64,
-        index: u32,
-    ) -> Result<Flushed, NoPool> {
-        self.remove_saving(caller, pool_id, [o0, o1, o2], index, Cause::Flush)?;
-        // Who is being saved is frozen too.
-        let client = self.client(caller.client).ok_or(NoPool)?;
-        Ok(Flushed::Done { frozen: client.frozen.load(Relaxed) })
-    }
-
-    /// Makes a client of a domain that is none, so that it can be restored.
-    ///
-    /// The caller makes sure, afterwards, that the domain is not dying, and destroys the client again
-    /// if it is.
-    ///
-    /// # Errors
-    /// [`BeginRestoreError`].
-    pub fn begin_restore(&self, domain: DomainId) -> Result<(), BeginRestoreError> {
-        match self.create_client_anew(domain) {
-            Ok((_, true)) => Ok(()),
-            Ok((_, false)) => Err(BeginRestoreError::Exists),
-            Err(NoMemory) => Err(BeginRestoreError::NoMemory),
-        }
-    }
-
-    /// Stores a page in a domain's pool, on the domain's account, as [`put`](Self::put) does.
-    ///
-    /// # Errors
-    /// [`PutError`]; `NoPool` too if the domain is no client.
-    pub fn restore_put<E>(
-        &self,
-        domain: DomainId,
-        pool_id: u32,
-        oid: [u64; 3],
-        index: u32,
-        fill: impl FnOnce(FrameId) -> Result<(), E>,
-    ) -> Result<PutOutcome, PutError<E>> {
-        let access = self.open_of(domain, pool_id).map_err(|NoPool| PutError::NoPool)?;
-        let name = PageName::new(&self.key, oid, index);
-        self.put_as(access.kind(), &access, pool_id, &name, fill)
-    }
-
-    /// Removes what a [`Removal`] names from a domain's pools; a slice of it, if that is much.
-    ///
-    /// # Errors
-    /// No such pool.
-    pub fn restore_remove(&self, domain: DomainId, removal: Removal) -> Result<Flushed, NoPool> {
-        let (Removal::Page { pool_id, .. }
-        | Removal::Object { pool_id, .. }
-        | Removal::Pool { pool_id }) = removal;
-        match removal {
-            Removal::Page { oid, index, .. } => {
-                let access = self.open_of(domain, pool_id)?;
-                let name = PageName::new(&self.key, oid, index);
-                self.remove_named(&access, &name, Cause::Flush).ok_or(NoPool)?;
-                Ok(Flushed::Done { frozen: self.is_frozen(&access) })
-            }
-            Removal::Object { oid, .. } => {
-                let access = self.open_of(domain, pool_id)?;
-                self.flush_object_of(access, pool_id, oid)
-            }
-            Removal::Pool { .. } => {
-                let (caller, _) = self.living(domain).ok_or(NoPool)?;
-                match self.destroy_pool(caller, pool_id) {
-                    crate::Destroyed::Nothing => Err(NoPool),
-                    crate::Destroyed::Done => Ok(Flushed::Done { frozen: false }),
-                    crate::Destroyed::More => Ok(Flushed::More),
-                }
-            }
-        }
-    }
 }
-
-/// Blocks, and chunks without any, that one search looks at.
-const SEARCH_STEPS_MAX: usize = 256;
