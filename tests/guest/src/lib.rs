@@ -7,11 +7,13 @@
 //! - [`toolstack`]: builds other domains, and makes them call tmem as a case says.
 //! - [`verdict`], [`runner`]: the five results, and how cases are chosen, run and cleaned up after.
 //! - [`cases`]: one file a case.
+//! - [`client`]: what the guest is under a real toolstack: a domain that uses tmem until it is ended.
 //!
 //! Must not know: the engine, the service, host-sim. It sees tmem through hypercall 38 alone.
 #![cfg_attr(not(test), no_std)]
 
 pub mod cases;
+pub mod client;
 pub mod plain;
 pub mod rig;
 pub mod runner;

@@ -1,6 +1,7 @@
 //! Chooses cases, runs them one after the other from a clean state, prints a verdict for each.
 
 use crate::cases::{CASES, Case, Needs};
+use crate::client;
 use crate::plain::args::Args;
 use crate::rig::{Kind, ROOM, Rig, statuses};
 use crate::verdict::{CaseResult, Reason, Verdict};
@@ -13,6 +14,9 @@ use hypercall_abi::{POOLS_PER_DOMAIN_MAX, Uuid};
 /// Runs what the command line asks for.
 pub fn main(start: Start) {
     let args = Args::new(start.command_line);
+    if let Some(kind) = args.values("client").next() {
+        return client::run(start, kind);
+    }
     say!("tmem-guest: start {} xen {}", env!("CARGO_PKG_VERSION"), version::release());
     if let Err(why) = choose_caller(args) {
         say!("{why}");

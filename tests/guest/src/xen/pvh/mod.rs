@@ -19,35 +19,19 @@ pub(super) use start::read;
 
 use super::caller::{Caller, caller};
 use super::events::on_event;
-use super::hypercall::hypercall;
+use super::hvm_param::{self, Param};
 use super::platform::{FrameNumbers, Platform, VcpuInfo};
 use core::arch::{asm, naked_asm};
 use core::sync::atomic::{AtomicBool, Ordering};
-use xen_sys::__HYPERVISOR_hvm_op;
 
 /// The vector by which events come: any that is no exception's.
 const EVENT_VECTOR: u8 = 0x40;
 
-/// `HVMOP_set_param` (`xen/include/public/hvm/hvm_op.h`).
-const SET_PARAM: u64 = 0;
-/// `HVM_PARAM_CALLBACK_IRQ` (`xen/include/public/hvm/params.h`).
-const PARAM_CALLBACK_IRQ: u32 = 0;
 /// `HVM_PARAM_CALLBACK_TYPE_VECTOR`, in the value's top byte.
 const CALLBACK_TYPE_VECTOR: u64 = 2 << 56;
-/// `DOMID_SELF` (`xen/include/public/xen.h`).
-const DOMID_SELF: u16 = 0x7ff0;
 
 /// `vmmcall` and `vmcall`: Xen fills the hypercall page as the CPU asks.
 const VMCALLS: [[u8; 3]; 2] = [[0x0f, 0x01, 0xd9], [0x0f, 0x01, 0xc1]];
-
-/// `struct xen_hvm_param`.
-#[repr(C)]
-struct HvmParam {
-    domain: u16,
-    padding: u16,
-    index: u32,
-    value: u64,
-}
 
 /// Whether the next call from 32-bit mode lets events in.
 static LET_IN_WITH_CALL: AtomicBool = AtomicBool::new(false);
@@ -72,15 +56,7 @@ impl Platform for Pvh {
 
     fn register_event_handler(&self) -> bool {
         segments::set_interrupt_gate(EVENT_VECTOR, event_entry as *const () as u64);
-        let param = HvmParam {
-            domain: DOMID_SELF,
-            padding: 0,
-            index: PARAM_CALLBACK_IRQ,
-            value: CALLBACK_TYPE_VECTOR | u64::from(EVENT_VECTOR),
-        };
-        let arguments = [SET_PARAM, (&raw const param).expose_provenance() as u64, 0, 0];
-        // SAFETY: `set_param` takes the address of a parameter, which it only reads.
-        unsafe { hypercall(__HYPERVISOR_hvm_op, arguments) == 0 }
+        hvm_param::set(Param::CallbackIrq, CALLBACK_TYPE_VECTOR | u64::from(EVENT_VECTOR))
     }
 
     fn let_events_in(&self, _vcpu: &VcpuInfo, wanted: bool) {
