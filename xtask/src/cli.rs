@@ -7,7 +7,7 @@ use crate::results::Results;
 use crate::xen::build::Request;
 use crate::xen::config::Flavour;
 use crate::{
-    check_abi, check_object, clean, coverage, doctor, fuzz, guest, loom, matrix, qemu_run,
+    check_abi, check_object, clean, coverage, doctor, dom0, fuzz, guest, loom, matrix, qemu_run,
     qemu_test, tsan, xen,
 };
 use anyhow::Result;
@@ -71,6 +71,18 @@ enum Command {
         junit: Option<PathBuf>,
         #[command(flatten)]
         xen: XenArguments,
+    },
+    /// Boot a Linux dom0 with Debian's xl and our tmemctl, and run scenarios; all when none is named.
+    Dom0Test {
+        /// Scenarios, as tests/linux/scenarios names them.
+        #[arg(value_name = "SCENARIO")]
+        scenarios: Vec<String>,
+        /// With all assertions in Xen, C's and Rust's.
+        #[arg(long)]
+        debug: bool,
+        /// Write a JUnit report.
+        #[arg(long, value_name = "FILE")]
+        junit: Option<PathBuf>,
     },
     /// Fetch Xen's source, add tmem and build the hypervisor.
     BuildXen(XenArguments),
@@ -182,6 +194,12 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
         }
         Command::QemuTest { cases, long, junit, xen, .. } => {
             qemu_test::run(&paths, &cases, long, &xen.request(), &mut results)?;
+            return finish(&results, junit.as_deref());
+        }
+        Command::Dom0Test { scenarios, debug, junit } => {
+            let flavour = if debug { Flavour::Debug } else { Flavour::Release };
+            let request = Request { own_tree: None, flavour };
+            dom0::run(&paths, &scenarios, &request, &mut results)?;
             return finish(&results, junit.as_deref());
         }
         Command::BuildXen(which) => {

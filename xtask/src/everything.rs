@@ -5,7 +5,9 @@ use crate::paths::Paths;
 use crate::results::{Outcome, Results};
 use crate::xen::build::{Request, build};
 use crate::xen::config::Flavour;
-use crate::{check_abi, check_object, cold, coverage, fuzz, host_tests, loom, qemu_test, tsan};
+use crate::{
+    check_abi, check_object, cold, coverage, dom0, fuzz, host_tests, loom, qemu_test, tsan,
+};
 use anyhow::Result;
 use std::time::Instant;
 
@@ -64,6 +66,7 @@ fn run_here(paths: &Paths, long: bool, results: &mut Results) {
         let flask = Request { own_tree: None, flavour: Flavour::Flask };
         qemu_test::run(paths, &wanted, long, &flask, results)
     });
+    section(results, "dom0-test", |results| dom0::run(paths, &[], &release, results));
     if long {
         let debug = Request { own_tree: None, flavour: Flavour::Debug };
         section(results, "qemu-test on a Xen with all assertions", |results| {

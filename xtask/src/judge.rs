@@ -10,6 +10,9 @@ use std::collections::BTreeMap;
 /// What the guest's lines begin with.
 pub(crate) const PREFIX: &str = "tmem-guest: ";
 
+/// What the lines of a Linux in its place begin with, which have the same form.
+pub(crate) const DOM0_PREFIX: &str = "tmem-dom0: ";
+
 /// What a serial log says.
 #[derive(Debug, Default)]
 pub(crate) struct Transcript {
@@ -47,7 +50,8 @@ pub(crate) enum Line<'a> {
 /// Reads one line of the log; `None` for everything that is for people.
 pub(crate) fn parse_line(line: &str) -> Option<Line<'_>> {
     // Xen may have put a prefix of its own before it.
-    let said = line[line.find(PREFIX)? + PREFIX.len()..].trim_end();
+    let after = |prefix: &str| line.find(prefix).and_then(|at| line.get(at + prefix.len()..));
+    let said = after(PREFIX).or_else(|| after(DOM0_PREFIX))?.trim_end();
     if let Some(versions) = said.strip_prefix("start ") {
         return Some(Line::Start(versions));
     }

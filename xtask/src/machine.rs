@@ -30,7 +30,8 @@ pub(crate) struct Need {
     pub(crate) purpose: &'static str,
 }
 
-const fn program(
+/// A program that is looked for on the search path.
+pub(crate) const fn program(
     name: &'static str,
     packages: &'static [&'static str],
     purpose: &'static str,
@@ -87,6 +88,7 @@ pub(crate) fn all_needs() -> Vec<Need> {
     let mut needs = SOURCE_NEEDS.to_vec();
     needs.extend(boot_needs());
     needs.extend(POLICY_NEEDS);
+    needs.push(crate::dom0::UNPACK_NEED);
     needs.push(VALGRIND_NEED);
     needs.push(CXX_NEED);
     needs

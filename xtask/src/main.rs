@@ -13,6 +13,7 @@ mod cli;
 mod cold;
 mod coverage;
 mod doctor;
+mod dom0;
 mod everything;
 mod fuzz;
 mod guest;

@@ -70,6 +70,17 @@ pub(crate) fn make_folder(folder: &Path) -> Result<()> {
         .with_context(|| format!("cannot make the folder {}", folder.display()))
 }
 
+/// Puts the folder `from` in the place of `to`.
+///
+/// # Errors
+/// With the name of `to`.
+pub(crate) fn replace_folder(from: &Path, to: &Path) -> Result<()> {
+    if to.exists() {
+        std::fs::remove_dir_all(to)?;
+    }
+    std::fs::rename(from, to).with_context(|| format!("cannot make {}", to.display()))
+}
+
 fn repository_root() -> Result<PathBuf> {
     let start = match env::var_os("CARGO_MANIFEST_DIR") {
         Some(folder) => PathBuf::from(folder),

@@ -64,21 +64,37 @@ pub(crate) fn boot(
         copy_if_different(policy, &folder.join("policy"))?;
     }
 
-    let file = paths.log(&format!("qemu-{}", round.boot.name))?;
     let line = arguments(round, policy.is_some());
+    let limit = Duration::from_secs(round.boot.limit_s);
+    run(paths, &round.boot.name, &folder, &line, limit, listener)
+}
+
+/// Runs QEMU with these arguments in `folder` until it ends or its time is up, and keeps its serial
+/// line in the log `qemu-NAME`.
+///
+/// # Errors
+/// When QEMU can't be started, or the log not be written.
+pub(crate) fn run(
+    paths: &Paths,
+    name: &str,
+    folder: &Path,
+    line: &[String],
+    limit: Duration,
+    listener: impl FnMut(&str) + Send,
+) -> Result<BootLog> {
+    let file = paths.log(&format!("qemu-{name}"))?;
     let mut log = File::create(&file)
         .with_context(|| format!("cannot write the serial log {}", file.display()))?;
     let typed = format!("{QEMU} {}", line.join(" "));
     let mut command = Command::new(QEMU);
     command
         .args(line.iter().map(OsString::from))
-        .current_dir(&folder)
+        .current_dir(folder)
         .process_group(0)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(log.try_clone()?);
     let (mut running, output) = Running::start_piped(&mut command, &typed)?;
-    let limit = Duration::from_secs(round.boot.limit_s);
     let (ended, copied) = std::thread::scope(|scope| {
         let reader = scope.spawn(|| copy_lines(output, &mut log, listener));
         let ended = running.wait(Some(limit));
@@ -91,7 +107,7 @@ pub(crate) fn boot(
         .with_context(|| format!("cannot write the serial log {}", file.display()))?;
     let timed_out = ended?.is_none();
     let text = String::from_utf8_lossy(&fs::read(&file)?).into_owned();
-    Ok(BootLog { text, file, timed_out, command: quoted(&line) })
+    Ok(BootLog { text, file, timed_out, command: quoted(line) })
 }
 
 fn copy_lines(

@@ -1,4 +1,4 @@
-//! Finds the tests: `#[test]` functions in the source, and the guest's cases.
+//! Finds the tests: `#[test]` functions in the source, the guest's cases, and a dom0's scenarios.
 //!
 //! The source is read as tokens, so that comments and strings are none of its business, and a test
 //! inside a macro such as `proptest!` is found like any other. An ignored test proves nothing and
@@ -6,6 +6,7 @@
 
 use super::number::Number;
 use crate::cases::Plan;
+use crate::dom0::scenarios::{self, Scenario};
 use anyhow::{Context, Result};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use std::fs;
@@ -21,7 +22,7 @@ const GUEST: &str = "tests/guest";
 pub(super) enum Place {
     /// On the machine itself.
     Host,
-    /// In a guest of a booted Xen.
+    /// In a guest of a booted Xen, or in its Linux dom0.
     Guest,
 }
 
@@ -53,6 +54,7 @@ pub(super) fn all(root: &Path) -> Result<Vec<Test>> {
         }
     }
     tests.extend(guest_tests(root)?);
+    tests.extend(dom0_tests(root)?);
     tests.retain(|test| !test.numbers.is_empty());
     tests.sort();
     Ok(tests)
@@ -128,6 +130,17 @@ fn guest_tests(root: &Path) -> Result<Vec<Test>> {
         tests.push(Test { place: Place::Guest, file, name: case.name, numbers });
     }
     Ok(tests)
+}
+
+/// The scenarios in a Linux dom0; each says in its head what it proves.
+fn dom0_tests(root: &Path) -> Result<Vec<Test>> {
+    let test = |scenario: Scenario| Test {
+        place: Place::Guest,
+        file: format!("{}/{}", scenarios::FOLDER, scenario.name),
+        numbers: Number::in_prose(&scenario.head),
+        name: scenario.name,
+    };
+    Ok(scenarios::all(root)?.into_iter().map(test).collect())
 }
 
 /// The `//!` lines at the top of a file.

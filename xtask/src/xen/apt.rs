@@ -1,9 +1,9 @@
-//! Source packages by apt, without touching the system's own state.
+//! Packages by apt, of source or for a PC, without touching the system's own state.
 //!
 //! Index, lists and cache are private folders; the archives are those that the system is set up
 //! for. Must not know which package is wanted or which version is the right one.
 
-use super::sources_list::{Archive, parse_fields, parse_lines, source_list};
+use super::sources_list::{Archive, What, list_of, parse_fields, parse_lines};
 use crate::paths::make_folder;
 use crate::process::Program;
 use anyhow::{Context, Result, bail};
@@ -22,17 +22,14 @@ pub(crate) struct Apt {
 }
 
 impl Apt {
-    /// Sets up a private apt in `folder` for the source packages of a Debian release.
+    /// Sets up a private apt in `folder` for packages of a Debian release.
     ///
     /// # Errors
     /// When the system is set up for no archive of Debian's.
-    pub(crate) fn new(folder: PathBuf, release: &str, log: PathBuf) -> Result<Self> {
-        let list = source_list(&system_archives(), release);
+    pub(crate) fn new(folder: PathBuf, release: &str, what: What, log: PathBuf) -> Result<Self> {
+        let list = list_of(&system_archives(), release, what);
         if list.is_empty() {
-            bail!(
-                "apt is set up for no archive of Debian's here, so the source package of Xen \
-                 can't be had: get a source tree of Xen and give it with --xen-src DIR"
-            );
+            bail!("apt is set up for no archive of Debian's here");
         }
         for below in ["state/lists/partial", "cache/archives/partial", "parts"] {
             make_folder(&folder.join(below))?;
@@ -76,6 +73,30 @@ impl Apt {
             .with_context(|| format!("cannot download {package} {version}"))
     }
 
+    /// What a package says of itself in one field of the newest version, for instance `Depends`.
+    ///
+    /// # Errors
+    /// When the index can't be read.
+    pub(crate) fn field(&self, package: &str, field: &str) -> Result<Option<String>> {
+        let text = self.program("apt-cache").args(["show", "--no-all-versions", package]).text()?;
+        let value = |line: &str| Some(line.strip_prefix(field)?.strip_prefix(": ")?.to_owned());
+        Ok(text.lines().find_map(value))
+    }
+
+    /// Downloads packages for a PC into `folder`; apt checks them against the index.
+    ///
+    /// # Errors
+    /// When one can't be had.
+    pub(crate) fn download_binaries(&self, packages: &[String], folder: &Path) -> Result<()> {
+        self.program("apt-get")
+            .arg("download")
+            .args(packages)
+            .folder(folder)
+            .log_more(self.log.clone())
+            .run()
+            .with_context(|| format!("cannot download {}", packages.join(" ")))
+    }
+
     fn program(&self, name: &str) -> Program {
         let place = |below: &str| self.folder.join(below).display().to_string();
         let mut program = Program::new(name).env("LC_ALL", "C").limit(NETWORK_LIMIT);
@@ -86,6 +107,7 @@ impl Apt {
             ("Dir::Etc::sourcelist", place("sources.list")),
             ("Dir::Etc::sourceparts", place("parts")),
             ("Acquire::Languages", "none".to_owned()),
+            ("APT::Architecture", "amd64".to_owned()),
             // The unprivileged user of apt's downloads can't write below a home folder.
             ("APT::Sandbox::User", "root".to_owned()),
         ] {

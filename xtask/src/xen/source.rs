@@ -3,8 +3,9 @@
 //! What is downloaded is kept by version and checked against the pins. Must not know our patches.
 
 use super::apt::Apt;
+use super::sources_list::What;
 use crate::hash::{ContentHash, sha256_of};
-use crate::paths::{Paths, make_folder};
+use crate::paths::{Paths, make_folder, replace_folder};
 use crate::pins::{Pins, XenPin};
 use crate::process::Program;
 use crate::progress::{loud, step};
@@ -179,7 +180,10 @@ fn download(paths: &Paths, downloads: &Path, pin: &XenPin) -> Result<String> {
     // apt itself tries for many minutes to write an index to a full disk.
     crate::space::require(&paths.cache, DOWNLOAD_MIB, "the download of Xen's source")?;
     step(&format!("download Debian's source package xen {}", pin.version), || {
-        let apt = Apt::new(paths.cache.join("apt"), &pin.suite, log)?;
+        let apt = Apt::new(paths.cache.join("apt"), &pin.suite, What::Source, log).context(
+            "Xen's source package can't be had: get a source tree of Xen and give it with \
+             --xen-src DIR",
+        )?;
         apt.update()?;
         let mut others = apt.versions(PACKAGE)?;
         let mut refusal = None;
@@ -236,13 +240,6 @@ fn unpack(paths: &Paths, download: &Path, folder: &Path) -> Result<()> {
             .run()?;
         replace_folder(&tree, folder)
     })
-}
-
-fn replace_folder(from: &Path, to: &Path) -> Result<()> {
-    if to.exists() {
-        fs::remove_dir_all(to)?;
-    }
-    fs::rename(from, to).with_context(|| format!("cannot make {}", to.display()))
 }
 
 fn is_of(version: &str, release: &str) -> bool {

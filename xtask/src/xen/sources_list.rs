@@ -1,7 +1,7 @@
 //! Apt's list of sources, read to learn where this system gets Debian from.
 //!
 //! Both forms: one line an entry (`sources.list`) and fields (`*.sources`, deb822). The result is
-//! a list of our own for source packages, so that the system's is never changed. Must not know
+//! a list of our own, so that the system's is never changed. Must not know
 //! any host: only what the machine itself is set up for.
 
 use std::collections::BTreeSet;
@@ -57,8 +57,21 @@ impl Archive {
     }
 }
 
-/// Writes a list of the source archives of `release`, from the archives that the system uses.
-pub(crate) fn source_list(archives: &[Archive], release: &str) -> String {
+/// What is wanted of an archive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    /// Packages of source.
+    Source,
+    /// Packages to install.
+    Binary,
+}
+
+/// Writes a list of the archives of `release`, from the archives that the system uses.
+pub(crate) fn list_of(archives: &[Archive], release: &str, what: What) -> String {
+    let kind = match what {
+        What::Source => "deb-src",
+        What::Binary => "deb",
+    };
     let lines: BTreeSet<String> = archives
         .iter()
         .filter_map(|archive| {
@@ -67,7 +80,7 @@ pub(crate) fn source_list(archives: &[Archive], release: &str) -> String {
                 "" => String::new(),
                 options => format!(" [{options}]"),
             };
-            Some(format!("deb-src{options} {} {suite} main\n", archive.uri))
+            Some(format!("{kind}{options} {} {suite} main\n", archive.uri))
         })
         .collect();
     lines.into_iter().collect()
@@ -147,6 +160,17 @@ fn stanza_archives(stanza: &[(String, String)]) -> Vec<Archive> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn source_list(archives: &[Archive], release: &str) -> String {
+        list_of(archives, release, What::Source)
+    }
+
+    #[test]
+    fn packages_to_install_come_from_the_same_archives() {
+        let archives = parse_lines("deb [arch=amd64] http://mirror/debian bookworm main\n");
+        let list = list_of(&archives, "bookworm", What::Binary);
+        assert_eq!(list, "deb http://mirror/debian bookworm main\n");
+    }
 
     #[test]
     fn a_one_line_entry_gives_its_source_archive() {

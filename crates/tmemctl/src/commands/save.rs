@@ -14,7 +14,7 @@ use crate::stream::{AUTHORISATIONS_MAX, Client, Pool, Record, Totals, Writer};
 use crate::units::{BYTES_PER_PAGE, bytes};
 use hypercall_abi::control::{ClientFlags, ClientInfo, PoolInfo, Removed, StatsOf};
 use hypercall_abi::{PoolFlags, Uuid};
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -22,7 +22,8 @@ use std::process::Command;
 /// Bytes that are gathered before they are written.
 const BUFFER_BYTES: usize = 1 << 20;
 
-/// Saves a domain to the file, which has its name only if it is whole; `-` is `out`.
+/// Saves a domain to the file, which has its name only if it is whole; `-` is `out`. What is there and
+/// is no file, a named pipe for instance, is written into.
 ///
 /// # Errors
 /// When the domain can't be saved, or not be written. Then it goes on as before.
@@ -34,6 +35,10 @@ pub(super) fn save<H: Hypervisor>(
 ) -> Result<(), Failure> {
     let totals = if save.file == Path::new("-") {
         to_stream(host, save, out, say)?
+    } else if fs::metadata(&save.file).is_ok_and(|there| !there.is_file()) {
+        let name = |error: io::Error| Failure::from(error).context(save.file.display());
+        let pipe = OpenOptions::new().write(true).open(&save.file).map_err(name)?;
+        to_stream(host, save, &pipe, say)?
     } else {
         let part = part_of(&save.file);
         let name = |error: io::Error| Failure::from(error).context(part.display());

@@ -7,6 +7,7 @@ use crate::stream::{Record, Writer};
 use hypercall_abi::control::{ControlOp, Removed, SaveOp};
 use hypercall_abi::{Handle, ObjectId, PageIndex, PoolFlags, Uuid};
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
@@ -276,6 +277,27 @@ fn restore_from_pipe(world: &World, bytes: Vec<u8>) -> Result<String, Failure> {
     writing.join().expect("it does not panic");
     fs::remove_file(pipe).expect("it is there");
     result
+}
+
+#[test]
+fn a_pipe_is_written_into_and_stays_a_pipe() {
+    let world = World::new(30);
+    world.save(&[]);
+    let good = fs::read(world.file()).expect("it was written");
+    let pipe = world.folder.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.expect("coreutils are there").success());
+    // Both ends, so that neither waits for the other to be opened.
+    let kept = fs::OpenOptions::new().read(true).write(true).open(&pipe).expect("a pipe");
+    let length = good.len();
+    let reading = std::thread::spawn(move || {
+        let mut read = vec![0; length];
+        (&kept).read_exact(&mut read).map(|()| read)
+    });
+    world.run(&["save", "1"], &pipe).expect("it is saved");
+    assert!(reading.join().expect("it does not panic").expect("all is there") == good);
+    let kind = fs::metadata(&pipe).expect("it is there").file_type();
+    assert!(!kind.is_file());
 }
 
 #[test]

@@ -80,11 +80,11 @@ fn use_tmem(start: Start, kind: &str) -> CaseResult {
 fn churn(rig: &Rig, held: &mut Held, rng: &mut Rng) -> CaseResult {
     for _ in 0..STEPS {
         let page = rng.below(u32::try_from(PAGES).unwrap_or(u32::MAX)) as usize;
-        match rng.below(400) {
-            0..180 => held.put(rig, page, Content(rng.next() | 1))?,
-            180..320 => held.get(rig, page)?,
-            320..390 => held.flush_page(rig, page)?,
-            390..399 => held.flush_object(rig, page)?,
+        match rng.below(2000) {
+            0..1100 => held.put(rig, page, Content(rng.next() | 1))?,
+            1100..1600 => held.get(rig, page)?,
+            1600..1990 => held.flush_page(rig, page)?,
+            1990..1998 => held.flush_object(rig, page)?,
             _ => held.renew_pool(rig, page)?,
         }
     }

@@ -39,7 +39,7 @@ const OTHER: Handle = at(0, 1, 1);
 /// The pool, by id.
 const POOL: u32 = 1;
 /// How often the call may be over before it is moved.
-const ATTEMPTS: u32 = 20;
+const ATTEMPTS: u32 = 60;
 /// Moves of a vCPU in the middle of its call that make an attempt.
 const MOVES: u32 = 3;
 /// Processors that a vCPU is moved between.

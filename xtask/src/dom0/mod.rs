@@ -1,0 +1,175 @@
+//! `dom0-test`: a Linux as the first domain, with Debian's `xl` and our `tmemctl` in it.
+//!
+//! `packages` gets kernel and tools from Debian, `initramfs` puts a file system together, which the
+//! kernel is booted with; `scenarios` knows what there is to be shown, a script each in
+//! `tests/linux/scenarios`. Kernel and tools are Debian's, unmodified; only `tmemctl`, the scripts and
+//! the test guest, which is the domains' kernel, are ours.
+//!
+//! Must not know: what a scenario does.
+
+mod initramfs;
+mod packages;
+pub(crate) mod scenarios;
+
+use crate::machine::{Need, QEMU_NEED, boot_needs, ensure, program};
+use crate::paths::{Paths, make_folder};
+use crate::pins::Pins;
+use crate::progress::step;
+use crate::qemu::{self, BootLog};
+use crate::results::{Outcome, Results};
+use crate::xen::build::{Request, build};
+use crate::xen::tree::copy_if_different;
+use crate::{cargo, guest, judge};
+use anyhow::{Context, Result, bail};
+use packages::Dom0;
+use scenarios::Scenario;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// What it needs beside the tools that boot our own Xen.
+pub(crate) const UNPACK_NEED: Need =
+    program("dpkg-deb", &["dpkg"], "unpacks the packages of a Linux dom0");
+
+/// Where cargo puts what it builds for this machine when a target is named, and the target.
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// Memory of the machine, and of the first domain in it, in MiB.
+const MACHINE_MIB: u32 = 768;
+const DOM0_MIB: u32 = 288;
+
+/// How much longer a boot may take with all assertions in Xen.
+const ASSERTION_SLOWNESS: u32 = 3;
+
+/// Runs the wanted scenarios, all when none is named, in one boot, and adds an entry for each.
+///
+/// # Errors
+/// When a name is unknown, something can't be had or a build fails. A scenario that fails is an entry,
+/// not an error.
+pub(crate) fn run(
+    paths: &Paths,
+    wanted: &[String],
+    request: &Request,
+    results: &mut Results,
+) -> Result<()> {
+    let scenarios = scenarios::wanted(&paths.root, wanted)?;
+    if request.own_tree.is_some() {
+        bail!("the tools in a dom0 go with Debian's Xen: without --xen-src");
+    }
+    ensure(&boot_needs(), &paths.log("install")?)?;
+    let dom0 = packages::get(paths, &Pins::read()?)?;
+    let image = build(paths, request)?;
+    let guest = guest::build(paths)?;
+    let tool = build_tmemctl(paths)?;
+    let folder = paths.target.join("tmem-run/dom0");
+    make_folder(&folder)?;
+    copy_if_different(&image.xen(), &folder.join("xen"))?;
+    copy_if_different(&dom0.kernel, &folder.join("linux"))?;
+    initramfs::write(paths, &dom0, &guest, &tool, &folder.join("initramfs"))?;
+    let slowness = if request.flavour.is_slow() { ASSERTION_SLOWNESS } else { 1 };
+    boot(paths, &folder, &dom0, &scenarios, slowness, results)
+}
+
+fn boot(
+    paths: &Paths,
+    folder: &Path,
+    dom0: &Dom0,
+    scenarios: &[Scenario],
+    slowness: u32,
+    results: &mut Results,
+) -> Result<()> {
+    ensure(&[QEMU_NEED], &paths.log("install")?)?;
+    let limit = scenarios.iter().map(|scenario| scenario.limit_s).sum::<u64>() + BOOT_LIMIT_S;
+    let limit = Duration::from_secs(limit) * slowness;
+    let names: Vec<&str> = scenarios.iter().map(|scenario| scenario.name.as_str()).collect();
+    let what = format!("boot Debian's Linux {} for {} scenarios", dom0.version, names.len());
+    println!("    {}", dom0.origin);
+    let start = Instant::now();
+    let line = arguments(&names, slowness);
+    let log = step(&what, || qemu::run(paths, "dom0", folder, &line, limit, |_| ()))?;
+    add_results(scenarios, &log, start.elapsed(), results);
+    Ok(())
+}
+
+/// From the start of the emulator to the first scenario.
+const BOOT_LIMIT_S: u64 = 120;
+
+/// Adds an entry for each scenario, and one for the boot.
+fn add_results(scenarios: &[Scenario], log: &BootLog, time: Duration, results: &mut Results) {
+    let transcript = judge::Transcript::read(&log.text);
+    let place = format!("serial log: {}", log.file.display());
+    for scenario in scenarios {
+        let outcome = match transcript.outcome(&scenario.name, None) {
+            Outcome::Failed(why) => Outcome::Failed(format!("{why}; {place}")),
+            other => other,
+        };
+        let word = match &outcome {
+            Outcome::Passed => "ok",
+            Outcome::Failed(_) => "FAILED",
+            Outcome::Skipped(_) => "skipped",
+        };
+        println!("    {:<36} {word}", scenario.name);
+        results.add(SUITE, &scenario.name, outcome, Duration::ZERO);
+    }
+    let why = match transcript.boot_failure() {
+        None => None,
+        Some(_) if log.timed_out => Some(format!("it did not end in {} s", time.as_secs())),
+        Some(why) => Some(why),
+    };
+    let outcome = match why {
+        None => Outcome::Passed,
+        Some(why) => Outcome::Failed(format!("{why}; {place}\n{}", log.command)),
+    };
+    results.add(SUITE, "boot", outcome, time);
+}
+
+/// Where the entries are.
+const SUITE: &str = "qemu/dom0";
+
+/// Linux as a PV domain crashes on an emulated CPU with SMAP; `rdtscp` is slow there.
+const CPU: &str = "max,-smap,-smep,-rdtscp";
+
+fn arguments(scenarios: &[&str], slowness: u32) -> Vec<String> {
+    let memory = MACHINE_MIB.to_string();
+    // A comma would begin another module.
+    let xen = format!(
+        "console=com1 com1=115200,8n1 loglvl=warning guest_loglvl=warning tmem=1 \
+         dom0_mem={DOM0_MIB}M,max:{DOM0_MIB}M"
+    );
+    let wanted: Vec<String> = scenarios.iter().map(|name| format!("scenario={name}")).collect();
+    let modules = format!(
+        "linux console=hvc0 loglevel=4 panic=-1 slowness={slowness} {},initramfs",
+        wanted.join(" ")
+    );
+    [
+        ["-machine", "pc"],
+        ["-accel", "tcg"],
+        ["-cpu", CPU],
+        ["-m", &memory],
+        ["-smp", "1"],
+        ["-display", "none"],
+        ["-serial", "stdio"],
+        ["-monitor", "none"],
+        ["-kernel", "xen"],
+        ["-append", &xen],
+        ["-initrd", &modules],
+    ]
+    .into_iter()
+    .flatten()
+    .chain(["-nodefaults", "-no-user-config", "-no-reboot"])
+    .map(str::to_owned)
+    .collect()
+}
+
+/// Builds `tmemctl` with everything that it needs inside it, so that it runs on any dom0.
+fn build_tmemctl(paths: &Paths) -> Result<PathBuf> {
+    let log = paths.log("tmemctl")?;
+    step("compile tmemctl", || {
+        cargo::host(paths, "build")?
+            .args(["--release", "--package", "tmemctl", "--target", TARGET])
+            .env("RUSTFLAGS", "-C target-feature=+crt-static")
+            .log(log.clone())
+            .run()
+            .context("tmemctl does not compile")
+    })?;
+    Ok(paths.target.join(TARGET).join("release/tmemctl"))
+}
