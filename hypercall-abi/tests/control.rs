@@ -26,6 +26,7 @@ fn p75_every_operation_survives_the_way_there_and_back() {
         ControlOp::SetClientInfo { who: ClientId::All, buffer: u64::MAX },
         ControlOp::QueryFreeable,
         ControlOp::SetAuth { who, len: 32, buffer: 0x1000 },
+        ControlOp::GetAuth { who, len: 512, buffer: 0x7000 },
         ControlOp::List { who: ClientId::All, long: true, len: 32768, buffer: 0x2000 },
         ControlOp::List { who, long: false, len: 0, buffer: 0 },
         ControlOp::GetPools { who, len: 512, buffer: 0x3000 },
@@ -95,7 +96,7 @@ fn r58_padding_and_unknown_operations_are_refused() {
     let mut padded = block(subcommand::QUERY_FREEABLE_MB, 0);
     padded[20] = 1;
     assert_eq!(ControlOp::decode(&padded), Err(ControlStatus::Invalid));
-    for command in [3, 12, 18, 22, 29, 31, 34, 39, 43, u32::MAX] {
+    for command in [3, 12, 18, 22, 29, 31, 34, 39, 44, u32::MAX] {
         let answer = ControlOp::decode(&block(command, 0xffff));
         assert_eq!(answer, Err(ControlStatus::NotPermitted), "{command}");
     }
@@ -186,6 +187,7 @@ fn p23_arguments_of_our_own_operations_have_no_second_meaning() {
     assert_eq!(status(subcommand::LIST), Err(ControlStatus::NotPermitted));
     assert_eq!(status(subcommand::GET_POOLS), Err(ControlStatus::Invalid));
     assert_eq!(status(subcommand::SET_POOLS), Err(ControlStatus::Invalid));
+    assert_eq!(status(subcommand::GET_AUTH), Err(ControlStatus::Invalid));
 }
 
 #[test]

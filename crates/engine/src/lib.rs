@@ -83,7 +83,7 @@ pub use policy::{Age, Event, Fifo, Lru, Policy, Share, Victim};
 pub use pool::{Lifetime, PoolKind};
 pub use put::{PutError, PutOutcome};
 pub use rare::RareCounts;
-pub use registry::{AuthError, ClientState, NewPoolError};
+pub use registry::{AuthError, ClientState, NewPoolError, NotAClient};
 pub use restore::BeginRestoreError;
 pub use save::{BeginSaveError, NotSaving, RemovalsError};
 pub use save::{SaveEnded, SaveError, Saved};

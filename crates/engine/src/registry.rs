@@ -79,6 +79,10 @@ pub enum AuthError {
     Dying,
 }
 
+/// The domain is no client, or it is dying.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotAClient;
+
 /// A client as the toolstack sees it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ClientState {
@@ -292,6 +296,24 @@ impl<H: Host> Engine<H> {
                 Ok(())
             }
         }
+    }
+
+    /// The uuid at a place in the table of those that a domain is authorised for, if there is one;
+    /// there are [`AUTHS_PER_CLIENT`](crate::AUTHS_PER_CLIENT) places.
+    ///
+    /// One place at a time: who reads all of them needs no room for the table, and each lock is short.
+    ///
+    /// # Errors
+    /// The domain is no client, or it is dying.
+    pub fn auth_at(&self, domain: DomainId, place: usize) -> Result<Option<[u64; 2]>, NotAClient> {
+        let client = self.client_of(domain).and_then(|caller| self.client(caller.client));
+        let client = client.ok_or(NotAClient)?;
+        let auth = client.auth.lock(&self.host);
+        // As in `set_auth`.
+        if client.state.load(Acquire) != LIVE || client.domain.load(Relaxed) != domain.0 {
+            return Err(NotAClient);
+        }
+        Ok(auth.uuids.get(place).copied().flatten())
     }
 
     /// Creates a pool, or joins a shared one. Returns the client's lowest free pool id, now taken.

@@ -1,6 +1,7 @@
 //! What the toolstack and the hypervisor ask: freezing, authorisation, memory, the death of a domain,
 //! and figures. `sysctl.rs` is the toolstack's way to most of these.
 
+mod auths;
 mod line;
 mod list;
 mod pools;

@@ -13,9 +13,9 @@ use crate::platform::{BadBuffer, Platform, ToolstackMemory};
 use hypercall_abi::POOLS_PER_DOMAIN_MAX;
 use hypercall_abi::control::{
     CLIENT_INFO_BYTES, CONTROL_BYTES, ClientFlags, ClientId, ClientInfo, ControlOp, ControlStatus,
-    POOL_INFO_BYTES, PoolInfo, progress, set_progress,
+    progress, set_progress,
 };
-use tmem_engine::{AUTHS_PER_CLIENT, AuthError, DomainId};
+use tmem_engine::DomainId;
 
 /// Pages that one slice of FLUSH evicts at most.
 const FLUSH_SLICE_PAGES: u32 = 32;
@@ -130,41 +130,6 @@ impl<P: Platform> Service<P> {
             return Err(ControlStatus::NotSupported);
         }
         Ok(info)
-    }
-
-    /// Carries out one record after the other; those before one that fails stay carried out.
-    fn set_auths(
-        &self,
-        who: Clients,
-        len: u32,
-        buffer: u64,
-        memory: &impl ToolstackMemory,
-    ) -> Result<u32, ControlStatus> {
-        const RECORD: u64 = POOL_INFO_BYTES as u64;
-        let len = u64::from(len);
-        if !len.is_multiple_of(RECORD) {
-            return Err(ControlStatus::Invalid);
-        }
-        if len > RECORD * AUTHS_PER_CLIENT as u64 {
-            return Err(ControlStatus::TooBig);
-        }
-        // There is no switch for all at once (P68).
-        let Clients::One(domain) = who else { return Err(ControlStatus::Invalid) };
-        let mut nr_done = 0;
-        for at in (0..len).step_by(POOL_INFO_BYTES) {
-            let mut bytes = [0; POOL_INFO_BYTES];
-            let address = buffer.checked_add(at).ok_or(ControlStatus::BadAddress)?;
-            memory.read(address, &mut bytes)?;
-            let PoolInfo { flags, uuid, .. } = PoolInfo::decode(&bytes);
-            self.set_auth(domain, uuid, flags & PoolInfo::AUTHORISE != 0).map_err(|error| {
-                match error {
-                    AuthError::TableFull | AuthError::NoMemory => ControlStatus::NoMemory,
-                    AuthError::Dying => ControlStatus::Invalid,
-                }
-            })?;
-            nr_done += 1;
-        }
-        Ok(nr_done)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The command line. The manual and the shells' completions are made from the same definitions.
 
 use crate::failure::Kind;
-use crate::units::{parse_fs_uuid, parse_kib, parse_uuid};
+use crate::units::{fs_uuid, parse_fs_uuid, parse_kib, parse_uuid};
 use clap::{ArgGroup, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use hypercall_abi::Uuid;
 use hypercall_abi::control::ClientId;
@@ -51,7 +51,7 @@ pub enum Command {
     },
     /// Changes a domain's settings
     Set(Settings),
-    /// Allows a domain to join a shared pool, or forbids it
+    /// Allows a domain to join a shared pool, or forbids it, or lists what it is allowed
     Auth(Authorisation),
     /// Tells how much memory `flush` could free now
     Freeable {
@@ -129,10 +129,10 @@ pub struct Settings {
     pub compress: Option<Switch>,
 }
 
-/// What `auth` allows or forbids.
+/// What `auth` allows, forbids or lists.
 #[derive(Args, Debug)]
 #[group(skip)]
-#[command(group = ArgGroup::new("right").required(true).args(["allow", "revoke"]))]
+#[command(group = ArgGroup::new("right").required(true).args(["allow", "revoke", "list"]))]
 pub struct Authorisation {
     /// The domain
     pub domain: u16,
@@ -142,20 +142,28 @@ pub struct Authorisation {
     /// Forbids it to join it from now on; it keeps what it has joined
     #[arg(long, value_name = "UUID")]
     pub revoke: Option<String>,
+    /// Lists the uuids of the shared pools that it may join from now on
+    #[arg(long)]
+    pub list: bool,
     /// The uuid is a file system's, as `blkid` shows it, and not as `xl tmem-shared-auth` took it
     #[arg(long)]
     pub fs: bool,
 }
 
 impl Authorisation {
-    /// The uuid, and whether it is allowed.
+    /// The uuid, and whether it is allowed; `None`: they are to be listed.
     ///
     /// # Errors
     /// What is wrong with the uuid.
-    pub fn right(&self) -> Result<(Uuid, bool), String> {
-        let text = self.allow.as_ref().or(self.revoke.as_ref()).map_or("", String::as_str);
+    pub fn right(&self) -> Result<Option<(Uuid, bool)>, String> {
+        let Some(text) = self.allow.as_ref().or(self.revoke.as_ref()) else { return Ok(None) };
         let parse = if self.fs { parse_fs_uuid } else { parse_uuid };
-        Ok((parse(text)?, self.allow.is_some()))
+        Ok(Some((parse(text)?, self.allow.is_some())))
+    }
+
+    /// A uuid in the form in which it is taken.
+    pub(crate) fn written(&self, uuid: Uuid) -> String {
+        if self.fs { fs_uuid(uuid) } else { crate::units::uuid(uuid) }
     }
 }
 
@@ -174,9 +182,6 @@ pub struct Save {
     /// written. Without it tmemctl asks, and waits for a line on standard input
     #[arg(long, requires = "live", value_name = "COMMAND")]
     pub suspend: Option<String>,
-    /// Shared pools that the domain may join beside those that it has joined, as for `auth --allow`
-    #[arg(long, value_name = "UUID", value_parser = parse_uuid)]
-    pub auth: Vec<Uuid>,
 }
 
 /// How `restore` restores.
@@ -240,6 +245,8 @@ mod tests {
             "tmemctl flush 512",
             "tmemctl auth 3",
             "tmemctl auth 3 --allow a --revoke b",
+            "tmemctl auth 3 --allow a --list",
+            "tmemctl auth --list",
             "tmemctl save 3 f --suspend x",
         ] {
             let refused = parsed(wrong).map(drop);
@@ -253,6 +260,7 @@ mod tests {
             "tmemctl metrics --listen",
             "tmemctl metrics --listen [::1]:9000",
             "tmemctl save 3 - --live --suspend true",
+            "tmemctl auth 3 --list --fs",
         ] {
             assert!(parsed(good).is_ok(), "{good}");
         }
@@ -275,10 +283,17 @@ mod tests {
             Ok(Command::Auth(auth)) => auth.right(),
             other => unreachable!("{other:?}"),
         };
-        assert_eq!(right(&format!("tmemctl auth 1 --allow {uuid}")), Ok((Uuid([1, 0]), true)));
-        assert_eq!(right(&format!("tmemctl auth 1 --revoke {uuid}")), Ok((Uuid([1, 0]), false)));
+        assert_eq!(
+            right(&format!("tmemctl auth 1 --allow {uuid}")),
+            Ok(Some((Uuid([1, 0]), true)))
+        );
+        assert_eq!(
+            right(&format!("tmemctl auth 1 --revoke {uuid}")),
+            Ok(Some((Uuid([1, 0]), false)))
+        );
         let fs = right(&format!("tmemctl auth 1 --fs --allow {uuid}"));
-        assert_eq!(fs, Ok((Uuid([0, 1 << 56]), true)));
+        assert_eq!(fs, Ok(Some((Uuid([0, 1 << 56]), true))));
         assert!(right("tmemctl auth 1 --allow 1").is_err());
+        assert_eq!(right("tmemctl auth 1 --list"), Ok(None));
     }
 }

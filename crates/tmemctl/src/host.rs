@@ -2,7 +2,7 @@
 
 use crate::failure::{Failure, Kind};
 use crate::hypervisor::{Hypervisor, Refusal};
-use crate::stream::Page;
+use crate::stream::{AUTHORISATIONS_MAX, Page};
 use hypercall_abi::control::{
     AUDIT_INFO_BYTES, AuditInfo, CLIENT_INFO_BYTES, ClientFlags, ClientId, ClientInfo, ControlOp,
     HANDLE_BYTES, POOL_INFO_BYTES, PoolInfo, Removed, SAVED_PAGE_BYTES, STATS_BYTES, SaveOp,
@@ -75,6 +75,23 @@ impl<H: Hypervisor> Host<H> {
             ),
             other => other.into(),
         })
+    }
+
+    /// The names of the shared pools that a domain may join; `None` if it does not use tmem, or does
+    /// not exist.
+    ///
+    /// # Errors
+    /// When they can't be read.
+    pub fn authorisations(&mut self, domain: u16) -> Result<Option<Vec<Uuid>>, Failure> {
+        let mut records = [0; POOL_INFO_BYTES * AUTHORISATIONS_MAX];
+        let op = ControlOp::GetAuth { who: ClientId::One(domain), len: len(&records), buffer: 0 };
+        let count = match self.call(op, &mut records) {
+            Ok(count) => count as usize,
+            Err(Refusal::INVALID) => return Ok(None),
+            Err(refusal) => return Err(refusal.into()),
+        };
+        let (records, _) = records.as_chunks();
+        Ok(Some(records.iter().take(count).map(|record| PoolInfo::decode(record).uuid).collect()))
     }
 
     /// MiB that FLUSH could free.

@@ -94,6 +94,11 @@ pub(crate) fn uuid(Uuid([low, high]): Uuid) -> String {
     [group(0, 8), group(8, 12), group(12, 16), group(16, 20), group(20, 32)].join("-")
 }
 
+/// A uuid as [`parse_fs_uuid`] reads it.
+pub(crate) fn fs_uuid(Uuid([low, high]): Uuid) -> String {
+    uuid(Uuid([high.swap_bytes(), low.swap_bytes()]))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,6 +163,7 @@ mod tests {
         #[test]
         fn p70_a_uuid_comes_back_as_it_was(words in any::<[u64; 2]>()) {
             prop_assert_eq!(parse_uuid(&uuid(Uuid(words))), Ok(Uuid(words)));
+            prop_assert_eq!(parse_fs_uuid(&fs_uuid(Uuid(words))), Ok(Uuid(words)));
         }
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! Holds the operation's 56 bytes ([`ControlOp`]), the records that its buffers carry
 //! ([`ClientInfo`], [`PoolInfo`]), saving and restoring ([`SaveOp`]), and its results
-//! ([`ControlStatus`]). GET_STATS, AUDIT and SET_MEASURING with their records ([`StatsInfo`],
-//! [`AuditInfo`]) are ours.
+//! ([`ControlStatus`]). GET_STATS, AUDIT, SET_MEASURING and GET_AUTH with their records
+//! ([`StatsInfo`], [`AuditInfo`]) are ours.
 //!
 //! Must not know: who may call it, and what clients there are.
 //!

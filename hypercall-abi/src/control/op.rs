@@ -37,6 +37,8 @@ pub mod subcommand {
     pub const AUDIT: u32 = 41;
     /// Begins to measure latencies, or ends it.
     pub const SET_MEASURING: u32 = 42;
+    /// Reads which shared pools a domain may join.
+    pub const GET_AUTH: u32 = 43;
 }
 
 /// `struct xen_sysctl_tmem_op`, for its offsets.
@@ -250,6 +252,16 @@ pub enum ControlOp {
         /// Where they are.
         buffer: u64,
     },
+    /// Write a [`PoolInfo`](super::PoolInfo) into the buffer for each uuid that SET_AUTH allowed, as
+    /// SET_AUTH takes it.
+    GetAuth {
+        /// Whose.
+        who: ClientId,
+        /// Bytes in the buffer.
+        len: u32,
+        /// Where to.
+        buffer: u64,
+    },
 }
 
 impl ControlOp {
@@ -322,6 +334,11 @@ impl ControlOp {
                 on @ (0 | 1) => Self::SetMeasuring { on: on == 1 },
                 _ => return Err(ControlStatus::Invalid),
             },
+            subcommand::GET_AUTH => Self::GetAuth {
+                who: who.ok_or(ControlStatus::Invalid)?,
+                len: word(offset_of!(Layout, len)),
+                buffer,
+            },
             // FLUSH of one client alone, and all other numbers.
             _ => return Err(ControlStatus::NotPermitted),
         })
@@ -344,6 +361,7 @@ impl ControlOp {
             }
             Self::QueryFreeable => (subcommand::QUERY_FREEABLE_MB, ClientId::All, 0, 0, 0, 0),
             Self::SetAuth { who, len, buffer } => (subcommand::SET_AUTH, who, len, 0, 0, buffer),
+            Self::GetAuth { who, len, buffer } => (subcommand::GET_AUTH, who, len, 0, 0, buffer),
             Self::List { who, long, len, buffer } => {
                 (subcommand::LIST, who, len, u32::from(long), 0, buffer)
             }

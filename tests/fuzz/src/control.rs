@@ -67,6 +67,7 @@ fn operate(world: &World, step: &[u8; 16], raw: Option<[u8; CONTROL_BYTES]>) {
             subcommand::SET_AUTH,
             subcommand::QUERY_FREEABLE_MB,
             subcommand::FLUSH,
+            subcommand::GET_AUTH,
         ];
         let who = pick(who, [0xffff, 0, 1, 2, 3, 4, 5, u32::MAX, 0x1_0001]);
         let pool = pick(pool, [u32::MAX, 0, 1, 2, 3, 15, 16]);

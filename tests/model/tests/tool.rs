@@ -173,6 +173,8 @@ fn r68_a_shared_pool_is_joined_again() {
     for domain in ["1", "3"] {
         tool(&world, &["auth", domain, "--allow", uuid]).expect("there is room");
     }
+    let more = "00000000-0000-0000-0000-000000000006";
+    tool(&world, &["auth", "1", "--allow", more]).expect("there is room");
     assert_eq!(world.guest(1).new_pool(flags::SHARED, 5), 0);
     assert_eq!(world.guest(3).new_pool(flags::SHARED, 5), 0);
     let folder = tempfile::tempdir().expect("there is room");
@@ -181,6 +183,41 @@ fn r68_a_shared_pool_is_joined_again() {
     tool(&world, &["restore", "2", &file]).expect("it is whole");
     assert_eq!(world.guest(3).put(at(0, 1, 1), Content::Unique(5)), 1);
     assert_eq!(world.guest(2).get(at(0, 1, 1)), (1, Some(Content::Unique(5))));
+    // What it may join and has not joined yet comes along by itself.
+    let listed = tool(&world, &["auth", "2", "--list"]).expect("it is a client");
+    assert_eq!(listed, format!("{uuid}\n{more}\n"));
+    tool(&world, &["auth", "3", "--allow", more]).expect("there is room");
+    assert_eq!(world.guest(3).new_pool(flags::SHARED, 6), 1);
+    assert_eq!(world.guest(2).new_pool(flags::SHARED, 6), 1);
+    assert_eq!(world.guest(2).put(at(1, 1, 1), Content::Unique(6)), 1);
+    assert_eq!(world.guest(3).get(at(1, 1, 1)), (1, Some(Content::Unique(6))));
+}
+
+#[test]
+fn r68_r39_a_pool_that_may_not_be_joined_again_is_kept_and_not_allowed_anew() {
+    let world = World::with_frames(3000);
+    let uuid = "00000000-0000-0000-0000-000000000005";
+    for domain in ["1", "3"] {
+        tool(&world, &["auth", domain, "--allow", uuid]).expect("there is room");
+        let domain = domain.parse().expect("a number");
+        assert_eq!(world.guest(domain).new_pool(flags::SHARED, 5), 0);
+    }
+    tool(&world, &["auth", "1", "--revoke", uuid]).expect("it is a client");
+    for at in 0x10..0x20 {
+        let uuid = format!("00000000-0000-0000-0000-0000000000{at}");
+        tool(&world, &["auth", "1", "--allow", &uuid]).expect("there is room");
+    }
+    let folder = tempfile::tempdir().expect("there is room");
+    let file = file(&folder);
+    tool(&world, &["save", "1", &file]).expect("it is at rest");
+    tool(&world, &["restore", "2", &file]).expect("it is whole");
+    assert_eq!(world.guest(3).put(at(0, 1, 1), Content::Unique(5)), 1);
+    assert_eq!(world.guest(2).get(at(0, 1, 1)), (1, Some(Content::Unique(5))));
+    let listed = |domain| tool(&world, &["auth", domain, "--list"]).expect("it is a client");
+    assert_eq!(listed("2"), listed("1"));
+    assert!(!listed("2").contains(uuid));
+    assert_eq!(world.guest(2).new_pool(flags::SHARED, 5), 1);
+    assert_eq!(world.guest(2).get(at(1, 1, 1)).0, -1001, "it is private");
 }
 
 #[test]

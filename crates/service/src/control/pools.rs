@@ -1,6 +1,6 @@
 //! GET_POOLS and SET_POOLS: what pools a client has, and the same again for another.
 
-use super::slices::Window;
+use super::slices::{Window, nr_records};
 use crate::control::Clients;
 use crate::dispatch::{Service, pool_kind};
 use crate::platform::{Platform, ToolstackMemory};
@@ -19,7 +19,7 @@ impl<P: Platform> Service<P> {
         buffer: u64,
         memory: &impl ToolstackMemory,
     ) -> Result<u32, ControlStatus> {
-        let nr_max = nr_records(len)?;
+        let nr_max = nr_records(len, POOLS_PER_DOMAIN_MAX as usize)?;
         let Clients::One(domain) = who else { return Err(ControlStatus::Invalid) };
         self.engine.client_of(domain).ok_or(ControlStatus::Invalid)?;
         let window = Window { len, buffer };
@@ -57,7 +57,7 @@ impl<P: Platform> Service<P> {
         buffer: u64,
         memory: &impl ToolstackMemory,
     ) -> Result<u32, ControlStatus> {
-        let nr_records = nr_records(len)?;
+        let nr_records = nr_records(len, POOLS_PER_DOMAIN_MAX as usize)?;
         let Clients::One(domain) = who else { return Err(ControlStatus::Invalid) };
         let window = Window { len, buffer };
         for at in 0..nr_records {
@@ -93,17 +93,4 @@ impl<P: Platform> Service<P> {
             Err(NewPoolError::Dying) => Err(ControlStatus::Invalid),
         }
     }
-}
-
-/// Records in `len` bytes, if that is a number of records and not more than a client has pools.
-fn nr_records(len: u32) -> Result<u32, ControlStatus> {
-    #[expect(clippy::cast_possible_truncation, reason = "a small constant")]
-    const RECORD: u32 = POOL_INFO_BYTES as u32;
-    if !len.is_multiple_of(RECORD) {
-        return Err(ControlStatus::Invalid);
-    }
-    if len > RECORD * POOLS_PER_DOMAIN_MAX {
-        return Err(ControlStatus::TooBig);
-    }
-    Ok(len / RECORD)
 }

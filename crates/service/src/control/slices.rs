@@ -7,7 +7,7 @@ use crate::control::Clients;
 use crate::dispatch::Service;
 use crate::platform::{Platform, ToolstackMemory};
 use crate::sysctl::clients;
-use hypercall_abi::control::{ClientInfo, ControlOp, ControlStatus, Progress};
+use hypercall_abi::control::{ClientInfo, ControlOp, ControlStatus, POOL_INFO_BYTES, Progress};
 
 /// How far an operation came.
 pub(crate) enum Step {
@@ -42,6 +42,9 @@ impl<P: Platform> Service<P> {
             }
             ControlOp::SetPools { who, len, buffer } => {
                 self.set_pools(clients(who), len, buffer, memory).map(Step::Done)
+            }
+            ControlOp::GetAuth { who, len, buffer } => {
+                self.get_auths(clients(who), len, buffer, memory).map(Step::Done)
             }
             ControlOp::GetStats { of, len, buffer } => {
                 self.get_stats(of, len, buffer, progress, memory)
@@ -101,6 +104,20 @@ impl<P: Platform> Service<P> {
 /// The number of a record in a word of progress; beyond all, if it is none.
 pub(crate) fn record(word: u64) -> u32 {
     u32::try_from(word).unwrap_or(u32::MAX)
+}
+
+/// Pools' records in `len` bytes, if that is a number of records and not more than `max`.
+pub(crate) fn nr_records(len: u32, max: usize) -> Result<u32, ControlStatus> {
+    #[expect(clippy::cast_possible_truncation, reason = "a small constant")]
+    const RECORD: u32 = POOL_INFO_BYTES as u32;
+    if !len.is_multiple_of(RECORD) {
+        return Err(ControlStatus::Invalid);
+    }
+    let nr_records = len / RECORD;
+    if nr_records as usize > max {
+        return Err(ControlStatus::TooBig);
+    }
+    Ok(nr_records)
 }
 
 /// A part of a record in a buffer that may be shorter than the record.

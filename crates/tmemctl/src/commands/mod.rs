@@ -4,7 +4,7 @@ mod interrupt;
 mod restore;
 mod save;
 
-use crate::cli::{Cli, Command, Settings, Switch, definitions};
+use crate::cli::{Authorisation, Cli, Command, Settings, Switch, definitions};
 use crate::failure::{Failure, Kind};
 use crate::figures::Snapshot;
 use crate::host::Host;
@@ -70,8 +70,10 @@ pub fn run<H: Hypervisor>(
         Command::Thaw { domain } => host.set_frozen(*domain, false),
         Command::Set(settings) => set(host, settings),
         Command::Auth(auth) => {
-            let (uuid, allow) = auth.right().map_err(|wrong| Failure::new(Kind::Usage, wrong))?;
-            host.authorise(auth.domain, uuid, allow)
+            match auth.right().map_err(|wrong| Failure::new(Kind::Usage, wrong))? {
+                Some((uuid, allow)) => host.authorise(auth.domain, uuid, allow),
+                None => list_authorisations(host, auth, out),
+            }
         }
         Command::Freeable { json } => {
             let mib = host.freeable_mib()?;
@@ -101,6 +103,20 @@ pub fn run<H: Hypervisor>(
         Command::EndSave { domain } => Ok(host.save_end(*domain)?),
         Command::Restore(_) | Command::Completions { .. } | Command::Man { .. } => Ok(()),
     }
+}
+
+/// A uuid a line, in the form in which `auth` takes it.
+fn list_authorisations<H: Hypervisor>(
+    host: &mut Host<H>,
+    auth: &Authorisation,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let said = || format!("domain {} does not use tmem, so nothing is allowed it", auth.domain);
+    let uuids = host.authorisations(auth.domain)?;
+    for uuid in uuids.ok_or_else(|| Failure::new(Kind::Refused, said()))? {
+        writeln!(out, "{}", auth.written(uuid))?;
+    }
+    Ok(())
 }
 
 #[derive(Serialize)]

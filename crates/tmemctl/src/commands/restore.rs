@@ -9,9 +9,10 @@ use crate::cli::Restore;
 use crate::failure::{Failure, Kind};
 use crate::host::Host;
 use crate::hypervisor::{Hypervisor, Refusal};
-use crate::stream::{Client, Reader, Record, StreamError, Totals};
+use crate::stream::{Client, Pool, Reader, Record, StreamError, Totals};
 use crate::units::{BYTES_PER_PAGE, bytes};
 use hypercall_abi::control::Removed;
+use hypercall_abi::{PoolFlags, Uuid};
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::Path;
@@ -81,6 +82,7 @@ struct Restorer<H> {
     pools: Vec<u32>,
     /// To be set when everything else is.
     is_frozen: bool,
+    authorisations: Vec<Uuid>,
 }
 
 impl<H: Hypervisor> Restorer<H> {
@@ -91,6 +93,7 @@ impl<H: Hypervisor> Restorer<H> {
             has_begun: false,
             pools: Vec::new(),
             is_frozen: false,
+            authorisations: Vec::new(),
         }
     }
 
@@ -121,6 +124,9 @@ impl<H: Hypervisor> Restorer<H> {
         if !self.has_begun {
             return Err(StreamError::Truncated(0).into());
         }
+        for &uuid in &self.authorisations {
+            self.host.authorise(self.domain, uuid, true)?;
+        }
         if self.is_frozen {
             self.host.set_frozen(hypercall_abi::control::ClientId::One(self.domain), true)?;
         }
@@ -131,10 +137,8 @@ impl<H: Hypervisor> Restorer<H> {
         match record {
             Record::Client(client) => self.begin(client, say),
             Record::Pool(pool) => {
-                let made = self.host.make_pool(self.domain, pool.id, pool.flags, pool.uuid);
-                made.map_err(|failure| failure.context(format!("pool {}", pool.id)))?;
-                self.pools.push(pool.id);
-                Ok(())
+                let made = self.make_pool(pool);
+                made.map_err(|failure| failure.context(format!("pool {}", pool.id)))
             }
             Record::Page { handle, content } => {
                 self.host.restore_page(self.domain, handle, content)
@@ -166,15 +170,28 @@ impl<H: Hypervisor> Restorer<H> {
             other => other.into(),
         })?;
         self.has_begun = true;
-        // Before the pools: a shared one that may not be joined would be made a private one.
-        for &uuid in &client.authorisations {
-            self.host.authorise(domain, uuid, true)?;
-        }
         self.host.set(domain, Some(client.weight), None)?;
         if client.is_compressing && self.host.set(domain, None, Some(true)).is_err() {
             writeln!(say, "note: this Xen does not compress, so the domain's pages are not")?;
         }
         self.is_frozen = client.is_frozen;
+        self.authorisations.clone_from(&client.authorisations);
+        Ok(())
+    }
+
+    /// Makes a pool. A shared one that the domain may not join would be made a private one, and it
+    /// may have been in one that it may not join again (R39): it is allowed each for as long as it
+    /// takes, so that there is always room in Xen's table, too.
+    fn make_pool(&mut self, pool: &Pool) -> Result<(), Failure> {
+        let is_shared = PoolFlags::from_bits_truncate(pool.flags).contains(PoolFlags::SHARED);
+        if is_shared {
+            self.host.authorise(self.domain, pool.uuid, true)?;
+        }
+        self.host.make_pool(self.domain, pool.id, pool.flags, pool.uuid)?;
+        self.pools.push(pool.id);
+        if is_shared {
+            self.host.authorise(self.domain, pool.uuid, false)?;
+        }
         Ok(())
     }
 

@@ -10,10 +10,10 @@ use crate::cli::Save;
 use crate::failure::{Failure, Kind};
 use crate::host::Host;
 use crate::hypervisor::{Hypervisor, Refusal};
-use crate::stream::{AUTHORISATIONS_MAX, Client, Pool, Record, Totals, Writer};
+use crate::stream::{Client, Pool, Record, Totals, Writer};
 use crate::units::{BYTES_PER_PAGE, bytes};
+use hypercall_abi::PoolFlags;
 use hypercall_abi::control::{ClientFlags, ClientInfo, PoolInfo, Removed, StatsOf};
-use hypercall_abi::{PoolFlags, Uuid};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -114,7 +114,8 @@ impl<H: Hypervisor> Saver<'_, H> {
         let domain = self.save.domain;
         let mut pools = if self.has_pools { self.host.pools(domain)? } else { Vec::new() };
         let mut writer = Writer::new(output, self.save.live)?;
-        let authorisations = self.authorisations(&pools)?;
+        // A domain that does not use tmem is allowed nothing.
+        let authorisations = self.host.authorisations(domain)?.unwrap_or_default();
         writer.write(&Record::Client(Client {
             weight: info.weight,
             is_frozen: info.flags.contains(ClientFlags::FROZEN),
@@ -150,23 +151,6 @@ impl<H: Hypervisor> Saver<'_, H> {
         }
         let (_, totals) = writer.finish()?;
         Ok(totals)
-    }
-
-    /// The names that the domain may use: those that it does, and those that the caller adds. Xen
-    /// does not tell the others.
-    fn authorisations(&self, pools: &[PoolInfo]) -> Result<Vec<Uuid>, Failure> {
-        let mut uuids: Vec<Uuid> = Vec::new();
-        let shared = pools.iter().filter(|pool| has(pool, PoolFlags::SHARED));
-        for uuid in shared.map(|pool| pool.uuid).chain(self.save.auth.iter().copied()) {
-            if uuid != Uuid::ALL_ONES && !uuids.contains(&uuid) {
-                uuids.push(uuid);
-            }
-        }
-        if uuids.len() > AUTHORISATIONS_MAX {
-            let said = format!("more than {AUTHORISATIONS_MAX} shared pools");
-            return Err(Failure::new(Kind::Usage, said));
-        }
-        Ok(uuids)
     }
 
     /// What shows that the guest has changed a persistent pool.

@@ -160,10 +160,22 @@ impl Model {
                     let PoolInfo { flags, uuid, .. } = PoolInfo::decode(record);
                     client.authorisations.retain(|&other| other != uuid);
                     if flags & PoolInfo::AUTHORISE != 0 {
+                        if client.authorisations.len() == 16 {
+                            return Err(Refusal::NO_MEMORY);
+                        }
                         client.authorisations.push(uuid);
                     }
                 }
                 Ok(u32::try_from(records.len()).expect("a few"))
+            }
+            ControlOp::GetAuth { who, .. } => {
+                let client = self.known(*who, Refusal::INVALID)?;
+                let (records, _) = buffer.as_chunks_mut::<POOL_INFO_BYTES>();
+                for (record, &uuid) in records.iter_mut().zip(&client.authorisations) {
+                    let flags = PoolInfo::AUTHORISE;
+                    *record = PoolInfo { flags, uuid, ..PoolInfo::default() }.encode();
+                }
+                Ok(u32::try_from(client.authorisations.len()).expect("a few"))
             }
             ControlOp::GetPools { who, .. } => {
                 let client = self.known(*who, Refusal::INVALID)?;

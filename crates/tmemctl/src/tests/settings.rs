@@ -76,6 +76,28 @@ fn p71_p70_auth_allows_and_revokes_the_uuid_that_is_written() {
 }
 
 #[test]
+fn p25_auth_lists_what_is_allowed_in_the_form_in_which_it_is_taken() {
+    let xen = two_clients();
+    let (one, other) =
+        ("abcdef01-2345-6789-abcd-ef0123456789", "00000000-0000-0000-0000-0000000000ff");
+    assert_eq!(printed(&xen, "auth 1 --list"), "");
+    printed(&xen, &format!("auth 1 --allow {one}"));
+    printed(&xen, &format!("auth 1 --allow {other} --fs"));
+    let lines = |line: &str| {
+        let text = printed(&xen, line);
+        text.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(lines("auth 1 --list")[0], one);
+    assert_eq!(lines("auth 1 --list --fs")[1], other);
+    assert_eq!(lines("auth 1 --list").len(), 2);
+    assert_eq!(lines("auth 7 --list"), [""; 0]);
+    for domain in [9, 44] {
+        let failure = failed(&xen, &format!("auth {domain} --list"));
+        assert_eq!(failure.kind, Kind::Refused);
+    }
+}
+
+#[test]
 fn audit_tells_what_does_not_agree_and_fails() {
     let xen = two_clients();
     assert!(

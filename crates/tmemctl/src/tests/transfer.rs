@@ -353,15 +353,37 @@ fn p87_a_setting_that_this_xen_has_not_is_said() {
 }
 
 #[test]
-fn r68_a_shared_pool_stays_shared_and_more_can_be_allowed() {
+fn r68_r39_what_a_domain_may_join_comes_through_and_what_it_may_not_any_more_does_not() {
+    for live in [false, true] {
+        let world = World::new(3);
+        {
+            // One that it has joined and may not join again, and sixteen that it may.
+            let mut model = world.xen.model.borrow_mut();
+            let one = model.client(1);
+            one.authorisations = (0..16).map(|at| Uuid([at, 100 + at])).collect();
+            let joined = Uuid([7, 107]);
+            one.pools.insert(0, Pool { uuid: joined, ..Pool::new(PoolFlags::SHARED) });
+        }
+        world.save(if live { &["--live", "--suspend", "true"] } else { &[] });
+        world.restore(&world.file()).expect("it is whole");
+        world.assert_same();
+        let two = world.client(2);
+        assert_eq!(two.authorisations.len(), 16);
+        assert!(!two.authorisations.contains(&two.pools[&5].uuid));
+        for id in [0, 5] {
+            let flags = PoolFlags::from_bits_truncate(two.pools[&id].flags);
+            assert!(flags.contains(PoolFlags::SHARED), "pool {id}");
+        }
+    }
+}
+
+#[test]
+fn r68_what_a_domain_without_pools_may_join_comes_through() {
     let world = World::new(0);
-    let more = "00000000-0000-0009-0000-000000000008";
-    world.save(&["--auth", more]);
+    world.xen.model.borrow_mut().client(1).pools.clear();
+    world.save(&[]);
     world.restore(&world.file()).expect("it is whole");
-    let two = world.client(2);
-    assert_eq!(two.authorisations, [SHARED, Uuid([8, 9])]);
-    let flags = PoolFlags::from_bits_truncate(two.pools[&5].flags);
-    assert!(flags.contains(PoolFlags::SHARED));
+    assert_eq!(world.client(2).authorisations, [SHARED]);
 }
 
 #[test]

@@ -3,11 +3,12 @@
 
 use hypercall_abi::Uuid;
 use hypercall_abi::control::{
-    ClientFlags, ClientId, ClientInfo, ControlOp, ControlStatus, PoolInfo, progress, subcommand,
+    ClientFlags, ClientId, ClientInfo, ControlOp, ControlStatus, POOL_INFO_BYTES, PoolInfo,
+    progress, subcommand,
 };
 use tmem_host_sim::{Content, Fault};
 use tmem_model_tests::{Buffer, World, at, flags};
-use tmem_service::{ControlOutcome, DomainId};
+use tmem_service::{ControlOutcome, DomainId, Progress};
 
 /// Where the toolstack's buffer is.
 pub(crate) const ADDRESS: u64 = 0x7000;
@@ -218,6 +219,95 @@ fn p23_p64_p68_lengths_domains_and_buffers_of_authorisations_are_judged() {
     assert_eq!(world.service().client_state(DomainId(4000)), None);
 }
 
+/// GET_AUTH with room for `nr` records: the answer, and the records.
+fn get_auth(world: &World, domain: u16, nr: usize) -> (i64, Vec<PoolInfo>) {
+    const GUARD: [u8; 16] = [0xc3; 16];
+    let len = nr * POOL_INFO_BYTES;
+    let memory = Buffer::new(ADDRESS, &[&vec![0xaa; len][..], &GUARD].concat());
+    let who = ClientId::One(domain);
+    let len_told = u32::try_from(len).expect("short");
+    let answer =
+        control(world, ControlOp::GetAuth { who, len: len_told, buffer: ADDRESS }, &memory);
+    let bytes = memory.bytes();
+    assert_eq!(bytes[len..], GUARD);
+    let (records, rest) = bytes[..len].split_at(32 * usize::try_from(answer).unwrap_or(0));
+    assert!(rest.iter().all(|&byte| byte == 0xaa), "more was written than was told");
+    let (records, _) = records.as_chunks();
+    (answer, records.iter().map(PoolInfo::decode).collect())
+}
+
+#[test]
+fn r68_what_a_domain_may_join_is_told_and_can_be_given_to_another() {
+    let world = World::roomy();
+    assert_eq!(set_auth(&world, 1, &[authorise(5), authorise(6), authorise(7)]), 3);
+    assert_eq!(get_auth(&world, 1, 16), (3, vec![authorise(5), authorise(6), authorise(7)]));
+    // What was taken back is not told, though it was joined.
+    assert_eq!(world.guest(1).new_pool(flags::SHARED, 6), 0);
+    assert_eq!(set_auth(&world, 1, &[PoolInfo { flags: 0, ..authorise(6) }]), 1);
+    let left = vec![authorise(5), authorise(7)];
+    assert_eq!(get_auth(&world, 1, 16), (2, left.clone()));
+    // As many as there is room for.
+    assert_eq!(get_auth(&world, 1, 1), (1, left[..1].to_vec()));
+    assert_eq!(get_auth(&world, 1, 0), (0, vec![]));
+    // The records are such as SET_AUTH takes.
+    assert_eq!(set_auth(&world, 2, &left), 2);
+    assert_eq!(get_auth(&world, 2, 16), (2, left));
+    assert_eq!(world.guest(2).new_pool(flags::SHARED, 5), 0);
+    assert_eq!(world.guest(1).new_pool(flags::SHARED, 5), 1);
+    assert_eq!(world.guest(1).put(at(1, 1, 1), Content::Unique(3)), 1);
+    assert_eq!(world.guest(2).get(at(0, 1, 1)), (1, Some(Content::Unique(3))));
+    // A full table, and one that was never written.
+    let sixteen: Vec<_> = (0..16).map(|uuid| authorise(100 + uuid)).collect();
+    assert_eq!(set_auth(&world, 3, &sixteen), 16);
+    assert_eq!(get_auth(&world, 3, 16), (16, sixteen));
+    assert_eq!(world.guest(4).new_pool(flags::PERSISTENT, 0), 0);
+    assert_eq!(get_auth(&world, 4, 16), (0, vec![]));
+}
+
+#[test]
+fn r68_r30_rights_outlive_a_soft_reset_and_not_a_domain() {
+    let mut world = World::roomy();
+    assert_eq!(set_auth(&world, 1, &[authorise(5)]), 1);
+    while world.service().reset_domain(DomainId(1)) == Progress::More {}
+    assert_eq!(get_auth(&world, 1, 16), (1, vec![authorise(5)]));
+    world.destroy_domain(1);
+    assert_eq!(get_auth(&world, 1, 16), (-22, vec![]));
+    // Its record serves another.
+    assert_eq!(world.guest(2).new_pool(flags::PERSISTENT, 0), 0);
+    assert_eq!(get_auth(&world, 2, 16), (0, vec![]));
+}
+
+#[test]
+fn p23_p64_p72_lengths_domains_and_buffers_for_authorisations_are_judged() {
+    let world = World::roomy();
+    assert_eq!(set_auth(&world, 1, &[authorise(5), authorise(6)]), 2);
+    let memory = Buffer::new(ADDRESS, &[0; 32 * 17]);
+    let op = |who, len, buffer| ControlOp::GetAuth { who, len, buffer };
+    let one = ClientId::One(1);
+    for len in [1, 31, 33, u32::MAX] {
+        for who in [one, ClientId::One(4000), ClientId::All] {
+            assert_eq!(control(&world, op(who, len, ADDRESS), &memory), -22, "{len}");
+        }
+    }
+    for len in [32 * 17, u32::MAX - 31] {
+        assert_eq!(control(&world, op(one, len, ADDRESS), &memory), -7, "{len}");
+    }
+    // All, one that is no client, one that can't be; also with room for nothing.
+    for who in [ClientId::All, ClientId::One(3), ClientId::One(4000), ClientId::One(0xfffe)] {
+        for len in [0, 32] {
+            assert_eq!(control(&world, op(who, len, ADDRESS), &memory), -22, "{who:?}");
+        }
+    }
+    assert_eq!(world.service().client_state(DomainId(3)), None);
+    for buffer in [0, ADDRESS - 1, u64::MAX, u64::MAX - 31] {
+        assert_eq!(control(&world, op(one, 64, buffer), &memory), -14, "{buffer:#x}");
+    }
+    // The second record lies behind the buffer's end.
+    assert_eq!(control(&world, op(one, 64, ADDRESS), &Buffer::new(ADDRESS, &[0; 63])), -14);
+    assert_eq!(control(&world, op(one, 0, 0), &Buffer::default()), 0, "no record, no buffer");
+    assert!(memory.bytes()[64..].iter().all(|&byte| byte == 0));
+}
+
 #[test]
 fn p5_p37_p47_no_operation_makes_a_client_of_a_dying_domain() {
     let mut world = World::roomy();
@@ -285,6 +375,7 @@ fn r58_every_number_with_every_client_answers() {
                 subcommand::GET_STATS,
                 subcommand::AUDIT,
                 subcommand::SET_MEASURING,
+                subcommand::GET_AUTH,
             ]
             .contains(&command);
             if !is_known {

@@ -78,6 +78,7 @@ fn by_sysctl(child: &Child, victim: &Child) -> CaseResult {
         ControlOp::GetStats { of: StatsOf::Host, len, buffer },
         ControlOp::Audit { len, buffer },
         ControlOp::SetMeasuring { on: true },
+        ControlOp::GetAuth { who, len, buffer },
     ];
     for op in ops {
         let request = control::sysctl(child.release().sysctl, &op);
