@@ -37,4 +37,4 @@ pub mod top;
 mod units;
 
 #[cfg(feature = "tool")]
-pub use commands::{main, run};
+pub use commands::{main, main_on, run};

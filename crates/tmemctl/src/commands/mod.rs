@@ -1,6 +1,6 @@
 //! What the commands do.
 
-mod interrupt;
+pub(crate) mod interrupt;
 mod restore;
 mod save;
 
@@ -16,20 +16,33 @@ use crate::{metrics, table, top};
 use clap::Parser;
 use hypercall_abi::control::{AuditInfo, ClientId};
 use serde::Serialize;
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// The program: reads the command line, does it, says what failed.
+/// The program, on the Xen that it runs on.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
     let open = || Ok(Box::new(Probed::new(Privcmd::open()?)?) as Box<dyn Hypervisor>);
+    main_on(std::env::args_os(), open)
+}
+
+/// The program: reads the command line, does it on the hypervisor that `open` finds, says what
+/// failed.
+pub fn main_on<H: Hypervisor>(
+    words: impl IntoIterator<Item = OsString>,
+    open: impl FnOnce() -> Result<H, Failure>,
+) -> ExitCode {
+    let cli = Cli::parse_from(words);
     let mut out = io::stdout().lock();
-    if matches!(cli.command, Command::Save(_) | Command::Restore(_))
-        && let Err(failure) = interrupt::note()
-    {
+    let noted = match cli.command {
+        Command::Save(_) | Command::Restore(_) => interrupt::note(),
+        Command::Top { .. } => interrupt::note_beside_hang_up().map_err(Failure::from),
+        _ => Ok(()),
+    };
+    if let Err(failure) = noted {
         eprintln!("tmemctl: {failure}");
         return ExitCode::from(failure.kind.exit_code());
     }

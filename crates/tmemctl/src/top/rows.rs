@@ -69,12 +69,11 @@ impl Column {
         }
     }
 
-    /// Cells that it takes.
+    /// Cells that it takes: room for its head with the mark, too.
     pub(super) const fn width(self) -> u16 {
         match self {
-            Self::Domain => 6,
             Self::Pool => 9,
-            Self::State => 7,
+            Self::Domain | Self::State => 7,
             Self::Kind => 14,
             Self::Weight => 10,
             Self::Hits => 6,

@@ -1,6 +1,7 @@
 //! The real terminal, its keys, and the clock.
 
 use super::state::{Flow, Key, Top};
+use crate::commands::interrupt;
 use crate::failure::Failure;
 use crate::figures::Snapshot;
 use crate::host::Host;
@@ -9,8 +10,8 @@ use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
 use std::time::{Duration, Instant};
 
-/// How long to wait for a key while the picture is held.
-const HELD: Duration = Duration::from_secs(3600);
+/// How long to wait for a key at most before asking whether a signal wants the end.
+const PATIENCE: Duration = Duration::from_millis(200);
 
 /// Shows the figures until the person has had enough.
 ///
@@ -34,22 +35,26 @@ fn show<H: Hypervisor>(
     start: Instant,
 ) -> Result<(), Failure> {
     let mut looked = Instant::now();
+    terminal.draw(|frame| top.draw(frame))?;
     loop {
-        terminal.draw(|frame| top.draw(frame))?;
-        let left = top.wait().map_or(HELD, |wait| wait.saturating_sub(looked.elapsed()));
-        if event::poll(left)? {
+        interrupt::check()?;
+        let left = top.wait().map(|wait| wait.saturating_sub(looked.elapsed()));
+        if event::poll(left.map_or(PATIENCE, |left| left.min(PATIENCE)))? {
             if let Some(key) = key(&event::read()?)
                 && top.key(key) == Flow::Quit
             {
                 return Ok(());
             }
-        } else if top.wait().is_some() {
+        } else if left.is_some_and(|left| left.is_zero()) {
             looked = Instant::now();
             match Snapshot::read(host) {
                 Ok(snapshot) => top.observe(start.elapsed(), snapshot),
                 Err(failure) => top.complain(failure.to_string()),
             }
+        } else {
+            continue;
         }
+        terminal.draw(|frame| top.draw(frame))?;
     }
 }
 
