@@ -22,6 +22,8 @@ pub mod host;
 #[cfg(feature = "tool")]
 pub mod hypervisor;
 #[cfg(feature = "tool")]
+mod interrupt;
+#[cfg(feature = "tool")]
 mod metrics;
 #[cfg(feature = "tool")]
 mod privcmd;
@@ -33,6 +35,8 @@ mod table;
 mod tests;
 #[cfg(feature = "tool")]
 pub mod top;
+#[cfg(feature = "tool")]
+mod transfer;
 #[cfg(feature = "tool")]
 mod units;
 

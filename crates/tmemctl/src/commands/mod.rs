@@ -1,6 +1,5 @@
 //! What the commands do.
 
-pub(crate) mod interrupt;
 mod restore;
 mod save;
 
@@ -9,6 +8,7 @@ use crate::failure::{Failure, Kind};
 use crate::figures::Snapshot;
 use crate::host::Host;
 use crate::hypervisor::Hypervisor;
+use crate::interrupt;
 use crate::privcmd::Privcmd;
 use crate::probe::Probed;
 use crate::units::{BYTES_PER_PAGE, bytes};

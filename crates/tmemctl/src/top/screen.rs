@@ -1,11 +1,11 @@
 //! The real terminal, its keys, and the clock.
 
 use super::state::{Flow, Key, Top};
-use crate::commands::interrupt;
 use crate::failure::Failure;
 use crate::figures::Snapshot;
 use crate::host::Host;
 use crate::hypervisor::Hypervisor;
+use crate::interrupt;
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
 use std::time::{Duration, Instant};

@@ -12,7 +12,7 @@ static IS_WANTED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 ///
 /// # Errors
 /// When that can't be arranged.
-pub(super) fn note() -> Result<(), Failure> {
+pub(crate) fn note() -> Result<(), Failure> {
     let noted = ctrlc::set_handler(|| IS_WANTED.store(true, Ordering::Relaxed));
     noted.map_err(|error| Failure::new(Kind::Io, error.to_string()))
 }
@@ -22,7 +22,7 @@ pub(super) fn note() -> Result<(), Failure> {
 ///
 /// # Errors
 /// When that can't be arranged.
-pub(super) fn note_beside_hang_up() -> io::Result<()> {
+pub(crate) fn note_beside_hang_up() -> io::Result<()> {
     for signal in [SIGINT, SIGTERM] {
         signal_hook::flag::register(signal, Arc::clone(&IS_WANTED))?;
     }
