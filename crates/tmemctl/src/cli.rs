@@ -5,6 +5,7 @@ use crate::units::{fs_uuid, parse_fs_uuid, parse_kib, parse_uuid};
 use clap::{ArgGroup, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use hypercall_abi::Uuid;
 use hypercall_abi::control::ClientId;
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -85,6 +86,16 @@ pub enum Command {
     },
     /// Reads them back into a new, paused domain
     Restore(Restore),
+    /// Has a domain that xl saves or migrates take its tmem along: called by libxl, and not by hand
+    ///
+    /// Set LIBXL_SAVE_HELPER to tmemctl's path in the environment of `xl save`, `xl restore`, `xl
+    /// migrate` and, on the receiving host, `xl migrate-receive`; libxl then calls tmemctl in place of
+    /// its own helper, which tmemctl finds beside xl, or where TMEMCTL_SAVE_HELPER says.
+    MigrationHelper {
+        /// What libxl says
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Tells all figures in Prometheus' text format, once or on a port
     Metrics {
         /// Answers HTTP requests on this address until it is ended

@@ -26,6 +26,8 @@ mod interrupt;
 #[cfg(feature = "tool")]
 mod metrics;
 #[cfg(feature = "tool")]
+mod migration;
+#[cfg(feature = "tool")]
 mod privcmd;
 #[cfg(feature = "tool")]
 mod probe;

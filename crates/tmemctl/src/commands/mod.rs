@@ -12,7 +12,7 @@ use crate::interrupt;
 use crate::privcmd::Privcmd;
 use crate::probe::Probed;
 use crate::units::{BYTES_PER_PAGE, bytes};
-use crate::{metrics, table, top};
+use crate::{metrics, migration, table, top};
 use clap::Parser;
 use hypercall_abi::control::{AuditInfo, ClientId};
 use serde::Serialize;
@@ -26,7 +26,11 @@ use std::time::Duration;
 /// The program, on the Xen that it runs on.
 pub fn main() -> ExitCode {
     let open = || Ok(Box::new(Probed::new(Privcmd::open()?)?) as Box<dyn Hypervisor>);
-    main_on(std::env::args_os(), open)
+    let words: Vec<OsString> = std::env::args_os().collect();
+    match migration::arguments_in(&words) {
+        Some(arguments) => migration::main(arguments, open),
+        None => main_on(words, open),
+    }
 }
 
 /// The program: reads the command line, does it on the hypervisor that `open` finds, says what
@@ -72,6 +76,7 @@ pub fn run<H: Hypervisor>(
             return Ok(());
         }
         Command::Man { dir } => return man(dir.as_deref(), out),
+        Command::MigrationHelper { .. } => return Err(migration::usage("too few arguments")),
         Command::Restore(restore) => return restore::restore(open, restore, say),
         _ => {}
     }
@@ -114,7 +119,10 @@ pub fn run<H: Hypervisor>(
         }
         Command::Save(save) => save::save(host, save, out, say),
         Command::EndSave { domain } => Ok(host.save_end(*domain)?),
-        Command::Restore(_) | Command::Completions { .. } | Command::Man { .. } => Ok(()),
+        Command::Restore(_)
+        | Command::MigrationHelper { .. }
+        | Command::Completions { .. }
+        | Command::Man { .. } => Ok(()),
     }
 }
 

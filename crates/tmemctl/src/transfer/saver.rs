@@ -37,24 +37,39 @@ pub(crate) fn save_to<H: Hypervisor>(
 ) -> Result<Totals, Failure> {
     // As they are before the save, which freezes.
     let info = host.client(domain)?;
-    let has_pools = match host.save_begin(domain, matches!(way, Way::Live(_))) {
-        Ok(()) => true,
-        Err(Refusal::NO_ENTRY) => false,
-        Err(Refusal::BUSY) => {
-            let said = format!(
-                "domain {domain} is being saved already. If no such program runs any more, \
-                 `tmemctl end-save {domain}` ends it"
-            );
-            return Err(Failure::new(Kind::Refused, said));
-        }
-        Err(refusal) => return Err(refusal.into()),
-    };
+    let mut way = way;
+    let mut has_pools = begin(host, domain, matches!(way, Way::Live(_)))?;
+    if let Way::Live(suspend) = &mut way
+        && !has_pools
+    {
+        // Nothing is held back in a domain that has no pools, and it may make some: what they hold is
+        // known when it does not run any more.
+        suspend()?;
+        has_pools = begin(host, domain, false)?;
+        way = Way::AtRest;
+    }
     let output = BufWriter::with_capacity(BUFFER_BYTES, output);
     let written = Saver { host, domain, has_pools }.write(&info, way, output);
     let ended = if has_pools { host.save_end(domain) } else { Ok(()) };
     let totals = written?;
     ended.map_err(|refusal| Failure::from(refusal).context("the save can't be ended"))?;
     Ok(totals)
+}
+
+/// Begins a save; whether there is anything to save.
+fn begin<H: Hypervisor>(host: &mut Host<H>, domain: u16, live: bool) -> Result<bool, Failure> {
+    match host.save_begin(domain, live) {
+        Ok(()) => Ok(true),
+        Err(Refusal::NO_ENTRY) => Ok(false),
+        Err(Refusal::BUSY) => {
+            let said = format!(
+                "domain {domain} is being saved already. If no such program runs any more, \
+                 `tmemctl end-save {domain}` ends it"
+            );
+            Err(Failure::new(Kind::Refused, said))
+        }
+        Err(refusal) => Err(refusal.into()),
+    }
 }
 
 struct Saver<'a, H> {

@@ -2,7 +2,7 @@
 //! ends while it uses tmem.
 //!
 //! `client=keep` on its command line puts pages once and reads them again and again; `client=churn`
-//! puts, flushes, destroys and makes pools without end. Either checks every answer and every byte
+//! puts, flushes, destroys and makes pools without end; `client=idle` uses none. Each checks every answer and every byte
 //! against what it remembers ([`Held`]), says after each round what it has found on the console that the
 //! toolstack gave it, and stops with the word FAILED at the first thing that is wrong.
 //!
@@ -50,6 +50,9 @@ fn use_tmem(start: Start, kind: &str) -> CaseResult {
     if rig.balloon.set_room(ROOM) != ROOM {
         fail!("could not give {ROOM} frames back");
     }
+    if kind == "idle" {
+        return idle(&store);
+    }
     // The persistent ones have other numbers than they would have alone.
     expect("the ephemeral pool", i64::from(rig.new_pool(Kind::Ephemeral)?), 0)?;
     for pool_id in POOLS {
@@ -72,6 +75,22 @@ fn use_tmem(start: Start, kind: &str) -> CaseResult {
             shutdown::suspend();
             say!("client: goes on after round {round}");
         }
+    }
+    Ok(())
+}
+
+/// Does nothing but what the toolstack asks for.
+fn idle(store: &Store) -> CaseResult {
+    say!("client: stored 0 pages");
+    for round in 1_u32.. {
+        if round % 100 == 1 {
+            say!("client: round {round}: 0 pages right");
+        }
+        if store.is_to_suspend() {
+            shutdown::suspend();
+            say!("client: goes on after round {round}");
+        }
+        foreign::give_way();
     }
     Ok(())
 }
