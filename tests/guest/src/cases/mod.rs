@@ -189,6 +189,7 @@ cases![
     multicall_domains,
     multicall_pv32,
     save_restore,
+    save_cancelled,
     scrub,
     soft_reset,
     shared_join,
