@@ -10,7 +10,8 @@ use hypercall_abi::{Handle, ObjectId, PageIndex};
 /// Pages that a pool has at most: as many as [`Seen`] has bits for.
 pub(super) const PAGES: u32 = 60;
 
-/// Page `number` of pool `pool_id`: in objects of one page, of a few and of many, some ids in all bits.
+/// Page `number` of pool `pool_id`: in objects of one page, of a few and of many, side by side and far apart,
+/// some ids in all bits.
 pub(super) fn name(pool_id: u32, number: u32) -> Handle {
     let object = match number % 4 {
         0 => [1, 0, 0],
@@ -18,7 +19,11 @@ pub(super) fn name(pool_id: u32, number: u32) -> Handle {
         2 => [2, 2, 2],
         _ => [u64::from(number / 8), 0, 9],
     };
-    let index = if number % 4 == 2 { number * 1000 } else { number };
+    let index = match number % 4 {
+        0 => number / 4,
+        2 => number * 1000,
+        _ => number,
+    };
     Handle { pool_id, object: ObjectId(object), index: PageIndex(index) }
 }
 
