@@ -190,6 +190,8 @@ cases![
     multicall_pv32,
     save_restore,
     save_cancelled,
+    restore_pools,
+    restore_rights,
     scrub,
     soft_reset,
     shared_join,

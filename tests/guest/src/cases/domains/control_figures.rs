@@ -92,7 +92,8 @@ fn work([first, second]: &[Child; 2]) -> CaseResult {
 }
 
 fn expect_count(what: &str, got: impl Into<u64>, want: impl Into<u64>) -> CaseResult {
-    let [got, want] = [got.into(), want.into()].map(|count| i64::try_from(count).unwrap_or(i64::MAX));
+    let [got, want] =
+        [got.into(), want.into()].map(|count| i64::try_from(count).unwrap_or(i64::MAX));
     expect(what, got, want)
 }
 
@@ -199,8 +200,7 @@ fn check_list(control: Control, child: &Child) -> CaseResult {
     expect("LIST", control.list(ClientId::All, &mut text), 0)?;
     let whole = text.split(|&byte| byte == 0).next().unwrap_or_default();
     let domid = child.domid();
-    let wanted =
-        Text::<64>::of(format_args!("P=CI:{domid},PI:1,PT:PP,U0:0,U1:0,Pc:{SWAPPED},"));
+    let wanted = Text::<64>::of(format_args!("P=CI:{domid},PI:1,PT:PP,U0:0,U1:0,Pc:{SWAPPED},"));
     let is_it = |line: &[u8]| line.starts_with(wanted.as_str().as_bytes());
     if !whole.split(|&byte| byte == b'\n').any(is_it) {
         fail!("LIST has no line {wanted}");

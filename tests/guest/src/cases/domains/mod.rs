@@ -25,6 +25,8 @@ pub(super) mod log_dirty;
 pub(super) mod multicall_domains;
 pub(super) mod multicall_pv32;
 pub(super) mod restart_elsewhere;
+pub(super) mod restore_pools;
+pub(super) mod restore_rights;
 pub(super) mod save_cancelled;
 pub(super) mod save_restore;
 pub(super) mod scrub;

@@ -11,8 +11,8 @@
 //! save it any more.
 
 use super::super::Case;
-use super::{available_pages, settled_pages};
 use super::swap::{PAGES, Seen, content, get_all, name, put_all};
+use super::{available_pages, settled_pages};
 use crate::fail;
 use crate::plain::args::Boot;
 use crate::plain::content::Content;
