@@ -204,6 +204,7 @@ cases![
     control_refused,
     control_dying,
     control_figures,
+    control_buffers,
     frame_types,
     granted_frame,
     log_dirty,

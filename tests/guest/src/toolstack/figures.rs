@@ -2,7 +2,8 @@
 
 use super::Control;
 use hypercall_abi::control::{
-    AUDIT_INFO_BYTES, AuditInfo, ClientId, ControlOp, Histogram, STATS_BYTES, StatsInfo, StatsOf, Timed,
+    AUDIT_INFO_BYTES, AuditInfo, ClientId, ControlOp, Histogram, STATS_BYTES, StatsInfo, StatsOf,
+    Timed,
 };
 
 /// Bytes of a buffer for LIST.

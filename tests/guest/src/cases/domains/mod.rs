@@ -7,6 +7,7 @@ pub(super) mod birth_and_death;
 mod busy;
 pub(super) mod caller_pv32;
 pub(super) mod claim_refused;
+pub(super) mod control_buffers;
 pub(super) mod control_dying;
 pub(super) mod control_figures;
 pub(super) mod control_refused;
