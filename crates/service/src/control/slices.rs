@@ -160,8 +160,12 @@ impl Window {
 
     /// The address of a part of the record, and how many bytes of it are in the buffer.
     fn part(self, offset: usize, len: usize) -> Result<(u64, usize), ControlStatus> {
-        let room = (self.len as usize).saturating_sub(offset);
+        let fitting = (self.len as usize).saturating_sub(offset).min(len);
+        if fitting == 0 {
+            // Of what does not fit no address is asked for.
+            return Ok((self.buffer, 0));
+        }
         let address = self.buffer.checked_add(offset as u64).ok_or(ControlStatus::BadAddress)?;
-        Ok((address, room.min(len)))
+        Ok((address, fitting))
     }
 }

@@ -149,6 +149,28 @@ impl Pages {
         mapped && self.restore_edge()
     }
 
+    /// The address `before` bytes before the page behind the edge: in the edge page or, from 4097 on, in
+    /// the page that puts are made from.
+    pub fn edge(&self, before: usize) -> u64 {
+        self.behind.page.cast::<u8>().wrapping_sub(before).addr() as u64
+    }
+
+    /// Fills the edge page with bytes of `value`.
+    pub fn fill_edge(&self, value: u8) {
+        // SAFETY: the edge page, which is ours and mapped; nobody holds a reference to it.
+        unsafe { self.behind.page.wrapping_sub(1).write_bytes(value, 1) };
+    }
+
+    /// Whether the edge page holds nothing but `value`, its last `but` bytes left out.
+    pub fn edge_holds(&self, value: u8, but: usize) -> bool {
+        let start: *const u8 = self.behind.page.wrapping_sub(1).cast();
+        let length = size_of::<Page>().saturating_sub(but);
+        // SAFETY: the first bytes of the edge page, which is ours and mapped. The reference ends here,
+        // before the next hypercall.
+        let bytes = unsafe { core::slice::from_raw_parts(start, length) };
+        bytes.iter().all(|&byte| byte == value)
+    }
+
     /// Writes `bytes` into the edge page so that they end `behind` bytes behind its end, cutting
     /// off what does not fit; returns the address of the first byte.
     pub fn write_at_edge(&self, bytes: &[u8], behind: usize) -> u64 {

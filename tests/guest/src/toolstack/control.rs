@@ -37,10 +37,12 @@ impl Control {
     }
 
     /// Sends an operation's bytes as they are, and has them back as Xen left them. They must name no
-    /// buffer but the callers' in this module.
+    /// buffer but the callers' in this module, one in the rig's pages, or such as is no memory of this
+    /// guest's.
     pub fn send_block(self, op: &mut [u8; CONTROL_BYTES]) -> i64 {
         // SAFETY: buffers that our own operations name are the callers' below, their addresses
-        // exposed; the cases' have none.
+        // exposed, as are those of the rig's pages, which are looked at by raw pointers; what is not
+        // mapped here Xen can't write.
         unsafe { self.0.tmem_control(op) }
     }
 

@@ -1,16 +1,13 @@
-//! The control operations that read figures, text and pools, and that make pools.
+//! The control operations that read figures and text.
 
 use super::Control;
 use hypercall_abi::control::{
-    AUDIT_INFO_BYTES, AuditInfo, ClientId, ControlOp, Histogram, POOL_INFO_BYTES, PoolInfo,
-    STATS_BYTES, StatsInfo, StatsOf, Timed,
+    AUDIT_INFO_BYTES, AuditInfo, ClientId, ControlOp, Histogram, STATS_BYTES, StatsInfo, StatsOf,
+    Timed,
 };
 
 /// Bytes of a buffer for LIST.
 pub const LIST_BYTES: usize = 2048;
-
-/// Pools of a client, at most.
-const POOLS: usize = 16;
 
 /// A whole record of GET_STATS.
 pub struct Figures([u8; STATS_BYTES]);
@@ -28,7 +25,7 @@ impl Figures {
 }
 
 /// An address and a length for Xen; the buffer is expected to change.
-fn buffer<const N: usize>(bytes: &mut [u8; N]) -> (u64, u32) {
+pub(super) fn buffer<const N: usize>(bytes: &mut [u8; N]) -> (u64, u32) {
     (bytes.as_mut_ptr().expose_provenance() as u64, u32::try_from(N).unwrap_or_default())
 }
 
@@ -63,21 +60,5 @@ impl Control {
     pub fn list(self, who: ClientId, text: &mut [u8; LIST_BYTES]) -> i64 {
         let (buffer, len) = buffer(text);
         self.send(&ControlOp::List { who, long: true, len, buffer })
-    }
-
-    /// GET_POOLS and, for another domain, SET_POOLS of the same, without their pages. The answers.
-    pub fn copy_pools(self, from: u16, to: u16) -> (i64, i64) {
-        let mut records = [0; POOLS * POOL_INFO_BYTES];
-        let (place, len) = buffer(&mut records);
-        let who = ClientId::One(from);
-        let nr_pools = self.send(&ControlOp::GetPools { who, len, buffer: place });
-        for bytes in records.as_chunks_mut::<POOL_INFO_BYTES>().0 {
-            *bytes = PoolInfo { n_pages: 0, ..PoolInfo::decode(bytes) }.encode();
-        }
-        let (place, len) = buffer(&mut records);
-        let bytes = u32::try_from(nr_pools).unwrap_or(0).saturating_mul(len / 16);
-        let who = ClientId::One(to);
-        let answer = self.send(&ControlOp::SetPools { who, len: bytes, buffer: place });
-        (nr_pools, answer)
     }
 }

@@ -5,7 +5,8 @@
 //! - `calls`: tmem operations of a child, with the checks that [`crate::rig`] has for this guest's.
 //! - `acts`: what a child does itself between its calls, so that each answer and page is judged.
 //! - `memory`: calls by which a child gets more memory.
-//! - `control`, `figures`: the control operations of tmem, as an operator's tool makes them.
+//! - `control`, `figures`, `pools`, `save`: the control operations of tmem, as an operator's tool makes
+//!   them.
 //! - `window`: a child's pages, mapped here. `pvh`, `pv`, `layout`: how a child begins.
 //!
 //! A child is destroyed when its [`Child`] is dropped, so a case that fails leaves nothing behind.
@@ -18,6 +19,7 @@ mod control;
 mod figures;
 mod layout;
 mod memory;
+mod pools;
 mod puppet;
 mod pv;
 mod pvh;
@@ -29,6 +31,7 @@ pub use child::{Call, Caller, Child, Plan};
 pub use control::Control;
 pub use figures::{Figures, LIST_BYTES};
 pub use layout::DATA_PAGES;
+pub use pools::Records;
 pub use puppet::{CALLS, Mailbox, Slot};
 pub use save::{SavedPage, Shelf};
 pub use window::Window;

@@ -304,6 +304,36 @@ fn p64_a_bad_address_is_told_wherever_the_record_meets_it() {
     assert_eq!(pools(&world, 1, 16).0, 4);
 }
 
+#[test]
+fn r58_where_there_is_no_room_no_address_is_asked_for() {
+    let mut world = World::roomy();
+    world.new_pool(1, flags::EPHEMERAL, 0);
+    let (one, none) = (ClientId::One(1), Buffer::default());
+    for buffer in [0, u64::MAX - 8, u64::MAX] {
+        for op in [
+            ControlOp::GetStats { of: StatsOf::Host, len: 0, buffer },
+            ControlOp::GetStats {
+                of: StatsOf::Client { domain: 1, or_next: false },
+                len: 0,
+                buffer,
+            },
+            ControlOp::GetStats {
+                of: StatsOf::Pool { domain: 1, pool_id: 0, or_next: false },
+                len: 0,
+                buffer,
+            },
+            ControlOp::Audit { len: 0, buffer },
+            ControlOp::List { who: one, long: true, len: 0, buffer },
+            ControlOp::GetPools { who: one, len: 0, buffer },
+            ControlOp::SetPools { who: one, len: 0, buffer },
+            ControlOp::GetAuth { who: one, len: 0, buffer },
+            ControlOp::SetAuth { who: one, len: 0, buffer },
+        ] {
+            assert_eq!(control(&world, op, &none), 0, "{op:?}");
+        }
+    }
+}
+
 /// LIST into a buffer of `len` bytes: the answer, and the text.
 fn list(world: &World, who: ClientId, long: bool, len: usize) -> (i64, String) {
     let memory = Buffer::new(ADDRESS, &[&vec![0xaa; len][..], &GUARD].concat());

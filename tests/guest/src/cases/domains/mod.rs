@@ -7,6 +7,7 @@ pub(super) mod birth_and_death;
 mod busy;
 pub(super) mod caller_pv32;
 pub(super) mod claim_refused;
+pub(super) mod control_buffers;
 pub(super) mod control_dying;
 pub(super) mod control_figures;
 pub(super) mod control_refused;
@@ -25,6 +26,9 @@ pub(super) mod log_dirty;
 pub(super) mod multicall_domains;
 pub(super) mod multicall_pv32;
 pub(super) mod restart_elsewhere;
+pub(super) mod restore_pools;
+pub(super) mod restore_rights;
+pub(super) mod save_cancelled;
 pub(super) mod save_restore;
 pub(super) mod scrub;
 pub(super) mod shared_join;
@@ -33,6 +37,7 @@ pub(super) mod shared_limit;
 pub(super) mod shared_twice;
 pub(super) mod soft_reset;
 mod survivor;
+mod swap;
 pub(super) mod vcpu_races;
 pub(super) mod weights;
 pub(super) mod zombie;
@@ -43,6 +48,7 @@ use crate::plain::content::Content;
 use crate::rig::at;
 use crate::toolstack::Child;
 use crate::verdict::{CaseResult, expect};
+use crate::xen::foreign::rest;
 use crate::xen::release::Release;
 use crate::{give_up, skip};
 use hypercall_abi::Op;
@@ -74,6 +80,29 @@ pub(super) fn available_pages() -> CaseResult<u64> {
         Ok(pages) => Ok(pages),
         Err(answer) => give_up!("Xen does not say how many frames are available: {answer}"),
     }
+}
+
+/// As often as this the figure must be the same for [`settled_pages`].
+const SETTLED: u32 = 200;
+/// As often it looks.
+const LOOKS: u32 = 20_000;
+
+/// The same when what dead domains have left has come back, which takes Xen a while.
+///
+/// # Errors
+/// As [`free_pages`]; error, if it goes on changing.
+pub(super) fn settled_pages() -> CaseResult<u64> {
+    let (mut pages, mut same) = (available_pages()?, 0);
+    for _ in 0..LOOKS {
+        rest();
+        let now = available_pages()?;
+        same = if now == pages { same + 1 } else { 0 };
+        pages = now;
+        if same == SETTLED {
+            return Ok(pages);
+        }
+    }
+    give_up!("the host's free frames go on changing: {pages} in the end")
 }
 
 /// What every page of [`fill_pool`] holds.

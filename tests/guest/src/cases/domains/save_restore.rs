@@ -10,6 +10,7 @@
 //! the child frozen.
 
 use super::super::Case;
+use super::swap::{self, PAGES, Seen, get_all, put_all};
 use crate::fail;
 use crate::plain::args::Boot;
 use crate::plain::content::Content;
@@ -19,7 +20,7 @@ use crate::rig::{
 };
 use crate::toolstack::{Caller, Child, Control, Plan, SavedPage, Shelf};
 use crate::verdict::{CaseResult, expect};
-use hypercall_abi::{Handle, ObjectId, PageIndex};
+use hypercall_abi::Handle;
 
 pub(in super::super) const CASE: Case = Case::with_domains(
     &[Boot::Domains],
@@ -34,33 +35,18 @@ const NO_CLIENT: i64 = -2;
 const BAD_BUFFER: i64 = -14;
 const EXISTS: i64 = -17;
 
-/// Pages of a child.
-const PAGES: u32 = 60;
+/// The child's persistent pool.
+const SWAP: u32 = 1;
 /// Persistent pages for which a child has room, metadata included.
 const ROOM: u64 = 300;
 
-/// Page `number` of pool 1: in objects of one page, of a few and of many, some ids in all bits.
+/// Page `number` of the child's swap, and what it holds.
 fn name(number: u32) -> Handle {
-    let object = match number % 4 {
-        0 => [1, 0, 0],
-        1 => [u64::from(number), u64::MAX, 1 << 63],
-        2 => [2, 2, 2],
-        _ => [u64::from(number / 8), 0, 9],
-    };
-    let index = if number % 4 == 2 { number * 1000 } else { number };
-    Handle { pool_id: 1, object: ObjectId(object), index: PageIndex(index) }
+    swap::name(SWAP, number)
 }
 
 fn content(number: u32) -> Content {
-    Content::of(0x5a7e, number.into())
-}
-
-/// The number of the page of this name.
-fn number_of(handle: Handle) -> CaseResult<u32> {
-    match (0..PAGES).find(|&number| name(number) == handle) {
-        Some(number) => Ok(number),
-        None => fail!("a page was saved that nobody put: {handle:?}"),
-    }
+    swap::content(SWAP, number)
 }
 
 fn run(_rig: &mut Rig) -> CaseResult {
@@ -77,7 +63,7 @@ fn furnished(caller: Caller) -> CaseResult<Child> {
     let child = Child::build(Plan::new(caller, ROOM))?;
     make_pools(&child)?;
     child.put(at(0, 1, 1), Content(1))?;
-    (0..PAGES).try_for_each(|number| child.put(name(number), content(number)))?;
+    put_all(&child, SWAP, PAGES)?;
     Ok(child)
 }
 
@@ -108,23 +94,18 @@ fn at_rest(control: Control, caller: Caller) -> CaseResult {
     expect("SAVE_BEGIN", control.begin_save(domid, false), 0)?;
 
     let (shelf, mut page) = (Shelf::get(), SavedPage::EMPTY);
-    let (mut cursor, mut seen, mut nr_saved) = (0, 0_u64, 0);
+    let (mut cursor, mut seen, mut nr_saved) = (0, Seen::default(), 0);
     loop {
         refuse_bad_buffer(control, domid, cursor)?;
         match control.next_page(domid, 1, &mut cursor, &mut page) {
             1 => {}
             answer => break expect("the end of the pages", answer, NO_MORE)?,
         }
-        let number = number_of(page.handle())?;
-        if seen >> number & 1 != 0 {
-            fail!("page {number} was saved twice");
-        }
-        seen |= 1 << number;
-        page.check(content(number))?;
+        seen.take(SWAP, &page)?;
         shelf.keep(nr_saved, &page)?;
         nr_saved += 1;
     }
-    expect("pages saved", i64::from(seen.count_ones()), i64::from(PAGES))?;
+    expect("pages saved", seen.count().into(), PAGES.into())?;
     expect("pages of the ephemeral pool", control.next_page(domid, 0, &mut 0, &mut page), NO_MORE)?;
     child.destroy()?;
     expect("SAVE_END of a dead domain", control.end_save(domid), NO_CLIENT)?;
@@ -136,9 +117,7 @@ fn at_rest(control: Control, caller: Caller) -> CaseResult {
     }
     // A duplicate is the buffer's page as well.
     expect("RESTORE_PUT_PAGE", control.restore_page(child.domid(), &shelf.page(0)?), 1)?;
-    for number in 0..PAGES {
-        child.get_hit(name(number), content(number))?;
-    }
+    get_all(&child, SWAP, PAGES)?;
     child.get_none("get of an ephemeral page", at(0, 1, 1), EMPTY)?;
     child.put(at(0, 1, 1), Content(2))?;
     child.destroy()
@@ -184,12 +163,13 @@ fn live(control: Control, caller: Caller) -> CaseResult {
     let target = successor(control, caller)?;
     expect("SAVE_BEGIN", control.begin_save(domid, true), 0)?;
     let (mut page, mut cursor, mut nr_disturbed) = (SavedPage::EMPTY, 0, 0);
+    let mut seen = Seen::default();
     loop {
         match control.next_page(domid, 1, &mut cursor, &mut page) {
             1 => {}
             answer => break expect("the end of the pages", answer, NO_MORE)?,
         }
-        page.check(content(number_of(page.handle())?))?;
+        seen.take(SWAP, &page)?;
         expect("RESTORE_PUT_PAGE", control.restore_page(target.domid(), &page), 1)?;
         // Two for each page that is saved, so that some go before their turn and some after.
         for number in (nr_disturbed..PAGES).take(2) {
