@@ -290,7 +290,8 @@ impl Model {
         content: Content,
         seen: &Seen,
     ) -> Verdict {
-        if self.pool_key(domain, handle.pool_id).is_none() {
+        let key = self.pool_key(domain, handle.pool_id);
+        if key.is_none_or(|key| self.is_saved_live(key)) {
             return seen.expect(answer::NOT_PERMITTED);
         }
         self.put(domain, handle, content, false, seen)
@@ -319,6 +320,9 @@ impl Model {
             return seen.expect(answer::NOT_PERMITTED);
         };
         match removed {
+            Removed::Page(_) if self.is_saved_live(key) => {
+                return seen.expect(answer::NOT_PERMITTED);
+            }
             Removed::Page(handle) => drop(self.remove(key, page_key(&handle))),
             Removed::Object { object, .. } => {
                 drop(self.remove_all(key, |_, page| page.0 == object));
