@@ -111,7 +111,10 @@ impl Script {
     /// The toolstack puts something into a domain, or takes it out, as if it restored it.
     fn restore(&mut self, step: &Step) {
         let (domain, pool_id) = (step.domain(), step.pool_id());
+        let is_dying = self.world.host().domain(DomainId(domain)).is_dying();
         match step.object >> 4 & 7 {
+            // As in `save`.
+            0..=5 if is_dying => {}
             0..=2 => {
                 self.nr_puts += 1;
                 let (handle, content) = (self.handle(step), Content::Unique(self.nr_puts));
