@@ -631,6 +631,7 @@ fn r69_the_audit_goes_in_slices_and_counts_what_there_is() {
     assert_eq!(found.ephemeral_pages, totals.ephemeral_pages);
     assert_eq!(found.persistent_pages, totals.persistent_pages);
     assert_eq!(found.metadata_frames, totals.metadata_frames);
+    assert_eq!(found.metadata_told, totals.metadata_frames);
     // The answer alone.
     assert_eq!(audit(&world, 0).0, 0);
     assert_eq!(World::roomy().host().nr_frames_out(), 0);
