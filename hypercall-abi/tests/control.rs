@@ -335,9 +335,12 @@ fn an_audit_s_record_survives_the_way_there_and_back() {
         metadata_frames: 12,
         busy_shards: 13,
         slices: u64::MAX,
+        metadata_told: 14,
     };
     let bytes = info.encode();
     assert_eq!(AuditInfo::decode(&bytes), info);
     assert_eq!(bytes[24..32], 7_u64.to_le_bytes());
     assert_eq!(bytes[80..88], u64::MAX.to_le_bytes());
+    // One that does not know the last word yet.
+    assert_eq!(AuditInfo::decode(&bytes[..88]), AuditInfo { metadata_told: 0, ..info });
 }

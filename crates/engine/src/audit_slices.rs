@@ -24,13 +24,14 @@ pub struct AuditAt {
     pub record: u32,
     /// The shard of that pool.
     pub shard: u32,
-    /// 0: the records of age are walked; 1: blocks.
+    /// 0: the records of age are walked; 1: blocks; 2: frames of metadata.
     pub walk: u32,
     /// Where in these.
     pub slot: u32,
-    /// What was counted in this shard, in one word.
+    /// What was counted in this shard, in one word; of clients, the sum of their weights.
     pub counted: u64,
-    /// What the shard's events were when its audit began.
+    /// What the shard's events were when its audit began; how often weights had changed when that of
+    /// the clients began.
     pub changes: u64,
 }
 
@@ -47,8 +48,11 @@ pub struct Audited {
     pub persistent_pages: u64,
     /// Frames that hold pages.
     pub frames: u64,
-    /// Frames of metadata of the pools that it is done with.
+    /// Frames of metadata of these.
     pub metadata_frames: u64,
+    /// As many say the pools that it is done with. A call that is under way may have some more in
+    /// hand, so it is not for us to say that a difference is wrong.
+    pub metadata_told: u64,
     /// Shards whose sums were not compared, since calls changed them meanwhile.
     pub busy_shards: u64,
 }
@@ -96,6 +100,15 @@ impl<H: Host> Engine<H> {
         found: &mut Audited,
     ) -> Result<(), AuditError> {
         let Some(shard) = pool.shards().get(at.shard as usize) else { return Ok(()) };
+        if at.walk > 1 {
+            let (count, next) = shard.state.lock(&self.host).count_blocks(at.slot);
+            found.metadata_frames += u64::from(count);
+            match next {
+                Some(next) => at.slot = next,
+                None => leave_shard(pool, at, found),
+            }
+            return Ok(());
+        }
         let mut state = shard.state.lock(&self.host);
         if (at.walk, at.slot) == (0, 0) {
             (at.counted, at.changes) = (0, state.change_count());
@@ -123,28 +136,28 @@ impl<H: Host> Engine<H> {
         }
         match next {
             Some(next) => at.slot = next.0,
-            None if !is_last => (at.walk, at.slot) = (1, 0),
-            None => {
-                *at = AuditAt { record: at.record, shard: at.shard + 1, ..AuditAt::default() };
-                if at.shard as usize == SHARDS {
-                    found.pools += u64::from(pool.state.load(Relaxed) == pool::IN_USE);
-                    found.metadata_frames += u64::from(pool.nr_metadata.load(Relaxed));
-                }
-            }
+            None => (at.walk, at.slot) = (at.walk + 1, 0),
         }
         Ok(())
     }
 
-    /// That clients' pool ids stand for pools in use, of that generation.
+    /// That clients' pool ids stand for pools in use, of that generation; and that their weights are
+    /// the sum that is said.
     #[inline(never)]
     fn audit_clients(&self, at: &mut AuditAt) -> Result<bool, AuditError> {
         for _ in 0..RECORDS_PER_SLICE.max(CLIENTS_PER_SEGMENT) {
             let number = at.record - POOLS_MAX;
+            // Words, pools and weights change under this lock.
+            let registry = self.registry.lock(&self.host);
+            if number == 0 {
+                (at.counted, at.changes) = (0, registry.nr_weight_changes);
+            }
             let Some(client) = self.clients.get(number).filter(|_| number < CLIENTS_MAX) else {
-                return Ok(true);
+                let is_same = registry.nr_weight_changes == at.changes;
+                let is_right = at.counted == self.weight_sum.load(Relaxed);
+                return if is_same && !is_right { Err(AuditError::Sums) } else { Ok(true) };
             };
-            // Words and pools change under this lock.
-            let _registry = self.registry.lock(&self.host);
+            at.counted = at.counted.wrapping_add(client.weight.load(Relaxed).into());
             for slot in &client.slots {
                 let word = SlotWord(slot.word.load(Acquire));
                 let is_used = word != SlotWord::EMPTY;
@@ -167,6 +180,15 @@ impl<H: Host> Engine<H> {
             at.record += 1;
         }
         Ok(false)
+    }
+}
+
+/// Goes on to the next shard, or is done with the pool.
+fn leave_shard(pool: Pool<'_>, at: &mut AuditAt, found: &mut Audited) {
+    *at = AuditAt { record: at.record, shard: at.shard + 1, ..AuditAt::default() };
+    if at.shard as usize == SHARDS {
+        found.pools += u64::from(pool.state.load(Relaxed) == pool::IN_USE);
+        found.metadata_told += u64::from(pool.nr_metadata.load(Relaxed));
     }
 }
 

@@ -53,6 +53,8 @@ pub(crate) struct Registry {
     pub(crate) retired_rare: RareCounts,
     /// Clients that there are, dying ones too.
     pub(crate) nr_living: u32,
+    /// How often weights have changed.
+    pub(crate) nr_weight_changes: u64,
 }
 
 /// Why there is no new pool.
@@ -111,6 +113,7 @@ impl Registry {
             retired: PoolStats::new(),
             retired_rare: RareCounts::NONE,
             nr_living: 0,
+            nr_weight_changes: 0,
         })
     }
 
@@ -230,10 +233,10 @@ impl<H: Host> Engine<H> {
     /// Sets a domain's weight: its part of the host's ephemeral memory against others' weights.
     /// `false`: it is no client.
     pub fn set_weight(&self, domain: DomainId, weight: u32) -> bool {
-        let _registry = self.registry.lock(&self.host);
+        let mut registry = self.registry.lock(&self.host);
         let client = self.client_of(domain).and_then(|caller| self.client(caller.client));
         if let Some(client) = client {
-            self.change_weight(client, weight);
+            self.change_weight(&mut registry, client, weight);
         }
         client.is_some()
     }
@@ -258,8 +261,9 @@ impl<H: Host> Engine<H> {
         })
     }
 
-    /// Changes a weight, and the sum along with it (R46). The registry's lock is held.
-    fn change_weight(&self, client: &Client, weight: u32) {
+    /// Changes a weight, and the sum along with it (R46).
+    fn change_weight(&self, registry: &mut Registry, client: &Client, weight: u32) {
+        registry.nr_weight_changes = registry.nr_weight_changes.wrapping_add(1);
         let before = client.weight.swap(weight, Relaxed);
         let sum = self.weight_sum.load(Relaxed) - u64::from(before) + u64::from(weight);
         self.weight_sum.store(sum, Relaxed);
@@ -503,7 +507,7 @@ impl<H: Host> Engine<H> {
         if let Some(place) = self.domains.get(usize::from(domain.0)) {
             place.store(NO_CLIENT, Release);
         }
-        self.change_weight(client, 0);
+        self.change_weight(&mut registry, client, 0);
         registry.nr_living -= 1;
         client.state.store(FREE, Release);
         client.next_free.store(registry.free_client, Relaxed);

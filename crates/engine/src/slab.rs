@@ -467,20 +467,10 @@ impl<T: Slot, const N: usize, const W: usize, const INLINE: usize> Slab<T, N, W,
             None => true,
         }
     }
-
-    /// Counts used slots and blocks anew, for the audit.
-    pub(crate) fn recount(&self) -> (u32, u32) {
-        let mut counts = (0, self.chunks.nr_blocks() + self.infos.nr_blocks());
-        for at in 0..usize::from(self.nr_chunks) {
-            if let (Some(Some(_)), Some(info)) = (self.chunks.get(at), self.infos.get(at)) {
-                counts.0 += info.recount();
-                counts.1 += 1;
-            }
-        }
-        counts.0 -= self.desk.count_ones();
-        counts
-    }
 }
 
+mod recount;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use recount::CHUNKS_PER_SLICE;

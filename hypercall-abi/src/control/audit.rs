@@ -5,7 +5,7 @@ use core::mem::{offset_of, size_of};
 use static_assertions::const_assert_eq;
 
 /// Bytes of [`AuditInfo`].
-pub const AUDIT_INFO_BYTES: usize = 88;
+pub const AUDIT_INFO_BYTES: usize = 96;
 
 /// What AUDIT has counted so far, and what it found wrong. May grow at its end, as the record of
 /// GET_STATS; a shorter buffer gets the first bytes.
@@ -33,13 +33,16 @@ pub struct AuditInfo {
     pub persistent_pages: u64,
     /// Frames that hold pages, findable or not.
     pub frames: u64,
-    /// Frames of metadata for pages and objects.
+    /// Frames of metadata for pages and objects, counted anew.
     pub metadata_frames: u64,
     /// Shards that could not be counted in slices, as calls changed them all the time. Their figures
     /// are in the sums, but were not compared.
     pub busy_shards: u64,
     /// Slices that the audit took.
     pub slices: u64,
+    /// As many frames of metadata say the pools that they have. A call that is under way may have a few
+    /// in hand, so this is no fault; on a host at rest it is `metadata_frames`.
+    pub metadata_told: u64,
 }
 
 /// The record, for its offsets.
@@ -59,10 +62,12 @@ struct Layout {
     metadata_frames: u64,
     busy_shards: u64,
     slices: u64,
+    metadata_told: u64,
 }
 const_assert_eq!(size_of::<Layout>(), AUDIT_INFO_BYTES);
 const_assert_eq!(offset_of!(Layout, pools), 24);
 const_assert_eq!(offset_of!(Layout, slices), 80);
+const_assert_eq!(offset_of!(Layout, metadata_told), 88);
 
 impl AuditInfo {
     /// The only version of the layout.
@@ -85,6 +90,7 @@ impl AuditInfo {
             self.metadata_frames,
             self.busy_shards,
             self.slices,
+            self.metadata_told,
         ];
         put(&mut bytes, offset_of!(Layout, pools), counts.map(u64::to_le_bytes).as_flattened());
         bytes
@@ -109,6 +115,7 @@ impl AuditInfo {
             metadata_frames: count(offset_of!(Layout, metadata_frames)),
             busy_shards: count(offset_of!(Layout, busy_shards)),
             slices: count(offset_of!(Layout, slices)),
+            metadata_told: count(offset_of!(Layout, metadata_told)),
         }
     }
 }

@@ -3,10 +3,10 @@
 
 use crate::bytes::{Bytes, pick};
 use crate::host::{DOMAINS, world};
-use hypercall_abi::Uuid;
-use hypercall_abi::control::{CONTROL_BYTES, ControlOp, subcommand};
-use tmem_host_sim::{Content, SimHost};
-use tmem_model_tests::{Buffer, World, at, flags};
+use hypercall_abi::control::{CONTROL_BYTES, ControlOp, SAVED_PAGE_BYTES, subcommand};
+use hypercall_abi::{PAGE_SIZE_BYTES, Uuid};
+use tmem_host_sim::{Content, SimHost, SimToolstack};
+use tmem_model_tests::{World, at, flags};
 use tmem_service::{ControlOutcome, DomainId};
 
 /// Where the toolstack's buffer is.
@@ -19,6 +19,11 @@ const SLICES_MAX: u32 = 20_000;
 const LOCKS_PER_SLICE_MAX: u64 = 300;
 /// Operations of one input: a bound for its time.
 const OPERATIONS_MAX: u32 = 64;
+
+/// What an operation may be refused with.
+const ERRORS: [i64; 14] = [-1, -2, -5, -7, -12, -14, -16, -17, -19, -22, -28, -34, -95, -1000];
+/// Saving and restoring: SAVE_BEGIN to SAVE_END, RESTORE_BEGIN to RESTORE_FLUSH_PAGE.
+const SAVE_AND_RESTORE: [u32; 7] = [10, 19, 20, 21, 30, 32, 33];
 
 /// Runs the script in `data`: four bytes for the host, then steps of sixteen bytes and more.
 ///
@@ -51,7 +56,17 @@ pub fn control(data: &[u8]) {
 /// An operation: bytes as they come, or such as decode more often than not.
 fn operate(world: &World, step: &[u8; 16], raw: Option<[u8; CONTROL_BYTES]>) {
     let [_, what, who, pool, arg, len, len_high, fill, place, ..] = *step;
-    let len = usize::from(len) | usize::from(len_high % 8) << 8;
+    let len = match len_high {
+        // A page, with its name and without.
+        0xf0.. => {
+            if len & 1 == 0 {
+                SAVED_PAGE_BYTES
+            } else {
+                PAGE_SIZE_BYTES
+            }
+        }
+        _ => usize::from(len) | usize::from(len_high % 8) << 8,
+    };
     let mut block = raw.unwrap_or_else(|| {
         let commands = [
             subcommand::LIST,
@@ -69,13 +84,14 @@ fn operate(world: &World, step: &[u8; 16], raw: Option<[u8; CONTROL_BYTES]>) {
             subcommand::FLUSH,
             subcommand::GET_AUTH,
         ];
+        let commands: Vec<u32> = commands.into_iter().chain(SAVE_AND_RESTORE).collect();
+        let command = commands[usize::from(what) % commands.len()];
         let who = pick(who, [0xffff, 0, 1, 2, 3, 4, 5, u32::MAX, 0x1_0001]);
         let pool = pick(pool, [u32::MAX, 0, 1, 2, 3, 15, 16]);
         let len = u32::try_from(len).unwrap_or(u32::MAX);
         // A record's length is more often right than that of any bytes.
         let len = if arg & 2 == 0 { len } else { len / 32 * 32 };
-        let words =
-            [pick(what, commands), pool, who, len, u32::from(arg & 5 == 5) | u32::from(arg & 1)];
+        let words = [command, pool, who, len, u32::from(arg & 5 == 5) | u32::from(arg & 1)];
         let mut block = [0; CONTROL_BYTES];
         block[..20].copy_from_slice(words.map(u32::to_le_bytes).as_flattened());
         // Progress: none, or anything.
@@ -88,7 +104,7 @@ fn operate(world: &World, step: &[u8; 16], raw: Option<[u8; CONTROL_BYTES]>) {
     });
     let record = (0..len).map(|at| step[12 + at / 4 % 4] & fill);
     let content: Vec<u8> = record.chain([0xc3; GUARD]).collect();
-    let memory = Buffer::new(ADDRESS, &content);
+    let memory = SimToolstack::new(world.host(), ADDRESS, &content);
     // The length that is told may be longer than the buffer, guard included, is; then it is refused.
     let said = u32::from_le_bytes([block[12], block[13], block[14], block[15]]) as usize;
     let knows_no_length = matches!(
@@ -104,9 +120,7 @@ fn operate(world: &World, step: &[u8; 16], raw: Option<[u8; CONTROL_BYTES]>) {
         assert!(nr_locks <= LOCKS_PER_SLICE_MAX, "{nr_locks} locks in a slice");
         if let ControlOutcome::Done(status) = outcome {
             let answer = status.encode();
-            let is_known =
-                answer >= 0 || [-1, -2, -5, -7, -12, -14, -19, -22, -34, -95].contains(&answer);
-            assert!(is_known, "{answer}");
+            assert!(answer >= 0 || ERRORS.contains(&answer), "{answer}");
             break;
         }
     }

@@ -1,10 +1,11 @@
 //! The target `service`: every call of several clients, with faults, want of memory, freezing,
-//! deaths, and calls that are never finished.
+//! deaths, saves, restores, and calls that are never finished.
 
 use crate::bytes::{Bytes, pick};
 use crate::domains::Domains;
 use crate::host::{DOMAINS, world};
 use crate::step::Step;
+use hypercall_abi::control::Removed;
 use hypercall_abi::{Handle, NewPool, Op, PageIndex, Uuid};
 use tmem_host_sim::{Content, Fault};
 use tmem_model_tests::{SOURCE_GFN, World, flags};
@@ -78,7 +79,55 @@ impl Script {
                     self.furnish(domain);
                 }
             }
+            _ if step.object & 1 == 0 => self.save(step),
             _ => self.audit(),
+        }
+    }
+
+    /// The toolstack saves a domain, or says that it does.
+    fn save(&mut self, step: &Step) {
+        let domain = step.domain();
+        if self.world.host().domain(DomainId(domain)).is_dying() {
+            // Whether a domain is a client until its destruction begins is of no interest.
+            return;
+        }
+        match step.object >> 1 & 7 {
+            0 | 1 => drop(self.world.save_begin(domain, step.arg & 3 != 0)),
+            2 | 3 => {
+                for _ in 0..step.arg % 64 {
+                    self.world.save_page(domain, step.pool_id());
+                }
+            }
+            4 => while self.world.save_page(domain, step.pool_id()).0 == 1 {},
+            5 => drop(self.world.save_removals(domain)),
+            _ => {
+                // The log is judged at the latest now.
+                let _ = self.world.save_removals(domain);
+                self.world.save_end(domain);
+            }
+        }
+    }
+
+    /// The toolstack puts something into a domain, or takes it out, as if it restored it.
+    fn restore(&mut self, step: &Step) {
+        let (domain, pool_id) = (step.domain(), step.pool_id());
+        let is_dying = self.world.host().domain(DomainId(domain)).is_dying();
+        match step.object >> 4 & 7 {
+            // As in `save`.
+            0..=5 if is_dying => {}
+            0..=2 => {
+                self.nr_puts += 1;
+                let (handle, content) = (self.handle(step), Content::Unique(self.nr_puts));
+                self.world.restore_put(domain, handle, content);
+            }
+            3 => drop(self.world.restore_remove(domain, Removed::Page(self.handle(step)))),
+            4 => {
+                let object = step.object();
+                self.world.restore_remove(domain, Removed::Object { pool_id, object });
+            }
+            5 => drop(self.world.restore_remove(domain, Removed::Pool { pool_id })),
+            6 => drop(self.world.restore_pool(domain, pool_id)),
+            _ => drop(self.world.restore_begin(domain)),
         }
     }
 
@@ -134,7 +183,8 @@ impl Script {
 
     fn toolstack(&mut self, step: &Step) {
         let (domain, is_on) = (step.domain(), step.object & 1 == 0);
-        match step.object >> 1 & 3 {
+        match step.object >> 1 & 7 {
+            4..=7 => self.restore(step),
             0 | 1 => drop(self.world.set_auth(domain, step.uuid(), is_on)),
             2 => drop(self.world.set_frozen(domain, is_on)),
             _ => self.world.set_all_frozen(is_on),

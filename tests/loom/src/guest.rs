@@ -5,7 +5,7 @@ use crate::host::LoomHost;
 use std::sync::Arc;
 use tmem_engine::{
     Caller, Destroyed, DomainId, Engine, EvictedPage, Flushed, GetError, GetOutcome, Lifetime,
-    PoolKind, PutError,
+    PoolKind, PutError, PutSaving,
 };
 
 /// A page's name in a pool.
@@ -23,7 +23,7 @@ impl Page {
         Self { object, index }
     }
 
-    const fn oid(self) -> [u64; 3] {
+    pub(crate) const fn oid(self) -> [u64; 3] {
         [self.object, 0, 0]
     }
 }
@@ -70,14 +70,23 @@ impl Guest {
     /// Stores `value` under a name.
     pub fn put(&self, pool: u32, page: Page, value: u64) -> Told {
         let host = self.engine.host();
-        let put = self.engine.put(self.client, pool, page.oid(), page.index, |frame| {
-            host.copy_in(frame, value);
-            Ok::<(), Bad>(())
-        });
-        let event = match put {
-            Ok(_) => Event::Put(value),
-            Err(PutError::NoPool) => Event::NoPool,
-            Err(_) => Event::PutFailed,
+        let event = loop {
+            let put = self.engine.put(self.client, pool, page.oid(), page.index, |frame| {
+                host.copy_in(frame, value);
+                Ok::<(), Bad>(())
+            });
+            match put {
+                Ok(_) => break Event::Put(value),
+                Err(PutError::NoPool) => {}
+                Err(_) => break Event::PutFailed,
+            }
+            // As the service does: the domain may be being saved.
+            match self.engine.put_saving(self.client, pool, page.oid(), page.index) {
+                PutSaving::NoSpace => break Event::Replaced,
+                PutSaving::Frozen => break Event::Refused,
+                PutSaving::NoPool => break Event::NoPool,
+                PutSaving::Again => {}
+            }
         };
         self.told(About::Page(page), event)
     }
@@ -86,10 +95,14 @@ impl Guest {
     pub fn get(&self, pool: u32, page: Page) -> Told {
         let host = self.engine.host();
         let mut value = None;
-        let got = self.engine.get(self.client, pool, page.oid(), page.index, |frame| {
+        let mut drain = |frame| {
             value = Some(host.copy_out(frame));
             Ok::<(), Bad>(())
-        });
+        };
+        let mut got = self.engine.get(self.client, pool, page.oid(), page.index, &mut drain);
+        if matches!(got, Err(GetError::NoPool)) {
+            got = self.engine.get_saving(self.client, pool, page.oid(), page.index, &mut drain);
+        }
         let event = match (got, value) {
             (Ok(GetOutcome::Hit), Some(value)) => Event::Hit(value),
             (Ok(GetOutcome::Miss) | Err(GetError::Empty), None) => Event::Miss,
@@ -113,8 +126,14 @@ impl Guest {
 
     /// Removes a page.
     pub fn flush(&self, pool: u32, page: Page) -> Told {
-        let flushed = self.engine.flush_page(self.client, pool, page.oid(), page.index);
-        self.told(About::Page(page), flushed.map_or(Event::NoPool, |_| Event::Flushed))
+        let event = loop {
+            match self.engine.flush_page(self.client, pool, page.oid(), page.index) {
+                Ok(Flushed::More) => {}
+                Ok(Flushed::Done { .. }) => break Event::Flushed,
+                Err(_) => break Event::NoPool,
+            }
+        };
+        self.told(About::Page(page), event)
     }
 
     /// Removes the page's whole object, in as many slices as it takes.

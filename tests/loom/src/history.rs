@@ -10,6 +10,10 @@ pub enum Event {
     Put(u64),
     /// A put failed.
     PutFailed,
+    /// A put found a page, which is gone, and put nothing there (R64).
+    Replaced,
+    /// A put found nothing and put nothing there (R64).
+    Refused,
     /// A get delivered this.
     Hit(u64),
     /// A get found nothing.
@@ -148,8 +152,9 @@ impl Truth {
         }
         match (event, self.page) {
             (Event::Put(value), _) => vec![holds(Some((value, by)))],
-            (Event::PutFailed | Event::Flushed, _) | (Event::Miss, None) => vec![holds(None)],
-            (Event::Evicted, Some(_)) => vec![holds(None)],
+            (Event::PutFailed | Event::Flushed, _) => vec![holds(None)],
+            (Event::Miss | Event::Refused, None) => vec![self],
+            (Event::Evicted | Event::Replaced, Some(_)) => vec![holds(None)],
             (Event::Hit(value), Some((stored, user))) if value == stored => {
                 if self.is_exclusive {
                     vec![holds(None)]
@@ -209,6 +214,10 @@ mod tests {
         assert!(!has(false, &[&[Hit(1), Hit(2), Hit(1)], &[Put(2)]], &[]), "R17: back in time");
         assert!(has(true, &[&[Destroyed, ANEW], &[Hit(1), NoPool]], &[Miss]));
         assert!(!has(true, &[&[Destroyed, ANEW]], &[Hit(1)]), "P2: a page of the old pool");
+        assert!(has(false, &[&[Replaced, Refused]], &[Miss]));
+        assert!(!has(false, &[&[Refused]], &[Hit(1)]), "R64: there was a page");
+        assert!(!has(false, &[&[Replaced]], &[Hit(1)]), "R64: stale");
+        assert!(!has(false, &[&[Replaced], &[Replaced]], &[Miss]), "R64: there was one page");
     }
 
     #[test]

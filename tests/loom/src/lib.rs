@@ -17,8 +17,10 @@ mod frames;
 mod guest;
 mod history;
 mod host;
+mod save;
 
 pub use explore::{Call, explore, race};
 pub use guest::{Guest, Page};
 pub use history::{About, Before, Event, Told, judge};
 pub use host::LoomHost;
+pub use save::{Copied, Toolstack};

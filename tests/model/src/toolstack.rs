@@ -2,11 +2,11 @@
 
 use crate::SimService;
 use core::cell::Cell;
-use hypercall_abi::Handle;
 use hypercall_abi::control::{
-    CONTROL_BYTES, ClientId, ControlOp, HANDLE_BYTES, Removed, SAVED_PAGE_BYTES, SaveOp,
+    CONTROL_BYTES, ClientId, ControlOp, HANDLE_BYTES, PoolInfo, Removed, SAVED_PAGE_BYTES, SaveOp,
     decode_handle,
 };
+use hypercall_abi::{Handle, Uuid};
 use tmem_host_sim::{Content, SimHost, SimToolstack};
 use tmem_service::ControlOutcome;
 
@@ -37,7 +37,11 @@ impl<'a> Toolstack<'a> {
     /// # Panics
     /// If it does not end, or ends with a lock held.
     pub fn control(&self, op: SaveOp) -> (i64, [u8; CONTROL_BYTES]) {
-        let mut block = ControlOp::Save(op).encode();
+        self.carry_out(ControlOp::Save(op))
+    }
+
+    fn carry_out(&self, op: ControlOp) -> (i64, [u8; CONTROL_BYTES]) {
+        let mut block = op.encode();
         for nr_slices in 1_u32.. {
             assert!(nr_slices <= SLICES_MAX, "{op:?} does not end");
             let outcome = self.service.control(&mut block, &self.memory);
@@ -136,6 +140,15 @@ impl<'a> Toolstack<'a> {
                 _ => return Err(answer),
             }
         }
+    }
+
+    /// SET_POOLS of one pool.
+    pub fn set_pool(&self, domain: u16, id: u32, flags: u32) -> i64 {
+        let record = PoolInfo { flags, id, n_pages: 0, uuid: Uuid::default() }.encode();
+        self.memory.fill(&record);
+        let len = u32::try_from(record.len()).unwrap_or(u32::MAX);
+        let who = ClientId::One(domain);
+        self.carry_out(ControlOp::SetPools { who, len, buffer: BUFFER }).0
     }
 
     /// RESTORE_PUT_PAGE.

@@ -94,6 +94,75 @@ fn what_is_right_is_counted() {
     assert_eq!((found.pools, found.busy_shards), (2, 0));
     assert_eq!((found.persistent_pages, found.ephemeral_pages), (891, 891));
     assert_eq!(found.frames, 1782);
+    let totals = engine.audit().expect("the books are right");
+    assert_eq!(found.metadata_frames, totals.metadata_frames);
+    assert_eq!(found.metadata_told, totals.metadata_frames);
+}
+
+#[test]
+fn metadata_that_is_told_and_not_there_shows() {
+    for by in [1_i32, -1] {
+        let engine = engine();
+        let pool = engine.pools.get(1).expect("it is there");
+        let told = pool.nr_metadata.load(Relaxed).wrapping_add_signed(by);
+        pool.nr_metadata.store(told, Relaxed);
+        let found = audit(&engine).expect("a call might have it in hand");
+        let more = i64::try_from(found.metadata_told).expect("a few")
+            - i64::try_from(found.metadata_frames).expect("a few");
+        assert_eq!(more, i64::from(by));
+    }
+}
+
+/// More chunks and tables than a slice counts, in one shard's slabs.
+#[test]
+fn metadata_of_a_large_pool_is_counted_in_slices() {
+    let engine = Engine::new(Frames::default(), [1, 2, 3, 4]).expect("there is memory");
+    let caller = engine.create_client(DomainId(5)).expect("there is memory");
+    let made = engine.new_pool(caller, PoolKind::Private(Lifetime::Ephemeral));
+    assert_eq!(made, Ok(0));
+    for page in 0..140_000_u32 {
+        let oid = [page.into(), 0, 0];
+        assert!(engine.put(caller, 0, oid, 0, |_| Ok::<(), ()>(())).is_ok());
+    }
+    let mut nr_slices = 0;
+    let counted = |at: &AuditAt| nr_slices += u32::from(at.walk == 2 && at.slot & 0xff_ffff != 0);
+    let found = audit_with(&engine, counted).expect("the books are right");
+    assert!(nr_slices > 0, "one slice was enough");
+    let totals = engine.audit().expect("the books are right");
+    assert_eq!(found.metadata_frames, totals.metadata_frames);
+}
+
+#[test]
+fn weights_that_are_not_their_sum_are_found() {
+    for by in [1, u64::MAX] {
+        let engine = engine();
+        assert!(engine.set_weight(DomainId(5), 70));
+        assert!(engine.create_client(DomainId(6)).is_ok() && engine.set_weight(DomainId(6), 30));
+        assert!(audit(&engine).is_ok());
+        engine.weight_sum.fetch_add(by, Relaxed);
+        assert_eq!(audit(&engine), Err(AuditError::Sums));
+    }
+}
+
+#[test]
+fn weights_that_change_meanwhile_are_not_wrong() {
+    let engine = engine();
+    let nr_clients = RECORDS_PER_SLICE * 3;
+    for domain in 6..6 + u16::try_from(nr_clients).expect("a few") {
+        assert!(engine.create_client(DomainId(domain)).is_ok());
+        assert!(engine.set_weight(DomainId(domain), 5));
+    }
+    // From one that was visited to one that was not, and back: the sum is the same each time.
+    let mut turn = 0;
+    let weights = |at: &AuditAt| {
+        if at.record > POOLS_MAX {
+            turn += 1;
+            assert!(engine.set_weight(DomainId(5), turn));
+            assert!(engine.set_weight(DomainId(5 + 40), 100 - turn));
+        }
+    };
+    assert!(audit_with(&engine, weights).is_ok());
+    assert!(turn > 1, "it was one slice");
 }
 
 #[test]

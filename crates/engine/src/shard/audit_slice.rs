@@ -14,6 +14,11 @@ use crate::slab::{Scanned, SlotId};
 /// Records that one slice looks at.
 const SLICE_RECORDS: usize = 32;
 
+/// In a place among the frames of metadata: what they are frames of, and below that a chunk's or a
+/// table's number.
+const PART_SHIFT: u32 = 24;
+const PART_MASK: u32 = (1 << PART_SHIFT) - 1;
+
 /// Which records are walked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Walk {
@@ -76,6 +81,24 @@ impl State {
             dead: self.nr_dead.into(),
             ..Counted::default()
         }
+    }
+
+    /// Frames of metadata of a part of the shard, from `from` on, which is 0 at first. Where to go on;
+    /// `None` at the end.
+    pub(crate) fn count_blocks(&self, from: u32) -> (u32, Option<u32>) {
+        let (part, at) = (from >> PART_SHIFT, (from & PART_MASK) as usize);
+        let (count, next) = match part {
+            0 => self.ages.count_blocks(at),
+            1 => self.blocks.count_blocks(at),
+            2 => self.maps.count_blocks(at),
+            _ => self.index.count_blocks(at),
+        };
+        let next = match next {
+            #[expect(clippy::cast_possible_truncation, reason = "chunks are counted in 16 bits")]
+            Some(next) => Some(part << PART_SHIFT | next as u32),
+            None => (part < 3).then_some((part + 1) << PART_SHIFT),
+        };
+        (count, next)
     }
 
     /// Looks at a few records from `from` on. Returns where to go on; `None` at the end.

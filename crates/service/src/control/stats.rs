@@ -214,6 +214,7 @@ impl<P: Platform> Service<P> {
             persistent_pages: before.persistent_pages.wrapping_add(found.persistent_pages),
             frames: before.frames.wrapping_add(found.frames),
             metadata_frames: before.metadata_frames.wrapping_add(found.metadata_frames),
+            metadata_told: before.metadata_told.wrapping_add(found.metadata_told),
             busy_shards: before.busy_shards.wrapping_add(found.busy_shards),
             slices: before.slices.wrapping_add(1),
             ..AuditInfo::default()

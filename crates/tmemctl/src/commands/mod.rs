@@ -200,6 +200,7 @@ struct Audit {
     persistent_pages: u64,
     frames_bytes: u64,
     metadata_bytes: u64,
+    metadata_told_bytes: u64,
     busy_shards: u64,
     slices: u64,
 }
@@ -224,6 +225,7 @@ fn audit<H: Hypervisor>(
         persistent_pages: info.persistent_pages,
         frames_bytes: frames.saturating_mul(BYTES_PER_PAGE),
         metadata_bytes: metadata.saturating_mul(BYTES_PER_PAGE),
+        metadata_told_bytes: info.metadata_told.saturating_mul(BYTES_PER_PAGE),
         busy_shards: info.busy_shards,
         slices: info.slices,
     };
@@ -242,6 +244,14 @@ fn audit<H: Hypervisor>(
             bytes(audit.metadata_bytes),
             audit.slices,
         )?;
+        if audit.metadata_told_bytes != audit.metadata_bytes {
+            let told = bytes(audit.metadata_told_bytes);
+            writeln!(
+                out,
+                "the pools say that they have {told} of metadata: calls under way may have some in \
+                 hand, but on a host at rest this is a defect"
+            )?;
+        }
         if audit.busy_shards > 0 {
             let busy = audit.busy_shards;
             writeln!(

@@ -8,6 +8,7 @@
 mod clients;
 mod page;
 mod pool;
+mod saves;
 mod shared;
 
 use tmem_engine::{Lifetime, PoolKind};

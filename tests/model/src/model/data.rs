@@ -31,6 +31,11 @@ impl Model {
         let Some(key) = key else {
             return self.expect_no_pool(caller, seen);
         };
+        if self.is_saved_live(key) {
+            // Nothing comes in, and what is there goes; of the frame nobody asks (R64).
+            let _ = self.remove(key, page);
+            return seen.expect(if had { answer::NO_SPACE } else { answer::FROZEN });
+        }
         // The old page may be evicted while room is made for the new one; whether the put then
         // counts as a duplicate is the engine's choice.
         let has = self.has(key, page);
@@ -42,7 +47,7 @@ impl Model {
             allowed.extend(self.answers_to_new_put(key, is_bad, seen));
         }
         seen.expect_one_of(&allowed)?;
-        if seen.answer() == Some(answer::SUCCESS) {
+        if seen.answer == Some(answer::SUCCESS) {
             self.store(key, page, content);
             self.note_user(key, handle.object, caller);
         } else {
@@ -93,7 +98,7 @@ impl Model {
         }
         let page = page_key(handle);
         let key = self.pool_key(caller, handle.pool_id);
-        let is_hit = seen.answer() == Some(answer::SUCCESS);
+        let is_hit = seen.answer == Some(answer::SUCCESS);
         if !is_hit && seen.content != before {
             return Err(format!("no hit, but the frame changed to {:?}", seen.content));
         }
@@ -157,7 +162,7 @@ impl Model {
         };
         let removed = self.remove_all(key, |_, page| page.0 == object);
         let grave = Grave::Object(key, object);
-        if seen.answer().is_none() {
+        if seen.answer.is_none() {
             self.bury(grave, removed);
             return Ok(());
         }

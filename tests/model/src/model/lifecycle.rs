@@ -50,7 +50,7 @@ impl Model {
             return seen.expect(answer::NO_DEVICE);
         }
         let flags = args.flags;
-        let is_no_memory = seen.answer() == Some(answer::NO_MEMORY);
+        let is_no_memory = seen.answer == Some(answer::NO_MEMORY);
         if !self.clients.contains_key(&caller) {
             return if seen.refused(Fault::Metadata) {
                 seen.expect(answer::NO_MEMORY)
@@ -87,11 +87,17 @@ impl Model {
             return seen.expect(answer::NOT_PERMITTED);
         }
         // A shared pool that is still being swept may hold its place.
-        if !self.is_settled() && seen.answer() == Some(answer::NOT_PERMITTED) {
+        if !self.is_settled() && seen.answer == Some(answer::NOT_PERMITTED) {
             return Ok(());
         }
         let key = self.add_pool(pool(caller, slot, false, Some(args.uuid)));
         self.take_slot(caller, slot, key, seen.expect(id))
+    }
+
+    /// A private persistent pool of that id, which is free.
+    pub(crate) fn add_persistent_pool(&mut self, domain: DomainId, slot: usize) {
+        let key = self.add_pool(pool(domain, slot, true, None));
+        self.set_slot(domain, slot, Slot::Live(key));
     }
 
     fn take_slot(&mut self, who: DomainId, slot: usize, key: PoolKey, verdict: Verdict) -> Verdict {
@@ -129,7 +135,7 @@ impl Model {
                 self.set_slot(caller, slot, Slot::Leaving);
             }
         }
-        if seen.answer().is_none() {
+        if seen.answer.is_none() {
             return Ok(());
         }
         self.close(grave);

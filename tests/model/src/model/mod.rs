@@ -11,6 +11,7 @@
 mod data;
 mod eviction;
 mod lifecycle;
+mod save;
 mod shared;
 mod state;
 mod totals;
@@ -19,7 +20,6 @@ pub use eviction::EVICTED_PER_PUT_MAX;
 pub use state::{FREED_PER_SLICE_MAX, Model};
 
 use tmem_host_sim::{Content, Fault, Refusals};
-use tmem_service::Outcome;
 
 /// Whether the contract allows what was seen; if not, why not.
 pub(crate) type Verdict = Result<(), String>;
@@ -27,25 +27,19 @@ pub(crate) type Verdict = Result<(), String>;
 /// What could be seen of one slice of a call.
 #[derive(Clone, Debug)]
 pub struct Seen {
-    /// The guest's answer, or that more slices are needed.
-    pub outcome: Outcome,
+    /// The answer; `None`: more slices are needed.
+    pub answer: Option<i64>,
     /// For a get: what the target frame holds afterwards; `None` for no known content.
     pub content: Option<Content>,
     /// Evictions that the host heard of, in order.
     pub evicted: Vec<tmem_engine::EvictedPage>,
     /// What the host refused.
     pub refusals: Refusals,
+    /// Frames that it has given back, beyond those that it took.
+    pub nr_freed: usize,
 }
 
 impl Seen {
-    /// The guest's answer; `None` for an unfinished call.
-    pub(crate) fn answer(&self) -> Option<i64> {
-        match self.outcome {
-            Outcome::Done(status) => Some(status.encode()),
-            Outcome::Again => None,
-        }
-    }
-
     /// Whether the host refused anything of this kind.
     pub(crate) fn refused(&self, kind: Fault) -> bool {
         self.refusals.of(kind) > 0
@@ -58,7 +52,7 @@ impl Seen {
 
     /// Judges an answer that may be any of `allowed`.
     pub(crate) fn expect_one_of(&self, allowed: &[i64]) -> Verdict {
-        match self.answer() {
+        match self.answer {
             Some(answer) if allowed.contains(&answer) => Ok(()),
             answer => Err(format!(
                 "answer {answer:?}, allowed {allowed:?}; {} evicted; {:?}",

@@ -1,5 +1,6 @@
 //! What the model remembers: clients, pools, pages, and the order of their ages.
 
+use super::save::Save;
 use hypercall_abi::{ObjectId, Uuid};
 use std::collections::{BTreeMap, BTreeSet};
 use tmem_host_sim::Content;
@@ -38,7 +39,9 @@ pub(crate) enum Slot {
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
     pub(crate) slots: [Slot; SLOTS],
+    /// As the toolstack asked; while it is saved a client is frozen anyhow.
     pub(crate) is_frozen: bool,
+    pub(crate) save: Option<Save>,
     pub(crate) weight: u32,
     pub(crate) authorised: BTreeSet<[u64; 2]>,
 }
@@ -46,7 +49,7 @@ pub(crate) struct Client {
 impl Default for Client {
     fn default() -> Self {
         let authorised = BTreeSet::new();
-        Self { slots: [Slot::Free; SLOTS], is_frozen: false, weight: 0, authorised }
+        Self { slots: [Slot::Free; SLOTS], is_frozen: false, save: None, weight: 0, authorised }
     }
 }
 
@@ -121,7 +124,7 @@ impl Model {
 
     pub(crate) fn is_frozen(&self, key: PoolKey) -> bool {
         let owner = self.pools[&key].owner;
-        self.clients.get(&owner).is_some_and(|client| client.is_frozen)
+        self.clients.get(&owner).is_some_and(|client| client.is_frozen || client.save.is_some())
     }
 
     pub(crate) fn has(&self, key: PoolKey, page: PageKey) -> bool {

@@ -24,28 +24,40 @@ impl World {
             _ => None,
         };
         let service = Arc::clone(&self.service);
-        let mut seen = self.watch(|| call(&service, caller));
+        let (outcome, mut seen) = self.watch_call(|| call(&service, caller));
         if let Op::GetPage { cmfn, .. } = op {
             seen.content = self.host().domain(caller).content(cmfn);
         }
-        self.trace.note(Step::Call(caller, op, content, seen.outcome));
+        self.trace.note(Step::Call(caller, op, content, outcome));
         let verdict = self.note_caller(caller, &seen);
         let verdict = verdict.and_then(|()| self.judge(caller, op, content, before, &seen));
         self.require(verdict);
-        seen.outcome
+        outcome
     }
 
-    /// Makes a call and gathers what the host saw of it.
-    fn watch(&self, call: impl FnOnce() -> Outcome) -> Seen {
+    fn watch_call(&mut self, call: impl FnOnce() -> Outcome) -> (Outcome, Seen) {
+        let (outcome, mut seen) = self.watch(call);
+        if let Outcome::Done(status) = outcome {
+            seen.answer = Some(status.encode());
+        }
+        let nr_freed = seen.nr_freed;
+        assert!(nr_freed <= FREED_PER_SLICE_MAX, "one slice freed {nr_freed} frames");
+        (outcome, seen)
+    }
+
+    /// Makes a call and gathers what the host saw of it; the answer is not known yet.
+    pub(super) fn watch<T>(&mut self, call: impl FnOnce() -> T) -> (T, Seen) {
         let host = self.host();
         drop(host.take_evicted());
         let (refused_before, frames_before) = (host.refusals(), host.nr_frames_out());
-        let outcome = call();
+        let result = call();
         let nr_freed = frames_before.saturating_sub(host.nr_frames_out());
-        assert!(nr_freed <= FREED_PER_SLICE_MAX, "one slice freed {nr_freed} frames");
         assert_eq!(SimHost::nr_locks_held(), 0, "a call ended with a lock held");
         let refusals = host.refusals().since(&refused_before);
-        Seen { outcome, content: None, evicted: host.take_evicted(), refusals }
+        let evicted = host.take_evicted();
+        let seen = Seen { answer: None, content: None, evicted, refusals, nr_freed };
+        self.model.note_refusals(&seen);
+        (result, seen)
     }
 
     fn note_caller(&mut self, caller: DomainId, seen: &Seen) -> Verdict {
@@ -93,16 +105,15 @@ impl World {
         call: impl FnOnce(&SimService, DomainId) -> Outcome,
     ) -> i64 {
         let (service, caller) = (Arc::clone(&self.service), DomainId(domain));
-        let seen = self.watch(|| call(&service, caller));
+        let (outcome, seen) = self.watch_call(|| call(&service, caller));
         self.trace.note(Step::Other(format!(
-            "d{domain} command {command} on {pool_id:#x} -> {:?}",
-            seen.outcome
+            "d{domain} command {command} on {pool_id:#x} -> {outcome:?}"
         )));
         let is_control = matches!(command, 0 | 101 | 102);
         let verdict = if is_control { Ok(()) } else { self.note_caller(caller, &seen) };
         let verdict = verdict.and_then(|()| self.model.command(caller, command, pool_id, &seen));
         self.require(verdict);
-        seen.answer().expect("the model has judged that there is one")
+        seen.answer.expect("the model has judged that there is one")
     }
 
     /// Has the service check itself, and compares its totals with the model's.

@@ -5,6 +5,7 @@
 
 mod block;
 mod judge;
+mod save;
 mod toolstack;
 mod trace;
 
@@ -15,6 +16,7 @@ use crate::model::Model;
 pub use block::Block;
 use core::sync::atomic::{AtomicBool, Ordering};
 use hypercall_abi::{Handle, NewPool, OP_BYTES_64, ObjectId, Op, Uuid};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tmem_host_sim::{Builder, Content, GfnKind, SimHost};
 use tmem_service::{DomainId, Outcome, Service};
@@ -41,6 +43,8 @@ pub struct World {
     service: Arc<SimService>,
     model: Model,
     trace: Trace,
+    /// Where each save stands in each pool, as the toolstack keeps it.
+    cursors: BTreeMap<(u16, u32), u64>,
     /// Calls made, so that the way in follows from the script alone.
     nr_calls: u32,
     /// Whether the calls that led to a failure have been shown.
@@ -74,6 +78,7 @@ impl World {
             service,
             model: Model::default(),
             trace: Trace::default(),
+            cursors: BTreeMap::new(),
             nr_calls: 0,
             has_told: AtomicBool::new(false),
             nr_metadata_idle,

@@ -1,12 +1,15 @@
-//! Random scripts: several clients, every call, little memory, faults, deaths, and calls that are
-//! never finished; judged step by step by the model.
+//! Random scripts: several clients, every call, little memory, faults, deaths, saves, and calls that
+//! are never finished; judged step by step by the model.
 //!
 //! A seed determines the whole script, the host included. A failure prints the seed; to run it
 //! again: `TMEM_SEED=<seed> TMEM_STEPS=<steps> cargo test -p tmem-model-tests random`.
 
+mod saves;
+
 use crate::rng::Rng;
 use crate::world::{BAD_GFN, READ_ONLY_GFN, SOURCE_GFN, World};
 use hypercall_abi::{Handle, NewPool, ObjectId, Op, PageIndex, Uuid};
+use saves::Carry;
 use tmem_host_sim::{Builder, Content, DomainSpec, Fault, SimHost};
 use tmem_service::{DomainId, Outcome, Progress};
 
@@ -47,7 +50,7 @@ pub fn run_random(plan: Plan) {
     let builder = host(&mut rng);
     let hash_key = core::array::from_fn(|_| rng.bits());
     let world = World::with_hash_key(builder, hash_key);
-    let mut script = Script { world, rng, nr_puts: 0 };
+    let mut script = Script { world, rng, nr_puts: 0, carry: None };
     for domain in 1..=DOMAINS {
         script.furnish(domain);
     }
@@ -71,13 +74,15 @@ fn host(rng: &mut Rng) -> Builder {
         let nr_max = rng.pick(&[u32::MAX, u32::MAX, 20, 80, 200]);
         builder = builder.domain(DomainSpec::new(domain).max(nr_max));
     }
-    builder
+    builder.domain(DomainSpec::new(saves::TARGET))
 }
 
 struct Script {
     world: World,
     rng: Rng,
     nr_puts: u32,
+    /// The save whose domain is made anew under another number meanwhile.
+    carry: Option<Carry>,
 }
 
 impl Script {
@@ -110,6 +115,7 @@ impl Script {
                 let domain = self.domain();
                 self.world.reset_domain(domain);
             }
+            9..18 => self.save_step(),
             _ => {}
         }
     }
@@ -244,6 +250,9 @@ impl Script {
         let domain = self.domain();
         // What a dying sharer's pools show to others between two slices is not laid down.
         let is_alone = !self.world.model().is_sharer(DomainId(domain));
+        if self.is_carried(domain) {
+            self.end_carry();
+        }
         self.world.kill(domain);
         self.small_step();
         while self.world.destroy_domain_slice(domain) == Progress::More {
