@@ -121,3 +121,33 @@ fn p23_made_up_progress_harms_its_caller_only() {
     }
     world.service().audit().expect("nothing is harmed");
 }
+
+#[test]
+fn r58_where_there_is_no_room_no_address_is_asked_for() {
+    let mut world = World::roomy();
+    world.new_pool(1, flags::EPHEMERAL, 0);
+    let (one, none) = (ClientId::One(1), Buffer::default());
+    for buffer in [0, u64::MAX - 8, u64::MAX] {
+        for op in [
+            ControlOp::GetStats { of: StatsOf::Host, len: 0, buffer },
+            ControlOp::GetStats {
+                of: StatsOf::Client { domain: 1, or_next: false },
+                len: 0,
+                buffer,
+            },
+            ControlOp::GetStats {
+                of: StatsOf::Pool { domain: 1, pool_id: 0, or_next: false },
+                len: 0,
+                buffer,
+            },
+            ControlOp::Audit { len: 0, buffer },
+            ControlOp::List { who: one, long: true, len: 0, buffer },
+            ControlOp::GetPools { who: one, len: 0, buffer },
+            ControlOp::SetPools { who: one, len: 0, buffer },
+            ControlOp::GetAuth { who: one, len: 0, buffer },
+            ControlOp::SetAuth { who: one, len: 0, buffer },
+        ] {
+            assert_eq!(control(&world, op, &none), 0, "{op:?}");
+        }
+    }
+}
