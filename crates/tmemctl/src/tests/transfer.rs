@@ -221,6 +221,24 @@ fn r64_pools_that_come_and_go_meanwhile_are_right_after_the_move() {
 }
 
 #[test]
+fn r62_a_domain_that_begins_to_use_tmem_meanwhile_is_moved_with_it() {
+    let world = World::new(0);
+    world.xen.model.borrow_mut().domains.insert(1, None);
+    world.xen.before_each(|model, op| {
+        // As it stands when it is suspended.
+        if matches!(op, ControlOp::Save(SaveOp::Begin { live: false, .. })) {
+            let one = model.client(1);
+            one.pools.insert(3, Pool::new(PoolFlags::PERSIST));
+            one.put(3, 5, 6, page(7));
+        }
+    });
+    let said = world.save(&["--live", "--suspend", "true"]);
+    assert!(said.contains("1 pools, 1 pages"), "{said}");
+    world.restore(&world.file()).expect("it is whole");
+    world.assert_same();
+}
+
+#[test]
 fn a_live_save_that_can_t_be_finished_leaves_nothing() {
     let world = World::new(3);
     let words = ["save", "1", "--live", "--suspend", "exit 3"];

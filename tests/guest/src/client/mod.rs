@@ -1,13 +1,15 @@
 //! The guest under a real toolstack: not the first domain, but one that `xl` makes, saves, moves and
 //! ends while it uses tmem.
 //!
-//! `client=keep` on its command line puts pages once and reads them again and again; `client=churn`
-//! puts, flushes, destroys and makes pools without end; `client=idle` uses none. Each checks every answer and every byte
+//! `client=keep` on its command line puts pages once and reads them again and again, `client=few` only
+//! some; `client=churn` puts, flushes, destroys and makes pools without end; `client=cache` does as a
+//! cache of clean pages does; `client=idle` uses no tmem. Each checks every answer and every byte
 //! against what it remembers ([`Held`]), says after each round what it has found on the console that the
 //! toolstack gave it, and stops with the word FAILED at the first thing that is wrong.
 //!
 //! It suspends itself when the toolstack asks for it, and must find all as it was when it goes on.
 
+mod cache;
 mod held;
 
 use crate::plain::content::Content;
@@ -21,6 +23,9 @@ use held::{Held, PAGES, POOLS};
 
 /// Frames that the guest gives back, for which its persistent pages have room: those and metadata.
 const ROOM: usize = PAGES + 64;
+
+/// Pages of `few`: so few that they can be restored a thousand times.
+const FEW: usize = 40;
 
 /// One of so many rounds is told.
 const TOLD: u32 = 8;
@@ -58,9 +63,13 @@ fn use_tmem(start: Start, kind: &str) -> CaseResult {
     for pool_id in POOLS {
         expect("a pool", i64::from(rig.new_pool(Kind::Persistent)?), pool_id.into())?;
     }
+    if kind == "cache" {
+        return cache::run(&rig, &store);
+    }
     let mut held = Held::new();
-    (0..PAGES).try_for_each(|page| held.put_first(&rig, page))?;
-    say!("client: stored {PAGES} pages");
+    let nr_first = if kind == "few" { FEW } else { PAGES };
+    (0..nr_first).try_for_each(|page| held.put_first(&rig, page))?;
+    say!("client: stored {nr_first} pages");
     let mut rng = rig.rng(0xc4);
     for round in 1_u32.. {
         if kind == "churn" {
@@ -71,12 +80,17 @@ fn use_tmem(start: Start, kind: &str) -> CaseResult {
             let refused = held.refused();
             say!("client: round {round}: {nr_held} pages right, {refused} puts refused so far");
         }
-        if store.is_to_suspend() {
-            shutdown::suspend();
-            say!("client: goes on after round {round}");
-        }
+        obey(&store, round);
     }
     Ok(())
+}
+
+/// Suspends the domain if the toolstack wants it.
+fn obey(store: &Store, round: u32) {
+    if store.is_to_suspend() {
+        shutdown::suspend();
+        say!("client: goes on after round {round}");
+    }
 }
 
 /// Does nothing but what the toolstack asks for.
@@ -86,10 +100,7 @@ fn idle(store: &Store) -> CaseResult {
         if round % 100 == 1 {
             say!("client: round {round}: 0 pages right");
         }
-        if store.is_to_suspend() {
-            shutdown::suspend();
-            say!("client: goes on after round {round}");
-        }
+        obey(store, round);
         foreign::give_way();
     }
     Ok(())
