@@ -32,7 +32,7 @@ const XEN_PROGRAMS: &[&str] =
     &["xl", "xenstored", "xenconsoled", "xen-init-dom0", "libxl-save-helper"];
 
 /// Programs for people, in `usr/bin`.
-const PROGRAMS: &[&str] = &["xenstore", "xenstore-read", "xenstore-write", "xenstore-ls"];
+const PROGRAMS: &[&str] = &["script", "xenstore", "xenstore-read", "xenstore-write", "xenstore-ls"];
 
 /// Where shared libraries are.
 const LIBRARIES: &str = "lib/x86_64-linux-gnu";

@@ -21,6 +21,7 @@ const KERNEL: &str = "linux-image-amd64";
 
 /// What a toolstack needs, with its libraries. `RELEASE` stands for Xen's.
 const PACKAGES: &[&str] = &[
+    "bsdutils",
     "busybox-static",
     "libc6",
     "libgcc-s1",

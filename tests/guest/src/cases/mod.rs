@@ -205,6 +205,7 @@ cases![
     control_dying,
     control_figures,
     control_buffers,
+    control_ids,
     frame_types,
     granted_frame,
     log_dirty,

@@ -85,6 +85,14 @@ impl Window {
         unsafe { start.copy_from_nonoverlapping(bytes.as_ptr(), length) };
     }
 
+    /// Whether the page begins with `bytes`. The child must not write to it meanwhile.
+    pub fn begins_with(&self, bytes: &[u8]) -> bool {
+        let length = bytes.len().min(size_of::<Page>());
+        // SAFETY: the first bytes of the page, which is mapped; the reference ends here.
+        let found = unsafe { core::slice::from_raw_parts(self.page().cast::<u8>(), length) };
+        found == bytes
+    }
+
     /// The 64-bit word at `offset` bytes, which must be a multiple of 8 inside of the page.
     pub fn word(&self, offset: usize) -> u64 {
         let place = self.page().cast::<u64>().wrapping_add(offset / size_of::<u64>() % 512);

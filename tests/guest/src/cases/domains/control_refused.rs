@@ -16,8 +16,8 @@ use crate::toolstack::{Call, Caller, Child, Control, Plan};
 use crate::verdict::{CaseResult, expect};
 use crate::{fail, give_up};
 use hypercall_abi::control::{
-    self, ClientFlags, ClientId, ControlOp, HYPERVISOR_SYSCTL, POOL_INFO_BYTES, PoolInfo,
-    StatsOf,
+    self, CONTROL_BYTES, ClientFlags, ClientId, ControlOp, HYPERVISOR_SYSCTL, POOL_INFO_BYTES,
+    PoolInfo, Removed, SaveOp, StatsOf,
 };
 use hypercall_abi::{Op, PoolFlags, Uuid};
 
@@ -29,6 +29,8 @@ pub(in super::super) const CASE: Case = Case::with_domains(
 );
 
 const UUID: Uuid = Uuid([3, 5]);
+/// Xen's answer: the domain is not being saved.
+const NOT_SAVED: i64 = -2;
 
 fn run(_rig: &mut Rig) -> CaseResult {
     let control = Control::new()?;
@@ -46,6 +48,7 @@ fn run(_rig: &mut Rig) -> CaseResult {
         if info.flags.contains(ClientFlags::FROZEN) || info.weight != 0 || info.nr_pools != 1 {
             fail!("refused operations changed another domain: {info:?}");
         }
+        expect("SAVE_END", control.end_save(victim.domid()), NOT_SAVED)?;
         expect("NEW_POOL", victim.try_new_pool(PoolFlags::SHARED.to_word(), UUID)?, 1)?;
         expect("NEW_POOL", child.try_new_pool(PoolFlags::SHARED.to_word(), UUID)?, 0)?;
         victim.put(at(1, 1, 1), Content(2))?;
@@ -60,9 +63,11 @@ fn run(_rig: &mut Rig) -> CaseResult {
 fn by_sysctl(child: &Child, victim: &Child) -> CaseResult {
     let (list, records) = (5, 6);
     let record = PoolInfo { flags: PoolInfo::AUTHORISE, uuid: UUID, ..PoolInfo::default() };
-    child.open(records)?.write(0, &record.encode());
+    let record = record.encode();
+    child.open(records)?.write(0, &record);
     let (who, buffer) = (ClientId::One(victim.domid()), child.address(records));
     let len = u32::try_from(POOL_INFO_BYTES).unwrap_or_default();
+    let handle = at(0, 1, 1);
     let ops = [
         ControlOp::SetFrozen { who, frozen: true },
         ControlOp::SetFrozen { who: ClientId::All, frozen: true },
@@ -79,12 +84,38 @@ fn by_sysctl(child: &Child, victim: &Child) -> CaseResult {
         ControlOp::Audit { len, buffer },
         ControlOp::SetMeasuring { on: true },
         ControlOp::GetAuth { who, len, buffer },
+        ControlOp::Save(SaveOp::Begin { who, live: false }),
+        ControlOp::Save(SaveOp::Begin { who, live: true }),
+        ControlOp::Save(SaveOp::NextPage { who, pool_id: 0, cursor: 0, len: 8192, buffer }),
+        ControlOp::Save(SaveOp::NextRemoved { who, cursor: 0, len, buffer }),
+        ControlOp::Save(SaveOp::End { who }),
+        ControlOp::Save(SaveOp::RestoreBegin { who: ClientId::One(child.domid()) }),
+        ControlOp::Save(SaveOp::RestorePut { who, handle, len: 4096, buffer }),
+        ControlOp::Save(SaveOp::RestoreRemove { who, removed: Removed::Page(handle) }),
+        ControlOp::Save(SaveOp::RestoreRemove { who, removed: Removed::Pool { pool_id: 0 } }),
     ];
     for op in ops {
         let request = control::sysctl(child.release().sysctl, &op);
         child.open(list)?.write(0, &request);
         child.run(0, &[Call::raw(HYPERVISOR_SYSCTL, [child.address(list), 0, 0, 0, 0])])?;
-        expect("a control operation of a domain", child.answer(0, 0)?, NOT_PERMITTED)?;
+        let answer = child.answer(0, 0)?;
+        if answer != NOT_PERMITTED {
+            fail!("a domain's {op:?}: answered {answer}");
+        }
+        // Nothing was written.
+        if !child.open(list)?.begins_with(&request) || !child.open(records)?.begins_with(&record) {
+            fail!("a domain's {op:?} was refused and wrote all the same");
+        }
+    }
+    // Whatever the number.
+    for number in (0..=u32::from(u8::MAX)).chain([1 << 16, u32::MAX]) {
+        let mut op = [0; CONTROL_BYTES];
+        put_word(&mut op, 0, number);
+        put_word(&mut op, 8, victim.domid().into());
+        let request = control::sysctl_block(child.release().sysctl, &op);
+        child.open(list)?.write(0, &request);
+        child.run(0, &[Call::raw(HYPERVISOR_SYSCTL, [child.address(list), 0, 0, 0, 0])])?;
+        expect("an operation of any number", child.answer(0, 0)?, NOT_PERMITTED)?;
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ pub(super) mod claim_refused;
 pub(super) mod control_buffers;
 pub(super) mod control_dying;
 pub(super) mod control_figures;
+pub(super) mod control_ids;
 pub(super) mod control_refused;
 pub(super) mod death_anywhen;
 pub(super) mod death_anywhen_long;
