@@ -277,6 +277,18 @@ mod tests {
         }
     }
 
+    /// The original's "destroy" thawed. Pools are the guest's to destroy: no command says that it does.
+    #[test]
+    fn p80_no_command_destroys_or_says_so() {
+        let tool = definitions();
+        let mut commands = tool.get_subcommands();
+        assert!(commands.all(|command| !command.get_name().contains("destroy")));
+        for line in ["tmemctl destroy 3", "tmemctl destroy all", "tmemctl freeze 3 --destroy"] {
+            let refused = parsed(line).map(drop).expect_err(line);
+            assert_eq!(refused.exit_code(), i32::from(Kind::Usage.exit_code()), "{line}");
+        }
+    }
+
     #[test]
     fn nothing_listens_beyond_this_host_unasked() {
         let Ok(Cli { command: Command::Metrics { listen: Some(address) } }) =

@@ -6,8 +6,14 @@ use crate::host::{Host, Stats};
 use crate::hypervisor::Hypervisor;
 use crate::units::{BYTES_PER_PAGE, uuid};
 use hypercall_abi::Uuid;
-use hypercall_abi::control::{Histogram, StatsCounters, StatsFlags, StatsInfo, StatsOf, Timed};
-use serde::Serialize;
+use hypercall_abi::control::{
+    Counter, Histogram, StatsCounters, StatsFlags, StatsInfo, StatsOf, Timed, Unit,
+};
+use serde::{Serialize, Serializer};
+use std::ops::Deref;
+
+/// The counter that only the host has, which is told as [`HostFigures::record_bytes`].
+const RECORDS: &str = "record_frames";
 
 /// One moment. Not of one instant: each record is of its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -91,49 +97,36 @@ pub struct PoolFigures {
 
 /// What is counted of a host, a client or a pool. Events count from the beginning; who wants a rate
 /// takes the difference of two moments.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Counters {
-    /// Pages that may be evicted.
-    pub ephemeral_pages: u64,
-    /// Pages that stay.
-    pub persistent_pages: u64,
-    /// Pages that nobody can get any more and that wait to be freed.
-    pub unreachable_pages: u64,
-    /// Bytes that guests have put and can get.
-    pub stored_bytes: u64,
-    /// Bytes of the frames that hold them.
-    pub taken_bytes: u64,
-    /// Bytes of metadata.
-    pub metadata_bytes: u64,
-    /// Puts that added a page.
-    pub puts_stored: u64,
-    /// Puts that replaced a page.
-    pub puts_replaced: u64,
-    /// Puts refused for want of memory, or of the domain's room.
-    pub puts_no_memory: u64,
-    /// Puts that should have replaced a page and found no frame.
-    pub puts_no_space: u64,
-    /// Puts refused as the client is frozen.
-    pub puts_frozen: u64,
-    /// Puts of a frame that can't be read.
-    pub puts_bad_frame: u64,
-    /// Gets, in pools with pages.
-    pub gets: u64,
-    /// Gets that found a page.
-    pub hits: u64,
-    /// Gets that found none.
-    pub misses: u64,
-    /// Flushes of a page or an object.
-    pub flushes: u64,
-    /// Pages that are gone, for whatever reason.
-    pub removed: u64,
-    /// Pages that were evicted.
-    pub evictions_suffered: u64,
-    /// Pages that were evicted for its puts.
-    pub evictions_caused: u64,
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters(pub StatsCounters);
+
+impl Deref for Counters {
+    type Target = StatsCounters;
+
+    fn deref(&self) -> &StatsCounters {
+        &self.0
+    }
 }
 
 impl Counters {
+    /// All of them as they are shown, but for the host's own: frames are told in bytes, and so named.
+    pub fn shown(&self) -> impl Iterator<Item = (String, Counter, u64)> {
+        let counters = StatsCounters::LIST.into_iter().zip(self.0.to_words());
+        counters.filter(|(counter, _)| counter.name != RECORDS).map(
+            |(counter, value)| match counter.name.strip_suffix("_frames") {
+                Some(name) if counter.unit == Unit::Frames => {
+                    (format!("{name}_bytes"), counter, value.saturating_mul(BYTES_PER_PAGE))
+                }
+                _ => (counter.name.to_owned(), counter, value),
+            },
+        )
+    }
+
+    /// Bytes of metadata.
+    pub fn metadata_bytes(&self) -> u64 {
+        self.metadata_frames.saturating_mul(BYTES_PER_PAGE)
+    }
+
     /// Pages that can be found.
     pub fn pages(&self) -> u64 {
         self.ephemeral_pages.saturating_add(self.persistent_pages)
@@ -152,29 +145,9 @@ impl Counters {
     }
 }
 
-impl From<StatsCounters> for Counters {
-    fn from(counters: StatsCounters) -> Self {
-        Self {
-            ephemeral_pages: counters.ephemeral_pages,
-            persistent_pages: counters.persistent_pages,
-            unreachable_pages: counters.unreachable_pages,
-            stored_bytes: counters.bytes_stored,
-            taken_bytes: counters.bytes_taken,
-            metadata_bytes: counters.metadata_frames.saturating_mul(BYTES_PER_PAGE),
-            puts_stored: counters.puts_stored,
-            puts_replaced: counters.puts_replaced,
-            puts_no_memory: counters.puts_no_memory,
-            puts_no_space: counters.puts_no_space,
-            puts_frozen: counters.puts_frozen,
-            puts_bad_frame: counters.puts_bad_frame,
-            gets: counters.gets,
-            hits: counters.hits,
-            misses: counters.misses,
-            flushes: counters.flushes,
-            removed: counters.removed,
-            evictions_suffered: counters.evictions_suffered,
-            evictions_caused: counters.evictions_caused,
-        }
+impl Serialize for Counters {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.shown().map(|(name, _, value)| (name, value)))
     }
 }
 
@@ -219,7 +192,7 @@ fn clients<H: Hypervisor>(host: &mut Host<H>) -> Result<Vec<ClientFigures>, Fail
             weight: info.weight,
             is_frozen: info.flags.contains(StatsFlags::FROZEN),
             is_dying: info.flags.contains(StatsFlags::DYING),
-            counters: info.counters.into(),
+            counters: Counters(info.counters),
             pools: Vec::new(),
         });
         next = info
@@ -254,7 +227,7 @@ fn host_figures(stats: &Stats, freeable_mib: u32) -> HostFigures {
         weights: info.weight,
         record_bytes: info.counters.record_frames.saturating_mul(BYTES_PER_PAGE),
         latencies,
-        counters: info.counters.into(),
+        counters: Counters(info.counters),
     }
 }
 
@@ -268,6 +241,6 @@ fn pool_figures(info: &StatsInfo) -> PoolFigures {
         members: info.members,
         is_dying: info.flags.contains(StatsFlags::DYING),
         uuid: (is_shared && info.uuid != Uuid::default()).then(|| uuid(info.uuid)),
-        counters: info.counters.into(),
+        counters: Counters(info.counters),
     }
 }

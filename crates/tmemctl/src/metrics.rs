@@ -4,6 +4,7 @@ use crate::failure::Failure;
 use crate::figures::{Counters, Latency, Snapshot};
 use crate::host::Host;
 use crate::hypervisor::Hypervisor;
+use hypercall_abi::control::{Counter, Unit};
 use std::fmt::Write as _;
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -14,40 +15,31 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Bytes of a request that are read; what it asks for does not matter beyond its first line.
 const REQUEST_BYTES_MAX: usize = 4096;
 
-/// What is told of a host, a client and a pool alike: name, kind, help.
-type Metric = (&'static str, &'static str, &'static str, fn(&Counters) -> u64);
+/// What is told of a host, a client and a pool alike, as the format wants it.
+struct Metric {
+    name: String,
+    kind: &'static str,
+    help: String,
+}
 
-const METRICS: [Metric; 19] = [
-    ("ephemeral_pages", "gauge", "Pages of 4 KiB that may be evicted", |of| of.ephemeral_pages),
-    ("persistent_pages", "gauge", "Pages of 4 KiB that stay until flushed", |of| {
-        of.persistent_pages
-    }),
-    ("unreachable_pages", "gauge", "Pages of 4 KiB that wait to be freed", |of| {
-        of.unreachable_pages
-    }),
-    ("stored_bytes", "gauge", "Bytes that guests have put and can get", |of| of.stored_bytes),
-    ("taken_bytes", "gauge", "Bytes of the frames that hold them", |of| of.taken_bytes),
-    ("metadata_bytes", "gauge", "Bytes of metadata for pages and objects", |of| of.metadata_bytes),
-    ("puts_stored_total", "counter", "Puts that added a page", |of| of.puts_stored),
-    ("puts_replaced_total", "counter", "Puts that replaced a page", |of| of.puts_replaced),
-    ("puts_no_memory_total", "counter", "Puts refused for want of memory or room", |of| {
-        of.puts_no_memory
-    }),
-    ("puts_no_space_total", "counter", "Replacing puts that found no frame", |of| of.puts_no_space),
-    ("puts_frozen_total", "counter", "Puts refused as the client is frozen", |of| of.puts_frozen),
-    ("puts_bad_frame_total", "counter", "Puts of frames that can't be read", |of| {
-        of.puts_bad_frame
-    }),
-    ("gets_total", "counter", "Gets in pools with pages", |of| of.gets),
-    ("hits_total", "counter", "Gets that found a page", |of| of.hits),
-    ("misses_total", "counter", "Gets that found none", |of| of.misses),
-    ("flushes_total", "counter", "Flushes of a page or an object", |of| of.flushes),
-    ("removed_total", "counter", "Pages that are gone, for whatever reason", |of| of.removed),
-    ("evictions_suffered_total", "counter", "Pages that were evicted", |of| of.evictions_suffered),
-    ("evictions_caused_total", "counter", "Pages that were evicted for its puts", |of| {
-        of.evictions_caused
-    }),
-];
+/// A metric for each counter, in the order of [`Counters::shown`].
+fn metrics() -> Vec<Metric> {
+    let metric = |(name, counter, _): (String, Counter, u64)| match counter.unit {
+        Unit::Events => {
+            let name = format!("{name}_total");
+            Metric { name, kind: "counter", help: counter.help.to_owned() }
+        }
+        Unit::Pages => Metric { name, kind: "gauge", help: format!("{}, of 4 KiB", counter.help) },
+        Unit::Bytes => Metric { name, kind: "gauge", help: counter.help.to_owned() },
+        Unit::Frames => Metric { name, kind: "gauge", help: format!("{}, in bytes", counter.help) },
+    };
+    Counters::default().shown().map(metric).collect()
+}
+
+/// The value of metric `at`.
+fn value(at: usize, of: &Counters) -> u64 {
+    of.shown().nth(at).map_or(0, |(_, _, value)| value)
+}
 
 /// The whole text.
 pub(crate) fn text(snapshot: &Snapshot) -> String {
@@ -62,10 +54,10 @@ pub(crate) fn text(snapshot: &Snapshot) -> String {
     gauge("host_weights", "Sum of the clients' weights", host.weights.into());
     gauge("host_freeable_bytes", "Bytes that FLUSH could free", u64::from(host.freeable_mib) << 20);
     gauge("host_record_bytes", "Bytes of the records of clients and pools", host.record_bytes);
-    for (name, kind, help, value) in METRICS {
+    for (at, Metric { name, kind, help }) in metrics().iter().enumerate() {
         let name = format!("host_{name}");
         head(&mut text, &name, kind, help);
-        let _ = writeln!(text, "tmem_{name} {}", value(&host.counters));
+        let _ = writeln!(text, "tmem_{name} {}", value(at, &host.counters));
     }
     clients(&mut text, snapshot);
     pools(&mut text, snapshot);
@@ -85,10 +77,10 @@ fn clients(text: &mut String, snapshot: &Snapshot) {
         let frozen = u8::from(client.is_frozen);
         let _ = writeln!(text, "tmem_client_frozen{{domain=\"{}\"}} {frozen}", client.domain);
     }
-    for (name, kind, help, value) in METRICS {
+    for (at, Metric { name, kind, help }) in metrics().iter().enumerate() {
         head(text, &format!("client_{name}"), kind, help);
         for client in clients {
-            let (domain, value) = (client.domain, value(&client.counters));
+            let (domain, value) = (client.domain, value(at, &client.counters));
             let _ = writeln!(text, "tmem_client_{name}{{domain=\"{domain}\"}} {value}");
         }
     }
@@ -96,7 +88,7 @@ fn clients(text: &mut String, snapshot: &Snapshot) {
 
 /// A shared pool is told once, with its owner, so that sums are right.
 fn pools(text: &mut String, snapshot: &Snapshot) {
-    for (name, kind, help, value) in METRICS {
+    for (at, Metric { name, kind, help }) in metrics().iter().enumerate() {
         head(text, &format!("pool_{name}"), kind, help);
         for client in &snapshot.clients {
             for pool in client.pools.iter().filter(|pool| pool.owner == client.domain) {
@@ -105,7 +97,7 @@ fn pools(text: &mut String, snapshot: &Snapshot) {
                     (false, true) => "shared",
                     (false, false) => "ephemeral",
                 };
-                let (domain, id, value) = (client.domain, pool.id, value(&pool.counters));
+                let (domain, id, value) = (client.domain, pool.id, value(at, &pool.counters));
                 let _ = writeln!(
                     text,
                     "tmem_pool_{name}{{domain=\"{domain}\",pool=\"{id}\",kind=\"{kind}\"}} {value}"

@@ -1,7 +1,8 @@
 //! `list` for a terminal: a table whose columns are as wide as what is in them.
 
-use crate::figures::{ClientFigures, Counters, PoolFigures, Snapshot};
+use crate::figures::{ClientFigures, PoolFigures, Snapshot};
 use crate::units::{bytes, percent};
+use hypercall_abi::control::StatsCounters;
 use std::fmt::Write as _;
 
 /// The heads of the columns; those from [`FIRST_NUMBER`] on are set to the right.
@@ -34,7 +35,7 @@ pub(crate) fn list(snapshot: &Snapshot) -> String {
         bytes(counters.stored_bytes),
         bytes(counters.taken_bytes),
         bytes(u64::from(host.freeable_mib) << 20),
-        bytes(counters.metadata_bytes),
+        bytes(counters.metadata_bytes()),
         bytes(host.record_bytes),
     );
     let mut rows: Vec<Row> = vec![HEADS.map(str::to_owned)];
@@ -62,7 +63,7 @@ pub(crate) fn list(snapshot: &Snapshot) -> String {
 }
 
 fn client_row(client: &ClientFigures) -> Row {
-    let Counters { taken_bytes, hits, gets, evictions_suffered, .. } = client.counters;
+    let StatsCounters { taken_bytes, hits, gets, evictions_suffered, .. } = *client.counters;
     [
         client.domain.to_string(),
         format!("{} pools", client.pools.len()),
@@ -79,7 +80,7 @@ fn client_row(client: &ClientFigures) -> Row {
 }
 
 fn pool_row(client: &ClientFigures, pool: &PoolFigures) -> Row {
-    let Counters { taken_bytes, hits, gets, evictions_suffered, .. } = pool.counters;
+    let StatsCounters { taken_bytes, hits, gets, evictions_suffered, .. } = *pool.counters;
     [
         String::new(),
         pool.id.to_string(),

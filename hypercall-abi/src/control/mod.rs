@@ -21,8 +21,8 @@ pub use op::{ClientId, ControlOp, Progress, StatsOf, progress, set_progress, sub
 pub use records::{CLIENT_INFO_BYTES, ClientFlags, ClientInfo, POOL_INFO_BYTES, PoolInfo};
 pub use save::{HANDLE_BYTES, Removed, SAVED_PAGE_BYTES, SaveOp, decode_handle, encode_handle};
 pub use stats::{
-    HISTOGRAM_BYTES, Histogram, LATENCY_BUCKETS, STATS_BYTES, STATS_INFO_BYTES, StatsCounters,
-    StatsFlags, StatsInfo, StatsKind, Timed,
+    Counter, HISTOGRAM_BYTES, Histogram, LATENCY_BUCKETS, STATS_BYTES, STATS_INFO_BYTES,
+    StatsCounters, StatsFlags, StatsInfo, StatsKind, Timed, Unit,
 };
 pub use status::ControlStatus;
 

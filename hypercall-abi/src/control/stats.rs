@@ -78,151 +78,93 @@ bitflags! {
     }
 }
 
-/// What is counted. Events count from the creation of a pool, and for the host since its start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct StatsCounters {
-    /// Pages in ephemeral pools that can be found.
-    pub ephemeral_pages: u64,
-    /// Pages in persistent pools that can be found.
-    pub persistent_pages: u64,
-    /// Pages that can't be found any more and wait to be freed.
-    pub unreachable_pages: u64,
-    /// Puts that added a page.
-    pub puts_stored: u64,
-    /// Puts that replaced a page.
-    pub puts_replaced: u64,
-    /// Puts that were answered -12: no memory, or the domain is at its maximum.
-    pub puts_no_memory: u64,
-    /// Puts that were answered -28.
-    pub puts_no_space: u64,
-    /// Puts that were answered -1000.
-    pub puts_frozen: u64,
-    /// Puts that were answered -14.
-    pub puts_bad_frame: u64,
-    /// `hits` and `misses`.
-    pub gets: u64,
-    /// Gets that delivered a page.
-    pub hits: u64,
-    /// Gets that found nothing, in a pool with pages.
-    pub misses: u64,
-    /// Calls of flush-page, and of flush-object.
-    pub flushes: u64,
-    /// Pages that are gone, for whatever reason. `puts_stored` is the sum of these and of the pages
-    /// that are there, findable or not.
-    pub removed: u64,
-    /// Pages that were evicted.
-    pub evictions_suffered: u64,
-    /// Pages, of whomever, that were evicted for the sake of a put. The host's may be less than it
-    /// suffered: some was evicted for Xen, or by FLUSH.
-    pub evictions_caused: u64,
-    /// Bytes that guests have put and can get.
-    pub bytes_stored: u64,
-    /// Bytes of the frames that hold pages, unreachable ones too.
-    pub bytes_taken: u64,
-    /// Frames of metadata for pages and objects.
-    pub metadata_frames: u64,
-    /// Of the host: frames of the records of clients and pools, which are never given back.
-    pub record_frames: u64,
+/// What a counter is a number of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Pages of 4 KiB that are there now.
+    Pages,
+    /// Bytes that are there now.
+    Bytes,
+    /// Frames of 4 KiB that are there now.
+    Frames,
+    /// Things that have happened since the creation of a pool; for the host since its start.
+    Events,
+}
+
+/// A counter's name, for everybody who shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counter {
+    /// Its name, that of the field in [`StatsCounters`].
+    pub name: &'static str,
+    /// What it is a number of.
+    pub unit: Unit,
+    /// What is counted, as an operator is told it: without a full stop.
+    pub help: &'static str,
+}
+
+/// The one list of what is counted: a field, its unit, and what it is, which is the field's doc too.
+macro_rules! counters {
+    ($($name:ident: $unit:ident, $help:literal $(, $more:literal)*;)*) => {
+        /// What is counted. [`StatsCounters::LIST`] has names, units and meanings.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct StatsCounters {
+            $(
+                #[doc = concat!($help, ".")]
+                $(#[doc = $more])*
+                pub $name: u64,
+            )*
+        }
+
+        impl StatsCounters {
+            /// All counters, in the order of the record.
+            pub const LIST: [Counter; COUNTERS] = [$(
+                Counter { name: stringify!($name), unit: Unit::$unit, help: $help },
+            )*];
+
+            /// The numbers, in the order of the record.
+            pub const fn to_words(self) -> [u64; COUNTERS] {
+                let Self { $($name),* } = self;
+                [$($name),*]
+            }
+
+            const fn from_words([$($name),*]: [u64; COUNTERS]) -> Self {
+                Self { $($name),* }
+            }
+        }
+    };
 }
 
 const COUNTERS: usize = 20;
 
+counters! {
+    ephemeral_pages: Pages, "Pages that may be evicted", "Those that can be found.";
+    persistent_pages: Pages, "Pages that stay until they are flushed", "Those that can be found.";
+    unreachable_pages: Pages, "Pages that nobody can get any more and that wait to be freed";
+    puts_stored: Events, "Puts that added a page";
+    puts_replaced: Events, "Puts that replaced a page";
+    puts_no_memory: Events, "Puts refused for want of memory, or of the domain's room",
+        "They were answered -12.";
+    puts_no_space: Events, "Puts that should have replaced a page and found no frame",
+        "They were answered -28.";
+    puts_frozen: Events, "Puts refused as the client is frozen", "They were answered -1000.";
+    puts_bad_frame: Events, "Puts of a frame that can't be read", "They were answered -14.";
+    gets: Events, "Gets, in pools with pages", "`hits` and `misses`.";
+    hits: Events, "Gets that found a page";
+    misses: Events, "Gets that found none";
+    flushes: Events, "Flushes of a page or an object";
+    removed: Events, "Pages that are gone, for whatever reason",
+        "`puts_stored` is the sum of these and of the pages that are there, findable or not.";
+    evictions_suffered: Events, "Pages that were evicted";
+    evictions_caused: Events, "Pages, of whomever, that were evicted for its puts",
+        "The host's may be less than it suffered: some was evicted for Xen, or by FLUSH.";
+    stored_bytes: Bytes, "Bytes that guests have put and can get";
+    taken_bytes: Bytes, "Bytes of the frames that hold pages", "Unreachable ones too.";
+    metadata_frames: Frames, "Metadata for pages and objects";
+    record_frames: Frames, "Records of clients and pools, which are never given back",
+        "Of the host; 0 elsewhere.";
+}
+
 impl StatsCounters {
-    /// In the order of the record.
-    const fn to_words(self) -> [u64; COUNTERS] {
-        let Self {
-            ephemeral_pages,
-            persistent_pages,
-            unreachable_pages,
-            puts_stored,
-            puts_replaced,
-            puts_no_memory,
-            puts_no_space,
-            puts_frozen,
-            puts_bad_frame,
-            gets,
-            hits,
-            misses,
-            flushes,
-            removed,
-            evictions_suffered,
-            evictions_caused,
-            bytes_stored,
-            bytes_taken,
-            metadata_frames,
-            record_frames,
-        } = self;
-        [
-            ephemeral_pages,
-            persistent_pages,
-            unreachable_pages,
-            puts_stored,
-            puts_replaced,
-            puts_no_memory,
-            puts_no_space,
-            puts_frozen,
-            puts_bad_frame,
-            gets,
-            hits,
-            misses,
-            flushes,
-            removed,
-            evictions_suffered,
-            evictions_caused,
-            bytes_stored,
-            bytes_taken,
-            metadata_frames,
-            record_frames,
-        ]
-    }
-
-    const fn from_words(words: [u64; COUNTERS]) -> Self {
-        let [
-            ephemeral_pages,
-            persistent_pages,
-            unreachable_pages,
-            puts_stored,
-            puts_replaced,
-            puts_no_memory,
-            puts_no_space,
-            puts_frozen,
-            puts_bad_frame,
-            gets,
-            hits,
-            misses,
-            flushes,
-            removed,
-            evictions_suffered,
-            evictions_caused,
-            bytes_stored,
-            bytes_taken,
-            metadata_frames,
-            record_frames,
-        ] = words;
-        Self {
-            ephemeral_pages,
-            persistent_pages,
-            unreachable_pages,
-            puts_stored,
-            puts_replaced,
-            puts_no_memory,
-            puts_no_space,
-            puts_frozen,
-            puts_bad_frame,
-            gets,
-            hits,
-            misses,
-            flushes,
-            removed,
-            evictions_suffered,
-            evictions_caused,
-            bytes_stored,
-            bytes_taken,
-            metadata_frames,
-            record_frames,
-        }
-    }
-
     /// The counters of a record of this layout; those that are not there are 0.
     pub fn decode(record: &[u8]) -> Self {
         Self::from_words(core::array::from_fn(|at| u64_at(record, COUNTERS_OFFSET + at * 8)))

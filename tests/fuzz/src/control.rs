@@ -22,8 +22,16 @@ const OPERATIONS_MAX: u32 = 64;
 
 /// What an operation may be refused with.
 const ERRORS: [i64; 14] = [-1, -2, -5, -7, -12, -14, -16, -17, -19, -22, -28, -34, -95, -1000];
-/// Saving and restoring: SAVE_BEGIN to SAVE_END, RESTORE_BEGIN to RESTORE_FLUSH_PAGE.
-const SAVE_AND_RESTORE: [u32; 7] = [10, 19, 20, 21, 30, 32, 33];
+/// Saving and restoring.
+const SAVE_AND_RESTORE: [u32; 7] = [
+    subcommand::SAVE_BEGIN,
+    subcommand::SAVE_GET_NEXT_PAGE,
+    subcommand::SAVE_GET_NEXT_INV,
+    subcommand::SAVE_END,
+    subcommand::RESTORE_BEGIN,
+    subcommand::RESTORE_PUT_PAGE,
+    subcommand::RESTORE_FLUSH_PAGE,
+];
 
 /// Runs the script in `data`: four bytes for the host, then steps of sixteen bytes and more.
 ///

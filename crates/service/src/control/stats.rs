@@ -303,8 +303,8 @@ fn counters(figures: &Figures) -> StatsCounters {
         removed: stats.removed,
         evictions_suffered: stats.evicted,
         evictions_caused: rare.evictions_caused,
-        bytes_stored: stats.pages.wrapping_mul(PAGE),
-        bytes_taken: figures.frames.wrapping_mul(PAGE),
+        stored_bytes: stats.pages.wrapping_mul(PAGE),
+        taken_bytes: figures.frames.wrapping_mul(PAGE),
         metadata_frames: figures.metadata_frames,
         record_frames: 0,
     }

@@ -40,8 +40,8 @@ impl Pool {
         } else {
             counters.ephemeral_pages = pages;
         }
-        counters.bytes_stored = pages * 4096;
-        counters.bytes_taken = pages * 4096;
+        counters.stored_bytes = pages * 4096;
+        counters.taken_bytes = pages * 4096;
         counters
     }
 }

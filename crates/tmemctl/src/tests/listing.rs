@@ -7,6 +7,7 @@ use crate::figures::Snapshot;
 use crate::host::Host;
 use crate::metrics;
 use crate::top::{Column, Flow, Key, Top};
+use hypercall_abi::control::StatsCounters;
 use hypercall_abi::{PoolFlags, Uuid};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -130,6 +131,77 @@ fn metrics_tell_each_figure_once_with_type_and_help() {
         }
     }
     assert!(!text.contains("duration"), "not measured");
+}
+
+/// The names that scripts and dashboards know, written out here once more on purpose.
+const SHOWN: [&str; 19] = [
+    "ephemeral_pages",
+    "persistent_pages",
+    "unreachable_pages",
+    "puts_stored_total",
+    "puts_replaced_total",
+    "puts_no_memory_total",
+    "puts_no_space_total",
+    "puts_frozen_total",
+    "puts_bad_frame_total",
+    "gets_total",
+    "hits_total",
+    "misses_total",
+    "flushes_total",
+    "removed_total",
+    "evictions_suffered_total",
+    "evictions_caused_total",
+    "stored_bytes",
+    "taken_bytes",
+    "metadata_bytes",
+];
+
+#[test]
+fn every_counter_is_told_alike_by_list_and_metrics() {
+    let xen = two_clients();
+    {
+        let mut model = xen.model.borrow_mut();
+        let counters = &mut model.client(1).pools.get_mut(&0).expect("it is there").counters;
+        // Each another number, but for those that the pages make.
+        *counters = StatsCounters {
+            unreachable_pages: 101,
+            puts_stored: 102,
+            puts_replaced: 103,
+            puts_no_memory: 104,
+            puts_no_space: 105,
+            puts_frozen: 106,
+            puts_bad_frame: 107,
+            gets: 108,
+            hits: 109,
+            misses: 110,
+            flushes: 111,
+            removed: 112,
+            evictions_suffered: 113,
+            evictions_caused: 114,
+            metadata_frames: 115,
+            ..StatsCounters::default()
+        };
+    }
+    let (all, text) = (json(&xen, "list 1 --json"), printed(&xen, "metrics"));
+    let host = json(&xen, "list --json")["host"].clone();
+    let (client, pool) = (&all["clients"][0], &all["clients"][0]["pools"][0]);
+    let labels = ["", "{domain=\"1\"}", "{domain=\"1\",pool=\"0\",kind=\"persistent\"}"];
+    for name in SHOWN {
+        let told = name.strip_suffix("_total").unwrap_or(name);
+        for ((of, json), labels) in
+            [("host", &host), ("client", client), ("pool", pool)].into_iter().zip(labels)
+        {
+            let value = json[told].as_u64().unwrap_or_else(|| unreachable!("{told} of {of}"));
+            let line = format!("tmem_{of}_{name}{labels} {value}");
+            assert!(text.lines().any(|other| other == line), "{line}\n{text}");
+        }
+    }
+    assert_eq!(pool["metadata_bytes"], 115 * 4096);
+    assert_eq!(pool["evictions_caused"], 114);
+    // And nothing beside: what only the host has is told once, by another name.
+    let nr_metrics = text.lines().filter(|line| line.starts_with("# TYPE tmem_pool_")).count();
+    assert_eq!(nr_metrics, SHOWN.len());
+    assert!(pool.get("record_bytes").is_none() && host.get("record_bytes").is_some());
 }
 
 #[test]

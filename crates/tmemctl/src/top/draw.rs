@@ -36,7 +36,7 @@ impl Top {
             bytes(host.counters.stored_bytes),
             bytes(host.counters.taken_bytes),
             bytes(u64::from(host.freeable_mib) << 20),
-            bytes(host.counters.metadata_bytes),
+            bytes(host.counters.metadata_bytes()),
         );
         let second = format!(
             "each second: {} puts, {} refused, {} gets, {} evicted; hits {}% of the gets",

@@ -4,7 +4,7 @@
 use hypercall_abi::Uuid;
 use hypercall_abi::control::{
     ClientFlags, ClientId, ClientInfo, ControlOp, ControlStatus, POOL_INFO_BYTES, PoolInfo,
-    progress, subcommand,
+    STATS_BYTES, StatsCounters, StatsInfo, StatsOf, progress, subcommand,
 };
 use tmem_host_sim::{Content, Fault};
 use tmem_model_tests::{Buffer, World, at, flags};
@@ -88,6 +88,54 @@ fn r55_r56_flush_gives_back_what_was_asked_for_in_slices() {
     assert_eq!(control_bare(&world, flush(u32::MAX)), 199 * 4);
     assert_eq!(control_bare(&world, flush(4)), 0);
     assert_eq!(world.service().freeable_pages(), 0);
+}
+
+/// What the toolstack is told that it could have is what there is, after each flush and at its end; and
+/// what was flushed is there for a new domain.
+#[test]
+fn p59_after_each_flush_all_counts_of_memory_are_of_what_is_there() {
+    let nr_frames = 900;
+    let mut world = World::with_frames(nr_frames);
+    for domain in 1..=2 {
+        world.new_pool(domain, flags::EPHEMERAL, 0);
+        world.new_pool(domain, flags::PERSISTENT, 0);
+        for index in 0..320 {
+            let pool = u32::from(index % 4 == 0);
+            let put = world.put(domain, at(pool, index.into(), index), Content::Unique(index));
+            assert_eq!(put, 1);
+        }
+    }
+    let flush = |kib| ControlOp::Flush { kib, freed_pages: 0 };
+    let mut nr_left = 480;
+    for nr_pages in [1, 31, 32, 33, 150, 0, 500] {
+        let nr_freed = nr_left.min(nr_pages);
+        assert_eq!(control_bare(&world, flush(nr_pages * 4)), i64::from(nr_freed) * 4);
+        nr_left -= nr_freed;
+        let totals = world.service().audit().expect("the books are right");
+        assert_eq!(world.service().freeable_pages(), u64::from(nr_left));
+        assert_eq!(control_bare(&world, ControlOp::QueryFreeable), i64::from(nr_left >> 8));
+        assert_eq!((totals.ephemeral_pages, totals.persistent_pages), (nr_left.into(), 160));
+        assert_eq!(totals.frames, u64::from(nr_left) + 160);
+        assert_eq!(world.host().nr_frames_out() as u64, totals.frames, "the rest is the host's");
+        let host = stats_of_host(&world);
+        assert_eq!((host.ephemeral_pages, host.unreachable_pages), (nr_left.into(), 0));
+        assert_eq!(host.taken_bytes, totals.frames * 4096);
+        assert_eq!(host.evictions_suffered, u64::from(480 - nr_left));
+    }
+    // Every frame that is not a persistent page's can be had.
+    let guest = world.guest(3);
+    assert_eq!(guest.new_pool(flags::PERSISTENT, 0), 0);
+    for index in 0..u32::try_from(nr_frames).expect("a few") - 160 {
+        assert_eq!(guest.put(at(0, 1, index), Content::Unique(index)), 1, "{index}");
+    }
+    world.destroy_domain(3);
+}
+
+fn stats_of_host(world: &World) -> StatsCounters {
+    let memory = Buffer::new(ADDRESS, &[0; STATS_BYTES]);
+    let op = ControlOp::GetStats { of: StatsOf::Host, len: StatsInfo::SIZE, buffer: ADDRESS };
+    assert_eq!(control(world, op, &memory), 0);
+    StatsInfo::decode(&memory.bytes()).counters
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod isolation;
 mod leaving;
 mod lifecycle;
 mod metadata;
+mod nobody;
 mod operator;
 mod owners;
 mod payers;

@@ -104,7 +104,7 @@ fn r58_p5_restore_begins_with_a_domain_that_is_alive_and_no_client() {
 }
 
 #[test]
-fn p42_p44_p64_what_a_restore_refuses_changes_nothing() {
+fn r58_p23_p42_p44_p64_what_a_restore_refuses_changes_nothing() {
     let world = World::roomy();
     let toolstack = Toolstack::new(world.service());
     let who = ClientId::One(1);

@@ -171,7 +171,7 @@ fn r67_p13_a_second_beginning_is_refused_and_changes_nothing() {
 }
 
 #[test]
-fn p42_p44_p64_bad_buffers_and_numbers_lose_nothing() {
+fn r58_p23_p42_p44_p64_bad_buffers_and_numbers_lose_nothing() {
     let world = World::roomy();
     let pages = fill(&world.guest(1), 20);
     let toolstack = Toolstack::new(world.service());

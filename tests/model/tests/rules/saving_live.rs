@@ -399,7 +399,7 @@ fn r64_ephemeral_pools_are_frozen_and_no_more() {
 }
 
 #[test]
-fn p64_bad_buffers_for_removals_lose_nothing() {
+fn r58_p23_p64_bad_buffers_for_removals_lose_nothing() {
     let world = World::roomy();
     let guest = world.guest(1);
     assert_eq!(guest.new_pool(flags::PERSISTENT, 0), 0);

@@ -186,8 +186,8 @@ fn check_sums(control: Control) -> CaseResult {
     let told = host.counters;
     expect_count("ephemeral pages", told.ephemeral_pages, sum.ephemeral_pages)?;
     expect_count("persistent pages", told.persistent_pages, sum.persistent_pages)?;
-    expect_count("bytes stored", told.bytes_stored, sum.bytes_stored)?;
-    expect_count("bytes taken", told.bytes_taken, sum.bytes_taken)?;
+    expect_count("bytes stored", told.stored_bytes, sum.stored_bytes)?;
+    expect_count("bytes taken", told.taken_bytes, sum.taken_bytes)?;
     if told.puts_stored < sum.puts_stored || told.gets < sum.gets {
         fail!("the host has seen less than its clients");
     }

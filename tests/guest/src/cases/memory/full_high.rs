@@ -1,7 +1,9 @@
 //! **Checks** that on a host with memory above 4 GiB tmem leaves what is below alone, so that domains can
 //! be made when it has filled the rest; that a request for low memory when there is none left is refused
 //! without a page being evicted, since none that tmem holds would do; and that one for memory anywhere
-//! is met by eviction then.
+//! is met by eviction then. A Xen with assertions has no memory above 4 GiB in its direct map here
+//! (`highmem-start`) and maps whatever it copies in a few places of the processor's: so pages come and go
+//! there by mappings alone (P63), and one that was kept would stop Xen within a few calls (P62).
 //!
 //! **Why:** Xen 4.17 needs a frame below 4 GiB for each new domain, and a search for one among the pages
 //! would have no bound.

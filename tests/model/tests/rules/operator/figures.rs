@@ -49,8 +49,8 @@ fn r74_figures_of_pools_clients_and_host_add_up() {
     assert_eq!((host.version, host.size), (StatsInfo::VERSION, WHOLE));
     let totals = world.audit();
     let told = host.counters;
-    assert_eq!(told.bytes_stored, totals.pages * 4096);
-    assert_eq!(told.bytes_taken, totals.frames * 4096);
+    assert_eq!(told.stored_bytes, totals.pages * 4096);
+    assert_eq!(told.taken_bytes, totals.frames * 4096);
     assert_eq!(told.metadata_frames, totals.metadata_frames);
     assert_eq!(told.record_frames, totals.kept_frames);
     assert_eq!(told.ephemeral_pages, totals.ephemeral_pages);
@@ -196,7 +196,7 @@ fn r29_what_is_dying_is_told_as_such() {
     assert_eq!(get_pools(&world, 1, 16), (0, vec![]));
     let told = pool.counters;
     assert_eq!(told.puts_stored, told.removed + told.persistent_pages + told.unreachable_pages);
-    assert!(told.bytes_taken > 0 && told.bytes_taken < 100 * 4096);
+    assert!(told.taken_bytes > 0 && told.taken_bytes < 100 * 4096);
     assert_eq!(client.counters, told);
     while world.destroy_domain_slice(1) == tmem_service::Progress::More {}
 }
