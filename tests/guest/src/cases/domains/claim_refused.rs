@@ -1,6 +1,7 @@
 //! **Checks** that a claim which is larger than all that is free and all that tmem could free is refused,
 //! by one frame too, and that no ephemeral page is lost for it; that a claim of as much as there is, is
-//! granted, at the cost of ephemeral pages and no persistent one (P17, R11, R57).
+//! granted, at the cost of ephemeral pages and no persistent one; and that what another claim has counts
+//! as nobody's to give (P17, R11, R57).
 //!
 //! **Why:** a toolstack tries whether a domain fits. An answer "no" must not empty everybody's cache.
 //!
@@ -33,6 +34,10 @@ const NO_MEMORY: i64 = -12;
 /// Frames by which the claim that is granted stays below all that there is: what tmem takes and gives
 /// back between the question and the claim.
 const SLACK: u64 = 100;
+/// Frames that are claimed beside another claim, which has all that is free.
+const EVICTED: u64 = 1000;
+/// How often the pool is filled for tmem to grow again.
+const ATTEMPTS: u32 = 200;
 
 fn run(rig: &mut Rig) -> CaseResult {
     let own = at(rig.new_pool(Kind::Persistent)?, 1, 1);
@@ -70,10 +75,51 @@ fn run(rig: &mut Rig) -> CaseResult {
     if left > PAGES / 2 {
         fail!("{left} of {PAGES} ephemeral pages are left, all of them were claimed");
     }
+
+    beside_another(&wanting, &child, pool)?;
     rig.get_hit(own, Content(1))?;
     drop(ballast);
     wanting.destroy()?;
     child.destroy()
+}
+
+/// Fills the pool as soon as tmem grows again: for a while after it has made room for a claim it does not.
+fn fill_again(child: &Child, pool: u32) -> CaseResult {
+    for _ in 0..ATTEMPTS {
+        fill_pool(child, pool, PAGES)?;
+        if available_pages()? >= free_pages()? + u64::from(PAGES) - SLACK {
+            // Those that made room for others while tmem did not grow.
+            return fill_pool(child, pool, PAGES);
+        }
+    }
+    fail!("{ATTEMPTS} times {PAGES} pages were put, and tmem did not grow")
+}
+
+/// All that is free is another's by its claim: then a claim is met by evicting as much, or refused if
+/// that would not do.
+fn beside_another(wanting: &Child, child: &Child, pool: u32) -> CaseResult {
+    fill_again(child, pool)?;
+    let other = Child::build(Plan::new(Caller::Pv64, 1 << 30))?;
+    let theirs = free_pages()?;
+    expect("another's claim", claim(other.domid(), has(&other)? + theirs), 0)?;
+    let (domid, free) = (wanting.domid(), free_pages()?);
+    for more in [1, 1000] {
+        let all = available_pages()?.saturating_sub(theirs);
+        let answer = claim(domid, has(wanting)? + all + more);
+        expect("a claim of too much beside another", answer, NO_MEMORY)?;
+        let now = free_pages()?;
+        if now > free {
+            fail!("beside another's, {more} frames too many: {free} were free, {now} are");
+        }
+    }
+    expect("a claim beside another", claim(domid, has(wanting)? + EVICTED), 0)?;
+    let left = u64::from(count(child, pool)?);
+    expect("ending the claim", claim(domid, 0), 0)?;
+    expect("ending the other's claim", claim(other.domid(), 0), 0)?;
+    if (left + EVICTED).abs_diff(PAGES.into()) > SLACK {
+        fail!("of {PAGES} ephemeral pages {left} are left, {EVICTED} were claimed");
+    }
+    other.destroy()
 }
 
 /// Frames that a domain has: what it claims contains them.
