@@ -200,7 +200,9 @@ struct Audit {
     persistent_pages: u64,
     frames_bytes: u64,
     metadata_bytes: u64,
-    metadata_told_bytes: u64,
+    /// A Xen that is older than this program does not tell it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata_told_bytes: Option<u64>,
     busy_shards: u64,
     slices: u64,
 }
@@ -225,7 +227,8 @@ fn audit<H: Hypervisor>(
         persistent_pages: info.persistent_pages,
         frames_bytes: frames.saturating_mul(BYTES_PER_PAGE),
         metadata_bytes: metadata.saturating_mul(BYTES_PER_PAGE),
-        metadata_told_bytes: info.metadata_told.saturating_mul(BYTES_PER_PAGE),
+        metadata_told_bytes: (info.size >= AuditInfo::SIZE)
+            .then(|| info.metadata_told.saturating_mul(BYTES_PER_PAGE)),
         busy_shards: info.busy_shards,
         slices: info.slices,
     };
@@ -244,8 +247,10 @@ fn audit<H: Hypervisor>(
             bytes(audit.metadata_bytes),
             audit.slices,
         )?;
-        if audit.metadata_told_bytes != audit.metadata_bytes {
-            let told = bytes(audit.metadata_told_bytes);
+        if let Some(told) = audit.metadata_told_bytes
+            && told != audit.metadata_bytes
+        {
+            let told = bytes(told);
             writeln!(
                 out,
                 "the pools say that they have {told} of metadata: calls under way may have some in \

@@ -88,6 +88,10 @@ pub(super) struct Model {
     pub(super) can_compress: bool,
     pub(super) is_measuring: bool,
     pub(super) fault: u32,
+    /// Frames of metadata that an audit counts, and that the pools say that they have.
+    pub(super) metadata: (u64, u64),
+    /// It is a Xen whose audit does not tell what the pools say.
+    pub(super) is_old: bool,
     /// The operations that were made.
     pub(super) made: Vec<ControlOp>,
     /// Pages that a restore may put before there is no more memory.
@@ -212,9 +216,17 @@ impl Model {
                     size: AuditInfo::SIZE,
                     fault: self.fault,
                     pools: self.domains.values().flatten().map(|it| it.pools.len() as u64).sum(),
+                    metadata_frames: self.metadata.0,
+                    metadata_told: self.metadata.1,
                     ..AuditInfo::default()
                 };
                 buffer.copy_from_slice(&info.encode());
+                if self.is_old {
+                    // A Xen of before the last word: a shorter record, which says so.
+                    let size = AuditInfo::SIZE - 8;
+                    buffer[4..8].copy_from_slice(&size.to_le_bytes());
+                    buffer[size as usize..].fill(0);
+                }
                 if self.fault == 0 { Ok(0) } else { Err(Refusal::INCONSISTENT) }
             }
             ControlOp::SetMeasuring { on } => {

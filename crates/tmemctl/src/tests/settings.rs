@@ -111,6 +111,22 @@ fn audit_tells_what_does_not_agree_and_fails() {
 }
 
 #[test]
+fn audit_tells_of_metadata_that_is_told_and_not_there() {
+    let xen = two_clients();
+    for (metadata, is_said) in [((7, 7), false), ((7, 8), true), ((8, 7), true)] {
+        xen.model.borrow_mut().metadata = metadata;
+        let text = printed(&xen, "audit");
+        assert_eq!(text.contains("the pools say that they have"), is_said, "{text}");
+        // A call under way may have some in hand, so this alone is no fault.
+        assert!(text.contains("all agrees"), "{text}");
+    }
+    assert!(printed(&xen, "audit --json").contains("\"metadata_told_bytes\": 28672"));
+    xen.model.borrow_mut().is_old = true;
+    assert!(!printed(&xen, "audit").contains("the pools say"));
+    assert!(!printed(&xen, "audit --json").contains("told"));
+}
+
+#[test]
 fn measuring_is_switched() {
     let xen = two_clients();
     printed(&xen, "measure on");

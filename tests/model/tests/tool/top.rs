@@ -332,6 +332,8 @@ fn top_ends_with_its_terminal() {
     far.asked();
     far.go(Go::On);
     terminal.shows(&4, |screen| words(screen).len());
+    // It may have begun to look, and is to read the key.
+    far.go(Go::On);
     terminal.hang_up("r");
     far.go(Go::On);
     far.ended();
