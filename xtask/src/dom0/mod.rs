@@ -21,7 +21,6 @@ use crate::xen::build::{Request, build};
 use crate::xen::tree::copy_if_different;
 use crate::{cargo, guest, judge};
 use anyhow::{Context, Result, bail};
-use packages::Dom0;
 use scenarios::Scenario;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -40,7 +39,8 @@ const DOM0_MIB: u32 = 288;
 /// How much longer a boot may take with all assertions in Xen.
 const ASSERTION_SLOWNESS: u32 = 3;
 
-/// Runs the wanted scenarios, all when none is named, in one boot, and adds an entry for each.
+/// Runs the wanted scenarios, all when none is named, in one boot with tmem and one without, and adds an
+/// entry for each.
 ///
 /// # Errors
 /// When a name is unknown, something can't be had or a build fails. A scenario that fails is an entry,
@@ -66,35 +66,52 @@ pub(crate) fn run(
     copy_if_different(&dom0.kernel, &folder.join("linux"))?;
     initramfs::write(paths, &dom0, &guest, &tool, &folder.join("initramfs"))?;
     let slowness = if request.flavour.is_slow() { ASSERTION_SLOWNESS } else { 1 };
-    boot(paths, &folder, &dom0, &scenarios, slowness, results)
+    println!("    {}", dom0.origin);
+    let (with, without): (Vec<Scenario>, Vec<Scenario>) =
+        scenarios.into_iter().partition(|scenario| scenario.wants_tmem);
+    for (name, tmem, scenarios) in [("dom0", "tmem=1", with), ("dom0-off", "", without)] {
+        if !scenarios.is_empty() {
+            let what = format!(
+                "boot Debian's Linux {} for {} scenarios ({name})",
+                dom0.version,
+                scenarios.len()
+            );
+            let start = Instant::now();
+            let log = step(&what, || boot(paths, &folder, name, tmem, &scenarios, slowness))?;
+            add_results(name, &scenarios, &log, start.elapsed(), results);
+        }
+    }
+    Ok(())
 }
 
+/// Boots with `tmem` on Xen's command line, and runs the scenarios.
 fn boot(
     paths: &Paths,
     folder: &Path,
-    dom0: &Dom0,
+    name: &str,
+    tmem: &str,
     scenarios: &[Scenario],
     slowness: u32,
-    results: &mut Results,
-) -> Result<()> {
+) -> Result<BootLog> {
     ensure(&[QEMU_NEED], &paths.log("install")?)?;
     let limit = scenarios.iter().map(|scenario| scenario.limit_s).sum::<u64>() + BOOT_LIMIT_S;
     let limit = Duration::from_secs(limit) * slowness;
     let names: Vec<&str> = scenarios.iter().map(|scenario| scenario.name.as_str()).collect();
-    let what = format!("boot Debian's Linux {} for {} scenarios", dom0.version, names.len());
-    println!("    {}", dom0.origin);
-    let start = Instant::now();
-    let line = arguments(&names, slowness);
-    let log = step(&what, || qemu::run(paths, "dom0", folder, &line, limit, |_| ()))?;
-    add_results(scenarios, &log, start.elapsed(), results);
-    Ok(())
+    qemu::run(paths, name, folder, &arguments(&names, tmem, slowness), limit, |_| ())
 }
 
 /// From the start of the emulator to the first scenario.
 const BOOT_LIMIT_S: u64 = 120;
 
 /// Adds an entry for each scenario, and one for the boot.
-fn add_results(scenarios: &[Scenario], log: &BootLog, time: Duration, results: &mut Results) {
+fn add_results(
+    boot: &str,
+    scenarios: &[Scenario],
+    log: &BootLog,
+    time: Duration,
+    results: &mut Results,
+) {
+    let suite = format!("qemu/{boot}");
     let transcript = judge::Transcript::read(&log.text);
     let place = format!("serial log: {}", log.file.display());
     for scenario in scenarios {
@@ -108,7 +125,7 @@ fn add_results(scenarios: &[Scenario], log: &BootLog, time: Duration, results: &
             Outcome::Skipped(_) => "skipped",
         };
         println!("    {:<36} {word}", scenario.name);
-        results.add(SUITE, &scenario.name, outcome, Duration::ZERO);
+        results.add(&suite, &scenario.name, outcome, Duration::ZERO);
     }
     let why = match transcript.boot_failure() {
         None => None,
@@ -119,20 +136,17 @@ fn add_results(scenarios: &[Scenario], log: &BootLog, time: Duration, results: &
         None => Outcome::Passed,
         Some(why) => Outcome::Failed(format!("{why}; {place}\n{}", log.command)),
     };
-    results.add(SUITE, "boot", outcome, time);
+    results.add(&suite, "boot", outcome, time);
 }
-
-/// Where the entries are.
-const SUITE: &str = "qemu/dom0";
 
 /// Linux as a PV domain crashes on an emulated CPU with SMAP; `rdtscp` is slow there.
 const CPU: &str = "max,-smap,-smep,-rdtscp";
 
-fn arguments(scenarios: &[&str], slowness: u32) -> Vec<String> {
+fn arguments(scenarios: &[&str], tmem: &str, slowness: u32) -> Vec<String> {
     let memory = MACHINE_MIB.to_string();
     // A comma would begin another module.
     let xen = format!(
-        "console=com1 com1=115200,8n1 loglvl=warning guest_loglvl=warning tmem=1 \
+        "console=com1 com1=115200,8n1 loglvl=warning guest_loglvl=warning {tmem} \
          dom0_mem={DOM0_MIB}M,max:{DOM0_MIB}M"
     );
     let wanted: Vec<String> = scenarios.iter().map(|name| format!("scenario={name}")).collect();

@@ -1,7 +1,7 @@
 //! What there is to be shown in a Linux dom0: a shell script each, in `tests/linux/scenarios`.
 //!
-//! A script's head, the comment at its top, says what it shows, and after `# limit: N` how many seconds
-//! it may take.
+//! A script's head, the comment at its top, says what it shows; after `# limit: N`, how many seconds it
+//! may take; and with `# boot: off`, that it wants a Xen whose tmem was not asked for.
 
 use anyhow::{Context, Result, bail};
 use std::fs;
@@ -22,17 +22,25 @@ pub(crate) struct Scenario {
     pub(crate) head: String,
     /// Seconds that it may take.
     pub(crate) limit_s: u64,
+    /// Whether Xen is to be booted with tmem on.
+    pub(crate) wants_tmem: bool,
 }
 
 impl Scenario {
     fn read(name: &str, script: &str) -> Result<Self> {
         let head: Vec<&str> = script.lines().map_while(|line| line.strip_prefix('#')).collect();
-        let limit = head.iter().find_map(|line| line.trim().strip_prefix("limit: "));
+        let value = |key: &str| head.iter().find_map(|line| line.trim().strip_prefix(key));
+        let wants_tmem = match value("boot: ").map(str::trim) {
+            None => true,
+            Some("off") => false,
+            Some(other) => bail!("{name}: no boot is named {other:?}"),
+        };
+        let limit = value("limit: ");
         let limit_s = match limit {
             None => LIMIT_S,
             Some(text) => text.trim().parse().with_context(|| format!("{name}: limit {text:?}"))?,
         };
-        Ok(Self { name: name.to_owned(), head: head.join("\n"), limit_s })
+        Ok(Self { name: name.to_owned(), head: head.join("\n"), limit_s, wants_tmem })
     }
 
     /// The first line of what it shows.
@@ -84,6 +92,8 @@ mod tests {
         let scenario = Scenario::read("a", script).expect("it is read");
         assert_eq!((scenario.limit_s, scenario.about()), (7, "It is shown (R62)."));
         assert!(Scenario::read("a", "# limit: soon\n").is_err());
+        assert!(Scenario::read("a", "# boot: of\n").is_err());
+        assert!(!Scenario::read("a", "# boot: off\n").expect("it is read").wants_tmem);
         assert_eq!(Scenario::read("a", "").expect("it is read").limit_s, LIMIT_S);
     }
 }
