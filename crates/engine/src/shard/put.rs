@@ -293,16 +293,16 @@ impl State {
     /// Makes an empty block, and a head if it is the first of an object's further blocks here.
     #[inline(never)]
     fn new_block(&mut self, put: &Put<'_>, stock: &mut Stock) -> Result<SlotId, Need> {
-        let Put { name, members, .. } = *put;
+        let Put { key, name, members, .. } = *put;
         let name = &name;
-        let head = if name.number == 0 { None } else { self.find_head(name) };
+        let head = if name.number == 0 { None } else { self.find_head(key, name) };
         let needs_head = name.number != 0 && head.is_none();
         if needs_head {
             self.blocks.prepare_two(&mut stock.blocks).map_err(Need::Blocks)?;
         } else {
             self.blocks.prepare(&mut stock.blocks).map_err(Need::Blocks)?;
         }
-        let head_hash = name.object_hash.head().0;
+        let head_hash = key.head(name.oid).0;
         // Both entries may fall into one table.
         let entries = 1 + u16::from(needs_head);
         self.index.prepare(name.block_hash.0, entries, stock)?;
@@ -326,9 +326,8 @@ impl State {
                 head
             });
             let links = Links::ALONE;
-            let hash = name.object_hash;
             let record =
-                Block::Further { last_client, last_epoch, head, number, links, hash, pages };
+                Block::Further { last_client, last_epoch, head, number, links, gap: 0, pages };
             let block = self.blocks.insert(record);
             self.list_block(head, block);
             block
