@@ -127,6 +127,15 @@ impl Block {
         }
     }
 
+    /// The head of a further block.
+    #[inline(always)]
+    pub(crate) const fn head(&self) -> SlotId {
+        match *self {
+            Self::Further { head, .. } => head,
+            _ => SlotId::NONE,
+        }
+    }
+
     /// Who used the block last.
     pub(crate) const fn last_user(&self) -> Option<Membership> {
         match *self {

@@ -111,8 +111,29 @@ impl State {
                     Some(entry).filter(|entry| entry.is_page())
                 }
                 None => {
-                    let pages = self.blocks.get_mut(way.block()).pages_mut();
-                    pages.and_then(|pages| pages.inline_mut(name.place))
+                    let block = self.blocks.get_mut(way.block());
+                    let head = block.head();
+                    let Some(pages) = block.pages_mut() else { broken::no_such_page() };
+                    match pages.inline_at(name.place) {
+                        None if is_ready && pages.has_inline_room() => {
+                            let entry = match aging {
+                                Aging::Ageless => Entry::ageless(frame),
+                                Aging::Aged => {
+                                    let aged = Aged::of(way.block(), name.place);
+                                    Entry::aged(frame, self.ages.insert(aged))
+                                }
+                            };
+                            let record = entry.record();
+                            pages.insert_inline(name.place, entry);
+                            if aging == Aging::Aged {
+                                self.age_append(record, stamp());
+                            }
+                            self.set_last_user(way.block(), members);
+                            self.count_added(head);
+                            return PutStep::Stored;
+                        }
+                        at => at.and_then(|at| pages.inline_entry(at)),
+                    }
                 }
             };
             if let Some(entry) = entry {
@@ -277,10 +298,7 @@ impl State {
         };
         self.set_last_user(block, members);
         let record = self.blocks.get_mut(block);
-        let head = match *record {
-            Block::Further { head, .. } => head,
-            _ => SlotId::NONE,
-        };
+        let head = record.head();
         let Some(pages) = record.pages_mut() else { broken::no_such_page() };
         pages.insert(place, entry, &mut self.maps, name.oid);
         if pages.map() != lead.map().unwrap_or(SlotId::NONE) {
