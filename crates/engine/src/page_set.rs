@@ -88,6 +88,13 @@ impl Default for PageSet {
 }
 
 impl PageSet {
+    /// One page.
+    #[inline(always)]
+    pub(crate) const fn of(place: u8, page: Entry) -> Self {
+        let form = Form::Inline([page, Entry::none(), Entry::none()]);
+        Self { len: Cell::new(1), places: [place, 0, 0], form }
+    }
+
     /// The number of pages.
     pub(crate) const fn len(&self) -> u32 {
         self.len.get() as u32

@@ -44,9 +44,14 @@ pub(crate) struct PageName {
 impl PageName {
     #[inline(always)]
     pub(crate) const fn new(key: &HashKey, oid: [u64; 3], index: u32) -> Self {
-        let number = index >> PLACE_BITS;
-        let block_hash = key.block(oid, number);
-        Self { oid, number, place: place_of(index), block_hash }
+        let block_hash = key.block(oid, index >> PLACE_BITS);
+        Self::hashed(oid, index, block_hash)
+    }
+
+    /// The same where the block's hash is known.
+    #[inline(always)]
+    pub(super) const fn hashed(oid: [u64; 3], index: u32, block_hash: BlockHash) -> Self {
+        Self { oid, number: index >> PLACE_BITS, place: place_of(index), block_hash }
     }
 
     /// The page's index in the object.

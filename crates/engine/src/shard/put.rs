@@ -6,7 +6,7 @@ use crate::age_record::Aged;
 use crate::block::{Block, Links, Membership};
 use crate::broken;
 use crate::frame::Frame;
-use crate::hash::HashKey;
+use crate::hash::{BlockHash, HashKey};
 use crate::index::Lead;
 use crate::member::Members;
 use crate::page::{Entry, Standing};
@@ -72,6 +72,12 @@ fn count_in_block(block: &Block) -> SlotId {
         }
         _ => broken::no_such_page(),
     }
+}
+
+/// Who uses a new block. In a private pool nobody asks.
+#[inline(always)]
+fn user_of(members: Option<&Members<'_>>) -> Membership {
+    members.map_or_else(Membership::default, Members::own)
 }
 
 impl State {
@@ -150,7 +156,10 @@ impl State {
             }
         }
         let ([o0, o1, o2], index) = (name.oid, name.index());
-        self.put_sparse(key, o0, o1, o2, index, members, aging, may_add, lead, frame, stamp, stock)
+        let hash = name.block_hash;
+        self.put_sparse(
+            key, o0, o1, o2, index, hash, members, aging, may_add, lead, frame, stamp, stock,
+        )
     }
 
     /// Counts a page that was added to a block of `head`, if that is one.
@@ -175,6 +184,7 @@ impl State {
         o1: u64,
         o2: u64,
         index: u32,
+        hash: BlockHash,
         members: Option<&Members<'_>>,
         aging: Aging,
         may_add: bool,
@@ -183,7 +193,7 @@ impl State {
         stamp: impl FnOnce() -> u64,
         stock: Option<&mut Stock>,
     ) -> PutStep {
-        let name = PageName::new(key, [o0, o1, o2], index);
+        let name = PageName::hashed([o0, o1, o2], index, hash);
         // The page is not there, so nothing is refreshed.
         let put = Put { key, name, members, aging, refreshes: false, may_add };
         if let Some(block) = lead.map(Lead::block)
@@ -196,6 +206,25 @@ impl State {
         if !put.may_add {
             return PutStep::Unput(Unput::Absent, frame);
         }
+        if lead.is_none()
+            && name.number == 0
+            && (aging == Aging::Ageless || self.ages.is_ready())
+            && self.blocks.is_ready()
+            && let Some(table) = self.index.table_with_room(hash.0)
+        {
+            // Most often what the first block of an object wants is there already.
+            self.add_first(
+                user_of(members),
+                [o0, o1, o2],
+                name.place,
+                hash,
+                aging,
+                table,
+                frame,
+                stamp,
+            );
+            return PutStep::Stored;
+        }
         let is_ready = |lead: &Lead| {
             let pages = || self.blocks.get(lead.block()).pages();
             (put.aging == Aging::Ageless || self.ages.is_ready())
@@ -203,7 +232,7 @@ impl State {
         };
         let lead = match (lead.filter(is_ready), stock) {
             (Some(lead), _) => lead,
-            // Most often what a new block wants is there already.
+            // Where the caller has brought nothing, what there is may do.
             (None, None) => match self.prepare(&put, lead, &mut Stock::default()) {
                 Ok(lead) => lead,
                 Err(_) => return PutStep::Unput(Unput::Unprepared, frame),
@@ -215,6 +244,36 @@ impl State {
         };
         self.add(&put, lead, frame, stamp);
         PutStep::Stored
+    }
+
+    /// Adds an object's first block with its first page, under `hash` in table `table` of the index.
+    #[inline(always)]
+    #[expect(clippy::too_many_arguments, reason = "part of its only caller")]
+    fn add_first(
+        &mut self,
+        user: Membership,
+        oid: [u64; 3],
+        place: u8,
+        hash: BlockHash,
+        aging: Aging,
+        table: usize,
+        frame: Frame,
+        stamp: impl FnOnce() -> u64,
+    ) {
+        let Membership { client: last_client, epoch: last_epoch } = user;
+        let block = self.blocks.insert_empty();
+        let entry = match aging {
+            Aging::Ageless => Entry::ageless(frame),
+            Aging::Aged => {
+                let record = self.ages.insert(Aged::of(block, place));
+                self.age_append(record, stamp());
+                Entry::aged(frame, record)
+            }
+        };
+        let pages = PageSet::of(place, entry);
+        *self.blocks.get_mut(block) = Block::First { last_client, last_epoch, oid, pages };
+        self.index.insert_in(table, hash.0, block);
+        self.count_added(SlotId::NONE);
     }
 
     /// Puts the frame in the place of one that is being read, or of a page that becomes the
@@ -329,9 +388,7 @@ impl State {
         }
         // From here on nothing can fail.
         let (oid, number, pages) = (name.oid, name.number, PageSet::default());
-        // In a private pool nobody asks.
-        let user = members.map_or_else(Membership::default, Members::own);
-        let (last_client, last_epoch) = (user.client, user.epoch);
+        let Membership { client: last_client, epoch: last_epoch } = user_of(members);
         let block = if number == 0 {
             self.blocks.insert(Block::First { oid, pages, last_client, last_epoch })
         } else {
