@@ -2,7 +2,6 @@
 
 use super::find::look_up;
 use super::{Aging, PageName, State};
-use crate::age_record::Aged;
 use crate::block::{Block, Links, Membership};
 use crate::broken;
 use crate::frame::Frame;
@@ -95,7 +94,7 @@ impl State {
         let found = look_up(&self.index, &self.blocks, &self.nr_dead, &name);
         let lead = found.map(|(lead, _)| lead);
         if let Some((way, block)) = found.filter(|(lead, _)| self.is_kept(lead.block(), members)) {
-            let is_ready = may_add && (aging == Aging::Ageless || self.ages.is_ready());
+            let is_ready = may_add && (aging == Aging::Ageless || self.ages.records.is_ready());
             let entry = match way.map() {
                 Some(map) => {
                     let entry = self.maps.get_mut(map).entry_mut(name.place);
@@ -105,9 +104,8 @@ impl State {
                         match aging {
                             Aging::Ageless => *entry = Entry::ageless(frame),
                             Aging::Aged => {
-                                let record = self.ages.insert(Aged::of(way.block(), name.place));
+                                let record = self.ages.add(way.block(), name.place, stamp());
                                 *entry = Entry::aged(frame, record);
-                                self.age_append(record, stamp());
                             }
                         }
                         self.set_last_user(way.block(), members);
@@ -125,15 +123,11 @@ impl State {
                             let entry = match aging {
                                 Aging::Ageless => Entry::ageless(frame),
                                 Aging::Aged => {
-                                    let aged = Aged::of(way.block(), name.place);
-                                    Entry::aged(frame, self.ages.insert(aged))
+                                    let record = self.ages.add(way.block(), name.place, stamp());
+                                    Entry::aged(frame, record)
                                 }
                             };
-                            let record = entry.record();
                             pages.insert_inline(name.place, entry);
-                            if aging == Aging::Aged {
-                                self.age_append(record, stamp());
-                            }
                             self.set_last_user(way.block(), members);
                             self.count_added(head);
                             return PutStep::Stored;
@@ -208,7 +202,7 @@ impl State {
         }
         if lead.is_none()
             && name.number == 0
-            && (aging == Aging::Ageless || self.ages.is_ready())
+            && (aging == Aging::Ageless || self.ages.records.is_ready())
             && self.blocks.is_ready()
             && let Some(table) = self.index.table_with_room(hash.0)
         {
@@ -227,7 +221,7 @@ impl State {
         }
         let is_ready = |lead: &Lead| {
             let pages = || self.blocks.get(lead.block()).pages();
-            (put.aging == Aging::Ageless || self.ages.is_ready())
+            (put.aging == Aging::Ageless || self.ages.records.is_ready())
                 && (lead.map().is_some() || pages().is_some_and(|pages| pages.is_ready(&self.maps)))
         };
         let lead = match (lead.filter(is_ready), stock) {
@@ -265,8 +259,7 @@ impl State {
         let entry = match aging {
             Aging::Ageless => Entry::ageless(frame),
             Aging::Aged => {
-                let record = self.ages.insert(Aged::of(block, place));
-                self.age_append(record, stamp());
+                let record = self.ages.add(block, place, stamp());
                 Entry::aged(frame, record)
             }
         };
@@ -316,8 +309,8 @@ impl State {
             old => old,
         };
         if aging == Aging::Aged && (creates || refreshes) {
-            self.age_unlink(record);
-            self.age_append(record, stamp());
+            self.ages.unlink(record);
+            self.ages.append(record, stamp());
         }
         self.set_last_user(block, members);
         self.stats.puts_replaced += 1;
@@ -334,7 +327,7 @@ impl State {
         stock: &mut Stock,
     ) -> Result<Lead, Need> {
         if put.aging == Aging::Aged {
-            self.ages.prepare(&mut stock.ages).map_err(Need::Aged)?;
+            self.ages.records.prepare(&mut stock.ages).map_err(Need::Aged)?;
         }
         let Some(lead) = lead else { return self.new_block(put, stock).map(Lead::to) };
         if let Some(pages) = self.blocks.get(lead.block()).pages() {
@@ -350,8 +343,7 @@ impl State {
         let entry = match aging {
             Aging::Ageless => Entry::ageless(frame),
             Aging::Aged => {
-                let record = self.ages.insert(Aged::of(block, place));
-                self.age_append(record, stamp());
+                let record = self.ages.add(block, place, stamp());
                 Entry::aged(frame, record)
             }
         };

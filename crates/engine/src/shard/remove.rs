@@ -146,8 +146,8 @@ impl State {
         Counted { is_sparse, head }: Counted,
     ) {
         if aging == Aging::Aged {
-            self.age_unlink(record);
-            self.has_news |= self.ages.remove_empty(record);
+            self.ages.unlink(record);
+            self.has_news |= self.ages.records.remove_empty(record);
         }
         let Some(head) = head else { return self.taken_from_dead(key, lead, is_sparse) };
         if let Some(head) = head.some() {
@@ -205,7 +205,7 @@ impl State {
             self.index.collect(garbage);
             self.blocks.collect(garbage);
             self.maps.collect(garbage);
-            self.ages.collect(garbage);
+            self.ages.records.collect(garbage);
         }
     }
 
@@ -270,10 +270,10 @@ impl State {
         key: &HashKey,
         with_name: bool,
     ) -> Option<(Frame, Option<FullName>)> {
-        let mut at = self.oldest;
+        let mut at = self.ages.oldest;
         for _ in 0..EVICTION_SEARCH_MAX {
             let id = at.some()?;
-            let aged = self.ages.get(id);
+            let aged = self.ages.records.get(id);
             let (block, place, younger) = (aged.block(), aged.place(), aged.younger());
             let lead = self.lead_to(block);
             if self.page_mut(lead, place)?.nr_pins(Aging::Aged) == 0 {
@@ -292,6 +292,6 @@ impl State {
         self.index.dismantle(garbage)
             && self.blocks.dismantle(garbage)
             && self.maps.dismantle(garbage)
-            && self.ages.dismantle(garbage)
+            && self.ages.records.dismantle(garbage)
     }
 }
