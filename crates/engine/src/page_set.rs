@@ -288,12 +288,17 @@ impl PageSet {
     /// have to go.
     #[inline(always)]
     pub(crate) fn taken(&self) -> bool {
-        let left = self.len.get() - 1;
-        self.len.set(left);
-        usize::from(left) <= INLINE_LEN
+        self.len.set(self.len.get() - 1);
+        self.is_sparse()
     }
 
-    /// Brings the last few pages of a map home. Whether that leaves a chunk to collect; `None`: there
+    /// Whether there are so few pages that they need no map.
+    #[inline(always)]
+    pub(crate) const fn is_sparse(&self) -> bool {
+        self.len.get() as usize <= INLINE_LEN
+    }
+
+    /// Brings the last few pages of a map home ([`is_sparse`](Self::is_sparse)). Whether that leaves a chunk to collect; `None`: there
     /// was no map.
     #[inline(never)]
     pub(crate) fn shrink(&mut self, maps: &mut Maps) -> Option<bool> {

@@ -203,12 +203,6 @@ impl<T: Slot, const N: usize, const W: usize, const INLINE: usize> Slab<T, N, W,
         Some(ids.map(|id| &chunk[id.0 as usize % N]))
     }
 
-    /// What is known of the chunk of slot `id`.
-    #[inline(always)]
-    pub(crate) fn info_of(&self, id: SlotId) -> Option<&ChunkInfo<W>> {
-        self.infos.get(Self::chunk_of(id))
-    }
-
     /// The slot `id`, if its chunk is still there; whatever it holds now.
     #[inline(always)]
     pub(crate) fn try_get_mut(&mut self, id: SlotId) -> Option<&mut T> {

@@ -101,9 +101,6 @@ impl State {
         if taking != Taking::Exclusive {
             return;
         }
-        if let Some(info) = self.ages.records.info_of(record) {
-            host.prefetch(info);
-        }
         if number > 0
             && let Block::Further { head, .. } = self.blocks.get(pinned.lead.block())
         {

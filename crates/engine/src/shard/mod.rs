@@ -144,6 +144,9 @@ pub(crate) struct State {
     /// Heads, dead ones too.
     nr_heads: u32,
     recent_head: RecentHead,
+    /// The block that has kept its map, though few pages are left in it, since it was the last to
+    /// come to that; it may have more again.
+    thinned: SlotId,
     /// Pages of live blocks.
     nr_live: u32,
     /// Pages of dead blocks.
@@ -165,6 +168,7 @@ impl State {
             has_news: false,
             nr_heads: 0,
             recent_head: RecentHead::none(),
+            thinned: SlotId::NONE,
             nr_live: 0,
             nr_dead_pages: 0,
             orphans: Orphans::default(),
