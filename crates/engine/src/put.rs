@@ -121,10 +121,11 @@ impl<H: Host> Engine<H> {
             );
         }
         let mut step = self.publish(kind, access, name, frame, may_add, None);
-        if let PutStep::Unput(Unput::Unprepared, frame) = step {
+        if let PutStep::Unput(Unput::Need(need), frame) = step {
             let left = evictions_left;
-            step = self
-                .publish_with_stock(caller, pool_id, word, o0, o1, o2, index, frame, may_add, left);
+            step = self.publish_with_stock(
+                caller, pool_id, word, o0, o1, o2, index, need, frame, may_add, left,
+            );
         }
         match step {
             PutStep::Stored => Ok(PutOutcome::Stored),
@@ -158,7 +159,7 @@ impl<H: Host> Engine<H> {
                 PutError::NoSpace
             }
             Unput::NoPool => PutError::NoPool,
-            Unput::Absent | Unput::Unprepared | Unput::Need(_) => {
+            Unput::Absent | Unput::Need(_) => {
                 self.count_rare(word, Rare::NoMemory);
                 PutError::NoMemory
             }
@@ -246,7 +247,7 @@ impl<H: Host> Engine<H> {
         self.publish(access.kind(), access, name, frame, may_add, Some(stock))
     }
 
-    /// The same, fetching metadata as it is asked for.
+    /// The same after `need` was asked for, fetching metadata as it is asked for.
     #[cold]
     #[inline(never)]
     #[expect(clippy::too_many_arguments, reason = "word by word they cost the common way nothing")]
@@ -259,6 +260,7 @@ impl<H: Host> Engine<H> {
         o1: u64,
         o2: u64,
         index: u32,
+        mut need: Need,
         mut frame: Frame,
         mut may_add: bool,
         mut evictions_left: u32,
@@ -271,14 +273,14 @@ impl<H: Host> Engine<H> {
         let mut stock = Stock::default();
         let mut round = 0;
         let step = loop {
-            let step = self.publish_from_stock(&access, &name, frame, may_add, &mut stock);
-            let PutStep::Unput(Unput::Need(need), unused) = step else { break step };
-            frame = unused;
             round += 1;
             // A put that can't add always ends.
             if round >= NEEDS_PER_PUT_MAX || !self.fetch(need, &mut stock, &access, left) {
                 may_add = false;
             }
+            let step = self.publish_from_stock(&access, &name, frame, may_add, &mut stock);
+            let PutStep::Unput(Unput::Need(next), unused) = step else { break step };
+            (need, frame) = (next, unused);
         };
         stock.discard(&self.host, access.payer());
         step

@@ -203,6 +203,21 @@ impl<T: Slot, const N: usize, const W: usize, const INLINE: usize> Slab<T, N, W,
         Some(ids.map(|id| &chunk[id.0 as usize % N]))
     }
 
+    /// The chunk of slot `id`, which is in use.
+    #[inline(always)]
+    pub(crate) fn chunk_mut(&mut self, id: SlotId) -> &mut [T; N] {
+        match self.chunks.owned_mut(Self::chunk_of(id)) {
+            Some(chunk) => chunk,
+            None => broken::no_such_slot(),
+        }
+    }
+
+    /// Whether both are in one chunk.
+    #[inline(always)]
+    pub(crate) const fn are_together(a: SlotId, b: SlotId) -> bool {
+        Self::chunk_of(a) == Self::chunk_of(b)
+    }
+
     /// The slot `id`, if its chunk is still there; whatever it holds now.
     #[inline(always)]
     pub(crate) fn try_get_mut(&mut self, id: SlotId) -> Option<&mut T> {

@@ -1,6 +1,6 @@
 //! The age list: a shard's ephemeral pages from oldest to youngest, in the order of their stamps.
 
-use crate::age_record::{Aged, Ages};
+use crate::age_record::{Aged, Ages, PER_CHUNK};
 use crate::slab::{Slab, SlotId};
 
 /// The list, with all records of age.
@@ -32,8 +32,21 @@ impl AgeList {
     #[inline(always)]
     pub(super) fn add(&mut self, block: SlotId, place: u8, stamp: u64) -> SlotId {
         let older = self.youngest;
-        let id = self.records.insert(Aged::youngest_of(block, place, older, stamp));
-        self.link_youngest(older, id, stamp);
+        let id = self.records.insert_empty();
+        let aged = Aged::youngest_of(block, place, older, stamp);
+        match older.some() {
+            // Most often they are neighbours in memory too.
+            Some(older) if Ages::are_together(older, id) => {
+                let chunk = self.records.chunk_mut(id);
+                chunk[id.0 as usize % PER_CHUNK] = aged;
+                chunk[older.0 as usize % PER_CHUNK].set_younger(id);
+                self.youngest = id;
+            }
+            _ => {
+                *self.records.get_mut(id) = aged;
+                self.link_youngest(older, id, stamp);
+            }
+        }
         id
     }
 
@@ -45,7 +58,6 @@ impl AgeList {
         self.link_youngest(older, id, stamp);
     }
 
-    #[inline(always)]
     fn link_youngest(&mut self, older: SlotId, id: SlotId, stamp: u64) {
         match older.some() {
             Some(older) => self.records.get_mut(older).set_younger(id),

@@ -32,8 +32,6 @@ pub(crate) enum PutStep {
 pub(crate) enum Unput {
     /// Nothing happened: the pool is gone.
     NoPool,
-    /// Nothing happened: come again with a stock.
-    Unprepared,
     /// Nothing happened: bring this block and come again.
     Need(Need),
     /// There was no page, and none may be added.
@@ -224,17 +222,15 @@ impl State {
             (put.aging == Aging::Ageless || self.ages.records.is_ready())
                 && (lead.map().is_some() || pages().is_some_and(|pages| pages.is_ready(&self.maps)))
         };
-        let lead = match (lead.filter(is_ready), stock) {
-            (Some(lead), _) => lead,
+        let prepared = match (lead.filter(is_ready), stock) {
+            (Some(lead), _) => Ok(lead),
             // Where the caller has brought nothing, what there is may do.
-            (None, None) => match self.prepare(&put, lead, &mut Stock::default()) {
-                Ok(lead) => lead,
-                Err(_) => return PutStep::Unput(Unput::Unprepared, frame),
-            },
-            (None, Some(stock)) => match self.prepare(&put, lead, stock) {
-                Ok(lead) => lead,
-                Err(need) => return PutStep::Unput(Unput::Need(need), frame),
-            },
+            (None, None) => self.prepare(&put, lead, &mut Stock::default()),
+            (None, Some(stock)) => self.prepare(&put, lead, stock),
+        };
+        let lead = match prepared {
+            Ok(lead) => lead,
+            Err(need) => return PutStep::Unput(Unput::Need(need), frame),
         };
         self.add(&put, lead, frame, stamp);
         PutStep::Stored
