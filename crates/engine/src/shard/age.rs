@@ -69,8 +69,26 @@ impl AgeList {
     /// Takes a page out of the list.
     #[inline(always)]
     pub(super) fn unlink(&mut self, id: SlotId) {
-        let aged = self.records.get(id);
-        let (older, younger) = (aged.older(), aged.younger());
+        let at = |id: SlotId| id.0 as usize % PER_CHUNK;
+        let chunk = self.records.chunk_mut(id);
+        let (older, younger) = (chunk[at(id)].older(), chunk[at(id)].younger());
+        let has_older = older != SlotId::NONE;
+        // Most often they are neighbours in memory too. (No record's chunk is that of none.)
+        if !Ages::are_together(younger, id) || has_older && !Ages::are_together(older, id) {
+            return self.unlink_far(older, younger);
+        }
+        let next = &mut chunk[at(younger)];
+        next.set_older(older);
+        if has_older {
+            chunk[at(older)].set_younger(younger);
+        } else {
+            (self.oldest, self.oldest_stamp) = (younger, next.stamp());
+        }
+    }
+
+    /// The same for neighbours that may be in other chunks, or that are none.
+    #[inline(never)]
+    fn unlink_far(&mut self, older: SlotId, younger: SlotId) {
         let younger_stamp = match younger.some() {
             Some(younger) => {
                 let aged = self.records.get_mut(younger);

@@ -151,11 +151,11 @@ impl State {
             self.ages.unlink(record);
             self.has_news |= self.ages.records.remove_empty(record);
         }
-        let Some(head) = head else { return self.taken_from_dead(key, lead, is_sparse) };
+        let Some(head) = head else { return self.taken_from_dead(key, lead, is_sparse, is_empty) };
         if let Some(head) = head.some() {
             let Some(headed) = self.headed_pages(head) else {
                 // Of a head that was flushed.
-                return self.taken_from_dead(key, lead, is_sparse);
+                return self.taken_from_dead(key, lead, is_sparse, is_empty);
             };
             headed.set(headed.get() - 1);
         }
@@ -168,9 +168,9 @@ impl State {
 
     #[cold]
     #[inline(never)]
-    fn taken_from_dead(&mut self, key: &HashKey, lead: Lead, is_sparse: bool) {
+    fn taken_from_dead(&mut self, key: &HashKey, lead: Lead, is_sparse: bool, is_empty: bool) {
         self.nr_dead_pages -= 1;
-        if is_sparse {
+        if is_sparse && (self.thinned != lead.block() || is_empty) {
             self.tidy(key, lead);
         }
     }
