@@ -176,9 +176,11 @@ impl PageSet {
     /// Adds a page at a place that has none, where there is [room](Self::has_inline_room).
     #[inline(always)]
     pub(crate) fn insert_inline(&mut self, place: u8, page: Entry) {
-        let Form::Inline(entries) = &mut self.form else { broken::unprepared_slot() };
-        let mut slots = self.places.iter_mut().zip(entries);
-        match slots.find(|(_, entry)| !entry.is_page()) {
+        let slots = match &mut self.form {
+            Form::Inline(entries) => Some(self.places.iter_mut().zip(entries)),
+            Form::Map(_) => None,
+        };
+        match slots.and_then(|mut slots| slots.find(|(_, entry)| !entry.is_page())) {
             Some((at, entry)) => (*at, *entry) = (place, page),
             None => broken::unprepared_slot(),
         }

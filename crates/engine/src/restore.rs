@@ -39,6 +39,8 @@ impl<H: Host> Engine<H> {
     ///
     /// # Errors
     /// [`PutError`]; `NoPool` too if the domain is no client.
+    // Out of line, so that no other call of the toolstack's has a put's values on its stack.
+    #[inline(never)]
     pub fn restore_put<E>(
         &self,
         domain: DomainId,

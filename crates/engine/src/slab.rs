@@ -189,10 +189,7 @@ impl<T: Slot, const N: usize, const W: usize, const INLINE: usize> Slab<T, N, W,
     /// The slot `id`, which is in use.
     #[inline(always)]
     pub(crate) fn get_mut(&mut self, id: SlotId) -> &mut T {
-        match self.chunks.owned_mut(Self::chunk_of(id)) {
-            Some(chunk) => &mut chunk[id.0 as usize % N],
-            None => broken::no_such_slot(),
-        }
+        &mut self.chunk_mut(id)[id.0 as usize % N]
     }
 
     /// The slots `ids`, as far as they are in the chunk of slot `id` (others of it in place of those

@@ -115,9 +115,10 @@ impl State {
                 None => {
                     let block = self.blocks.get_mut(way.block());
                     let head = block.head();
-                    let Some(pages) = block.pages_mut() else { broken::no_such_page() };
-                    match pages.inline_at(name.place) {
-                        None if is_ready && pages.has_inline_room() => {
+                    let mut pages = block.pages_mut();
+                    let at = pages.as_ref().and_then(|pages| pages.inline_at(name.place));
+                    match &mut pages {
+                        Some(pages) if at.is_none() && is_ready && pages.has_inline_room() => {
                             let entry = match aging {
                                 Aging::Ageless => Entry::ageless(frame),
                                 Aging::Aged => {
@@ -130,7 +131,7 @@ impl State {
                             self.count_added(head);
                             return PutStep::Stored;
                         }
-                        at => at.and_then(|at| pages.inline_entry(at)),
+                        _ => pages.zip(at).and_then(|(pages, at)| pages.inline_entry(at)),
                     }
                 }
             };
