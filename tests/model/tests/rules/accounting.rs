@@ -235,7 +235,7 @@ fn p21_a_block_that_kept_its_map_and_is_gone_is_forgotten() {
     const OBJECTS: u64 = 1600;
     let mut world = World::with_frames(8000);
     world.new_pool(1, flags::PERSISTENT, 0);
-    let mut put = |world: &mut World, object| {
+    let put = |world: &mut World, object| {
         for index in 0..4 {
             assert_eq!(world.put(1, at(0, object, index), Content::Unique(index)), 1);
         }
