@@ -47,11 +47,12 @@ const fn slot(word: u64) -> SlotId {
 }
 
 impl Aged {
-    /// Of the page at `place` of `block`, without neighbours or a stamp.
+    /// Of the page at `place` of `block`, the youngest, after `older`.
     #[inline(always)]
-    pub(crate) fn of(block: SlotId, place: u8) -> Self {
+    pub(crate) fn youngest_of(block: SlotId, place: u8, older: SlotId, stamp: u64) -> Self {
         let name = u64::from(place) << PLACE_SHIFT | u64::from(block.0) << BLOCK_SHIFT;
-        Self([SLOT_MASK, SLOT_MASK | name])
+        let upper = stamp >> STAMP_LOW_BITS << STAMP_SHIFT;
+        Self([stamp << SLOT_BITS | u64::from(older.0), upper | name | SLOT_MASK])
     }
 
     /// The host's count of creations when this page was created or last refreshed.
@@ -107,7 +108,10 @@ mod tests {
     #[test]
     fn a_record_keeps_stamp_neighbours_and_name_apart() {
         for stamp in [0, 1, (1 << 41) - 1, 1 << 41, (1 << 53) - 1] {
-            let mut aged = Aged::of(SlotId(0xf_ffff), 63);
+            let mut aged = Aged::youngest_of(SlotId(0xf_ffff), 63, SlotId(4), stamp ^ 1);
+            assert_eq!((aged.older(), aged.stamp()), (SlotId(4), stamp ^ 1));
+            assert_eq!((aged.younger(), aged.place()), (SlotId::NONE, 63));
+            aged.set_younger(SlotId(9));
             aged.make_youngest(SlotId(5), stamp);
             assert_eq!(
                 (aged.older(), aged.younger(), aged.stamp()),

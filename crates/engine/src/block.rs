@@ -5,7 +5,6 @@
 //! *head*, which names the object and lists its blocks there. So a lone page costs one record, and
 //! still a large object can be flushed in constant time.
 
-use crate::hash::ObjectHash;
 use crate::page_set::PageSet;
 use crate::slab::{Slab, Slot, SlotId};
 use crate::table::NUMBER_BITS;
@@ -68,8 +67,8 @@ pub(crate) enum Block {
         number: u32,
         /// Neighbours in the head's list.
         links: Links,
-        /// Hash of the object's id: the block's place in the index follows from it.
-        hash: ObjectHash,
+        #[expect(dead_code, reason = "leaves the pages where they are in the other kinds")]
+        gap: u64,
         pages: PageSet,
     },
     /// Names an object and lists its further blocks; in the index.
@@ -95,6 +94,8 @@ pub(crate) enum Block {
         /// Neighbours in the shard's list of dead ones.
         links: Links,
         first: SlotId,
+        /// The blocks' places in the index follow from it.
+        oid: [u64; 3],
     },
 }
 
@@ -123,6 +124,15 @@ impl Block {
                 Some(pages)
             }
             Self::Vacant | Self::Head { .. } | Self::DeadHead { .. } => None,
+        }
+    }
+
+    /// The head of a further block.
+    #[inline(always)]
+    pub(crate) const fn head(&self) -> SlotId {
+        match *self {
+            Self::Further { head, .. } => head,
+            _ => SlotId::NONE,
         }
     }
 

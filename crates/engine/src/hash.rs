@@ -1,16 +1,12 @@
 //! The keyed hash of object ids and blocks.
 //!
 //! Guests choose object ids, so the hash is keyed with numbers drawn at boot: who does not know the
-//! key can't choose ids that collide. It is a multiply-and-fold hash over the 192 bits, some thirty
-//! instructions; docs/decisions/ says what an attacker could observe and why that is enough.
+//! key can't choose ids that collide. It is a multiply-and-fold hash over object and block at once, some
+//! twenty instructions; docs/decisions/ says what an attacker could observe and why that is enough.
 
 /// The key, drawn once at start-up.
 #[derive(Clone, Copy)]
-pub(crate) struct HashKey([u64; 4]);
-
-/// Hash of an object id: the seed of its blocks' hashes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ObjectHash(pub(crate) u64);
+pub(crate) struct HashKey([u64; 3]);
 
 /// Hash of a block's name, and of a head's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,31 +41,25 @@ impl HashKey {
     /// function.
     pub(crate) const fn new(key: [u64; 4]) -> Self {
         let [k0, k1, k2, k3] = key;
-        Self([stir(k0, 1), stir(k1, 2), stir(k2, 3), stir(k3, 4)])
+        Self([stir(k0, 1), stir(k1, 2), stir(k2 ^ stir(k3, 4), 3)])
     }
 
-    /// Hashes an object id.
-    pub(crate) const fn object(&self, oid: [u64; 3]) -> ObjectHash {
-        let [k0, k1, k2, k3] = self.0;
-        let [o0, o1, o2] = oid;
+    /// Hashes block `number` of object `oid`.
+    #[inline(always)]
+    pub(crate) const fn block(&self, oid: [u64; 3], number: u32) -> BlockHash {
+        self.numbered(oid, number as u64)
+    }
+
+    /// Hashes the heads of object `oid`.
+    pub(crate) const fn head(&self, oid: [u64; 3]) -> BlockHash {
+        self.numbered(oid, HEAD)
+    }
+
+    #[inline(always)]
+    const fn numbered(&self, [o0, o1, o2]: [u64; 3], number: u64) -> BlockHash {
+        let [k0, k1, k2] = self.0;
         let first = fold(o0 ^ k0, o1 ^ k1);
-        ObjectHash(fold(first ^ k2, o2 ^ k3))
-    }
-}
-
-impl ObjectHash {
-    /// Hashes block `number` of the object.
-    pub(crate) const fn block(self, number: u32) -> BlockHash {
-        self.numbered(number as u64)
-    }
-
-    /// Hashes the object's heads.
-    pub(crate) const fn head(self) -> BlockHash {
-        self.numbered(HEAD)
-    }
-
-    const fn numbered(self, number: u64) -> BlockHash {
-        BlockHash(fold(self.0 ^ number.wrapping_mul(STEP), STEP))
+        BlockHash(fold(first ^ number.wrapping_mul(STEP), o2 ^ k2))
     }
 }
 
@@ -87,13 +77,23 @@ mod tests {
     #[test]
     fn objects_that_differ_in_one_bit_hash_apart() {
         let key = HashKey::new([1, 2, 3, 4]);
-        let base = key.object([0; 3]);
+        let base = key.block([0; 3], 0);
         for word in 0..3 {
             for bit in 0..64 {
                 let mut oid = [0; 3];
                 oid[word] = 1 << bit;
-                assert_ne!(key.object(oid), base);
+                assert_ne!(key.block(oid, 0), base);
             }
+        }
+    }
+
+    #[test]
+    fn each_word_of_the_key_counts() {
+        let base = HashKey::new([1, 2, 3, 4]).block([5, 6, 7], 8);
+        for word in 0..4 {
+            let mut key = [1, 2, 3, 4];
+            key[word] += 1;
+            assert_ne!(HashKey::new(key).block([5, 6, 7], 8), base, "word {word}");
         }
     }
 
@@ -105,19 +105,28 @@ mod tests {
             for number in 0..6400 {
                 let mut oid = [5; 3];
                 oid[word] = number;
-                prefixes[(key.object(oid).0 >> 40) as usize % 64] += 1;
+                prefixes[(key.block(oid, 0).0 >> 40) as usize % 64] += 1;
             }
             assert!(prefixes.iter().all(|&n| (50..=160).contains(&n)), "{prefixes:?}");
         }
     }
 
     #[test]
-    fn the_blocks_of_an_object_spread_over_the_shards() {
-        let object = HashKey::new([5, 6, 7, 8]).object([1, 2, 3]);
-        let mut seen = [0; 8];
-        for number in 0..800 {
-            seen[object.block(number).shard(3)] += 1;
+    fn the_blocks_of_an_object_spread_over_shards_and_index() {
+        for key in 0..64 {
+            let key = HashKey::new([key, 6, 7, 8]);
+            for step in [1, 2, 3, 64, 0xffff] {
+                let (mut shards, mut homes, mut prefixes) = ([0; 8], [0; 64], [0; 64]);
+                for number in 0..6400 {
+                    let hash = key.block([1, 2, 3], number * step);
+                    shards[hash.shard(3)] += 1;
+                    homes[(hash.0 >> 58) as usize] += 1;
+                    prefixes[(hash.0 >> 44) as usize % 64] += 1;
+                }
+                assert!(shards.iter().all(|&n| (650..=950).contains(&n)), "{step} {shards:?}");
+                assert!(homes.iter().all(|&n| (50..=160).contains(&n)), "{step} {homes:?}");
+                assert!(prefixes.iter().all(|&n| (50..=160).contains(&n)), "{step} {prefixes:?}");
+            }
         }
-        assert!(seen.iter().all(|&n| (60..=140).contains(&n)), "{seen:?}");
     }
 }

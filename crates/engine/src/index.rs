@@ -150,10 +150,23 @@ impl Index {
         Ok(())
     }
 
+    /// The table for an entry under `hash`, if it is there and is not to be split first.
+    #[inline(always)]
+    pub(crate) fn table_with_room(&self, hash: u64) -> Option<usize> {
+        let at = self.table_of(Tag::of(hash));
+        let cell = self.tables.get(at)?;
+        (cell.table.is_some() && usize::from(cell.len) < SPLIT_LEN).then_some(at)
+    }
+
     /// Enters `block` under `hash`. [`prepare`](Self::prepare) went before, under the same lock.
     pub(crate) fn insert(&mut self, hash: u64, block: SlotId) {
+        self.insert_in(self.table_of(Tag::of(hash)), hash, block);
+    }
+
+    /// The same in the table that [`table_with_room`](Self::table_with_room) names.
+    #[inline(always)]
+    pub(crate) fn insert_in(&mut self, at: usize, hash: u64, block: SlotId) {
         let tag = Tag::of(hash);
-        let at = self.table_of(tag);
         let cell = self.cell_mut(at);
         match &mut cell.table {
             Some(table) if usize::from(cell.len) < SPLIT_LEN => {

@@ -88,6 +88,13 @@ impl Default for PageSet {
 }
 
 impl PageSet {
+    /// One page.
+    #[inline(always)]
+    pub(crate) const fn of(place: u8, page: Entry) -> Self {
+        let form = Form::Inline([page, Entry::none(), Entry::none()]);
+        Self { len: Cell::new(1), places: [place, 0, 0], form }
+    }
+
     /// The number of pages.
     pub(crate) const fn len(&self) -> u32 {
         self.len.get() as u32
@@ -143,6 +150,41 @@ impl PageSet {
         let Form::Inline(entries) = &mut self.form else { return None };
         let mut pages = self.places.iter().zip(entries);
         pages.find(|(at, entry)| **at == place && entry.is_page()).map(|(_, entry)| entry)
+    }
+
+    /// Where among the entries of a block without a map the page at `place` is.
+    #[inline(always)]
+    pub(crate) fn inline_at(&self, place: u8) -> Option<usize> {
+        let Form::Inline(entries) = &self.form else { return None };
+        let mut pages = self.places.iter().zip(entries);
+        pages.position(|(at, entry)| *at == place && entry.is_page())
+    }
+
+    /// The entry that [`inline_at`](Self::inline_at) names.
+    #[inline(always)]
+    pub(crate) fn inline_entry(&mut self, at: usize) -> Option<&mut Entry> {
+        let Form::Inline(entries) = &mut self.form else { return None };
+        entries.get_mut(at)
+    }
+
+    /// Whether one page can be added to a block without a map, as it is.
+    #[inline(always)]
+    pub(crate) const fn has_inline_room(&self) -> bool {
+        matches!(self.form, Form::Inline(_)) && (self.len.get() as usize) < INLINE_LEN
+    }
+
+    /// Adds a page at a place that has none, where there is [room](Self::has_inline_room).
+    #[inline(always)]
+    pub(crate) fn insert_inline(&mut self, place: u8, page: Entry) {
+        let slots = match &mut self.form {
+            Form::Inline(entries) => Some(self.places.iter_mut().zip(entries)),
+            Form::Map(_) => None,
+        };
+        match slots.and_then(|mut slots| slots.find(|(_, entry)| !entry.is_page())) {
+            Some((at, entry)) => (*at, *entry) = (place, page),
+            None => broken::unprepared_slot(),
+        }
+        self.added();
     }
 
     /// The page at `place`, to be changed; it stays a page.
@@ -235,30 +277,30 @@ impl PageSet {
             self.places = [low, middle, high];
             self.form = Form::Map(label);
         }
-        let map = self.map();
-        match &mut self.form {
-            Form::Map(_) => *maps.get_mut(map).entry_mut(place) = page,
-            Form::Inline(entries) => {
-                let mut slots = self.places.iter_mut().zip(entries);
-                match slots.find(|(_, entry)| !entry.is_page()) {
-                    Some((at, entry)) => (*at, *entry) = (place, page),
-                    None => broken::unprepared_slot(),
-                }
+        match self.map().some() {
+            Some(map) => {
+                *maps.get_mut(map).entry_mut(place) = page;
+                self.added();
             }
+            None => self.insert_inline(place, page),
         }
-        self.added();
     }
 
     /// Notes that a page was taken out of its entry. Whether few are left, so that block or map may
     /// have to go.
     #[inline(always)]
     pub(crate) fn taken(&self) -> bool {
-        let left = self.len.get() - 1;
-        self.len.set(left);
-        usize::from(left) <= INLINE_LEN
+        self.len.set(self.len.get() - 1);
+        self.is_sparse()
     }
 
-    /// Brings the last few pages of a map home. Whether that leaves a chunk to collect; `None`: there
+    /// Whether there are so few pages that they need no map.
+    #[inline(always)]
+    pub(crate) const fn is_sparse(&self) -> bool {
+        self.len.get() as usize <= INLINE_LEN
+    }
+
+    /// Brings the last few pages of a map home ([`is_sparse`](Self::is_sparse)). Whether that leaves a chunk to collect; `None`: there
     /// was no map.
     #[inline(never)]
     pub(crate) fn shrink(&mut self, maps: &mut Maps) -> Option<bool> {

@@ -74,14 +74,16 @@ impl<H: Host> Engine<H> {
         let name = PageName::new(&self.key, oid, index);
         // What is known of a pool of each kind is known to the compiler.
         if access.is_kind(Kind::Persistent) {
-            self.put_as(Kind::Persistent, &access, pool_id, &name, fill)
+            self.put_as(Kind::Persistent, &access, pool_id, &name, fill, false)
         } else if access.is_kind(Kind::Private) {
-            self.put_as(Kind::Private, &access, pool_id, &name, fill)
+            self.put_as(Kind::Private, &access, pool_id, &name, fill, false)
         } else {
-            self.put_as(Kind::Shared, &access, pool_id, &name, fill)
+            self.put_as(Kind::Shared, &access, pool_id, &name, fill, false)
         }
     }
 
+    /// A put into a pool of this kind. `is_rare`: it may be published out of line.
+    ///
     /// The rare ways out of it take words only, and open the pool again: a reference to `access` or
     /// `name` would have them in memory on the common way too.
     #[inline(always)]
@@ -92,6 +94,7 @@ impl<H: Host> Engine<H> {
         pool_id: u32,
         name: &PageName,
         fill: impl FnOnce(FrameId) -> Result<(), E>,
+        is_rare: bool,
     ) -> Result<PutOutcome, PutError<E>> {
         let (caller, word) = (access.caller(), access.word());
         let ([o0, o1, o2], index) = (name.oid, name.index());
@@ -120,11 +123,16 @@ impl<H: Host> Engine<H> {
                 },
             );
         }
-        let mut step = self.publish(kind, access, name, frame, may_add, None);
-        if let PutStep::Unput(Unput::Unprepared, frame) = step {
+        let mut step = if is_rare {
+            self.publish_elsewhere(access, name, frame, may_add, None)
+        } else {
+            self.publish(kind, access, name, frame, may_add, None)
+        };
+        if let PutStep::Unput(Unput::Need(need), frame) = step {
             let left = evictions_left;
-            step = self
-                .publish_with_stock(caller, pool_id, word, o0, o1, o2, index, frame, may_add, left);
+            step = self.publish_with_stock(
+                caller, pool_id, word, o0, o1, o2, index, need, frame, may_add, left,
+            );
         }
         match step {
             PutStep::Stored => Ok(PutOutcome::Stored),
@@ -158,7 +166,7 @@ impl<H: Host> Engine<H> {
                 PutError::NoSpace
             }
             Unput::NoPool => PutError::NoPool,
-            Unput::Absent | Unput::Unprepared | Unput::Need(_) => {
+            Unput::Absent | Unput::Need(_) => {
                 self.count_rare(word, Rare::NoMemory);
                 PutError::NoMemory
             }
@@ -233,20 +241,20 @@ impl<H: Host> Engine<H> {
         step
     }
 
-    /// The same with a stock. Out of line: while more is fetched its frame is not on the stack.
+    /// The same out of line: while more is fetched its frame is not on the stack.
     #[inline(never)]
-    fn publish_from_stock(
+    pub(crate) fn publish_elsewhere(
         &self,
         access: &Access<'_>,
         name: &PageName,
         frame: Frame,
         may_add: bool,
-        stock: &mut Stock,
+        stock: Option<&mut Stock>,
     ) -> PutStep {
-        self.publish(access.kind(), access, name, frame, may_add, Some(stock))
+        self.publish(access.kind(), access, name, frame, may_add, stock)
     }
 
-    /// The same, fetching metadata as it is asked for.
+    /// The same after `need` was asked for, fetching metadata as it is asked for.
     #[cold]
     #[inline(never)]
     #[expect(clippy::too_many_arguments, reason = "word by word they cost the common way nothing")]
@@ -259,6 +267,7 @@ impl<H: Host> Engine<H> {
         o1: u64,
         o2: u64,
         index: u32,
+        mut need: Need,
         mut frame: Frame,
         mut may_add: bool,
         mut evictions_left: u32,
@@ -271,14 +280,14 @@ impl<H: Host> Engine<H> {
         let mut stock = Stock::default();
         let mut round = 0;
         let step = loop {
-            let step = self.publish_from_stock(&access, &name, frame, may_add, &mut stock);
-            let PutStep::Unput(Unput::Need(need), unused) = step else { break step };
-            frame = unused;
             round += 1;
             // A put that can't add always ends.
             if round >= NEEDS_PER_PUT_MAX || !self.fetch(need, &mut stock, &access, left) {
                 may_add = false;
             }
+            let step = self.publish_elsewhere(&access, &name, frame, may_add, Some(&mut stock));
+            let PutStep::Unput(Unput::Need(next), unused) = step else { break step };
+            (need, frame) = (next, unused);
         };
         stock.discard(&self.host, access.payer());
         step

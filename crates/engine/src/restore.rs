@@ -49,7 +49,8 @@ impl<H: Host> Engine<H> {
     ) -> Result<PutOutcome, PutError<E>> {
         let access = self.open_of(domain, pool_id).map_err(|NoPool| PutError::NoPool)?;
         let name = PageName::new(&self.key, oid, index);
-        self.put_as(access.kind(), &access, pool_id, &name, fill)
+        // Out of line, so that the toolstack's other calls have less of a put on their stack.
+        self.put_as(access.kind(), &access, pool_id, &name, fill, true)
     }
 
     /// Removes what a [`Removal`] names from a domain's pools; a slice of it, if that is much.

@@ -42,7 +42,10 @@ impl<H: Host> Engine<H> {
         let word = |slot: &Slot| SlotWord(slot.word.load(Acquire));
         slots.iter().enumerate().filter_map(move |(at, slot)| {
             let own = word(slot);
-            let pool = self.pools.get(own.pool()).filter(|_| own.is_usable())?;
+            if !own.is_usable() {
+                return None;
+            }
+            let pool = self.pools.get(own.pool())?;
             let is_owned = pool.owner.load(Relaxed) == client.0;
             // A pool that was joined twice counts at its first id.
             let is_first = || !slots.iter().take(at).any(|earlier| word(earlier) == own);

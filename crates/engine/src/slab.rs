@@ -189,10 +189,7 @@ impl<T: Slot, const N: usize, const W: usize, const INLINE: usize> Slab<T, N, W,
     /// The slot `id`, which is in use.
     #[inline(always)]
     pub(crate) fn get_mut(&mut self, id: SlotId) -> &mut T {
-        match self.chunks.owned_mut(Self::chunk_of(id)) {
-            Some(chunk) => &mut chunk[id.0 as usize % N],
-            None => broken::no_such_slot(),
-        }
+        &mut self.chunk_mut(id)[id.0 as usize % N]
     }
 
     /// The slots `ids`, as far as they are in the chunk of slot `id` (others of it in place of those
@@ -203,10 +200,19 @@ impl<T: Slot, const N: usize, const W: usize, const INLINE: usize> Slab<T, N, W,
         Some(ids.map(|id| &chunk[id.0 as usize % N]))
     }
 
-    /// What is known of the chunk of slot `id`.
+    /// The chunk of slot `id`, which is in use.
     #[inline(always)]
-    pub(crate) fn info_of(&self, id: SlotId) -> Option<&ChunkInfo<W>> {
-        self.infos.get(Self::chunk_of(id))
+    pub(crate) fn chunk_mut(&mut self, id: SlotId) -> &mut [T; N] {
+        match self.chunks.owned_mut(Self::chunk_of(id)) {
+            Some(chunk) => chunk,
+            None => broken::no_such_slot(),
+        }
+    }
+
+    /// Whether both are in one chunk.
+    #[inline(always)]
+    pub(crate) const fn are_together(a: SlotId, b: SlotId) -> bool {
+        Self::chunk_of(a) == Self::chunk_of(b)
     }
 
     /// The slot `id`, if its chunk is still there; whatever it holds now.

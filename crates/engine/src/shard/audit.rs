@@ -26,9 +26,9 @@ impl State {
     pub(crate) fn audit(&mut self, key: &HashKey, aging: Aging) -> Result<ShardAudit, AuditError> {
         let mut found = ShardAudit::default();
         let (mut at, mut unbounded) = (SlotId(0), usize::MAX);
-        while let Scanned::Found(id) = self.ages.next_used(at, &mut unbounded) {
+        while let Scanned::Found(id) = self.ages.records.next_used(at, &mut unbounded) {
             at = SlotId(id.0 + 1);
-            let aged = self.ages.get(id);
+            let aged = self.ages.records.get(id);
             let pages = self.blocks.get(aged.block()).pages();
             let entry = pages.and_then(|pages| pages.get(aged.place(), &self.maps));
             if entry.is_none_or(|entry| entry.record() != id) {
@@ -37,7 +37,7 @@ impl State {
         }
         let blocks = self.audit_blocks(key, &mut found)?;
         let (entries, index_blocks) = self.index.recount().ok_or(AuditError::Counters)?;
-        let (ages, age_blocks) = self.ages.recount();
+        let (ages, age_blocks) = self.ages.records.recount();
         self.audit_ages(ages)?;
         let (_, block_blocks) = self.blocks.recount();
         let (maps, map_blocks) = self.maps.recount();
@@ -151,18 +151,20 @@ impl State {
 
     /// That the age list holds each record once, linked both ways, in the order of the stamps.
     fn audit_ages(&self, nr_all: u32) -> Result<(), AuditError> {
-        let (mut nr_aged, mut stamp, mut before, mut at) = (0, 0, SlotId::NONE, self.oldest);
+        let (mut nr_aged, mut stamp, mut before, mut at) = (0, 0, SlotId::NONE, self.ages.oldest);
         while let Some(id) = at.some() {
-            let aged = self.ages.get(id);
+            let aged = self.ages.records.get(id);
             nr_aged += 1;
             if aged.stamp() < stamp || aged.older() != before || nr_aged > nr_all {
                 return Err(AuditError::AgeList);
             }
             (stamp, before, at) = (aged.stamp(), id, aged.younger());
         }
-        let oldest_stamp = self.oldest.some().map_or(u64::MAX, |id| self.ages.get(id).stamp());
-        let is_right =
-            nr_aged == nr_all && before == self.youngest && oldest_stamp == self.oldest_stamp;
+        let oldest_stamp =
+            self.ages.oldest.some().map_or(u64::MAX, |id| self.ages.records.get(id).stamp());
+        let is_right = nr_aged == nr_all
+            && before == self.ages.youngest
+            && oldest_stamp == self.ages.oldest_stamp;
         if is_right { Ok(()) } else { Err(AuditError::AgeList) }
     }
 }

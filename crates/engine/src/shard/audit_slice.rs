@@ -115,7 +115,7 @@ impl State {
         let (mut at, mut left) = (from, SLICE_RECORDS);
         loop {
             let scanned = match walk {
-                Walk::Ages => self.ages.next_used(at, &mut left),
+                Walk::Ages => self.ages.records.next_used(at, &mut left),
                 Walk::Blocks => self.blocks.next_used(at, &mut left),
             };
             let id = match scanned {
@@ -134,7 +134,7 @@ impl State {
     /// That a record of age names its page, and its neighbours name it.
     fn audit_age(&mut self, id: SlotId, counted: &mut Counted) -> Result<(), AuditError> {
         counted.ages += 1;
-        let aged = self.ages.get(id);
+        let aged = self.ages.records.get(id);
         let (older, younger, stamp) = (aged.older(), aged.younger(), aged.stamp());
         let (block, place) = (aged.block(), aged.place());
         let block = self.blocks.try_get_mut(block).ok_or(AuditError::PageNotInBlock)?;
@@ -143,16 +143,17 @@ impl State {
             return Err(AuditError::PageNotInBlock);
         }
         let is_after = match older.some() {
-            None => self.oldest == id && self.oldest_stamp == stamp,
+            None => self.ages.oldest == id && self.ages.oldest_stamp == stamp,
             Some(older) => self
                 .ages
+                .records
                 .try_get_mut(older)
                 .is_some_and(|older| older.younger() == id && older.stamp() <= stamp),
         };
         let is_before = match younger.some() {
-            None => self.youngest == id,
+            None => self.ages.youngest == id,
             Some(younger) => {
-                self.ages.try_get_mut(younger).is_some_and(|younger| younger.older() == id)
+                self.ages.records.try_get_mut(younger).is_some_and(|younger| younger.older() == id)
             }
         };
         if is_after && is_before { Ok(()) } else { Err(AuditError::AgeList) }
@@ -257,8 +258,8 @@ impl State {
 
     /// Makes the oldest page its own neighbour.
     pub(crate) fn harm_ages(&mut self) -> bool {
-        let Some(oldest) = self.oldest.some() else { return false };
-        self.ages.get_mut(oldest).set_younger(oldest);
+        let Some(oldest) = self.ages.oldest.some() else { return false };
+        self.ages.records.get_mut(oldest).set_younger(oldest);
         true
     }
 

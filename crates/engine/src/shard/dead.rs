@@ -47,9 +47,9 @@ impl State {
         let nr_pages = nr_pages.get();
         self.nr_live -= nr_pages;
         self.nr_dead_pages += nr_pages;
-        self.has_news |= self.index.remove(key.object(oid).head().0, head);
+        self.has_news |= self.index.remove(key.head(oid).0, head);
         let links = self.push_dead(head);
-        *self.blocks.get_mut(head) = Block::DeadHead { links, first };
+        *self.blocks.get_mut(head) = Block::DeadHead { links, first, oid };
     }
 
     /// Puts `block` at the front of the list of dead ones and tells its links.
@@ -91,7 +91,7 @@ impl State {
         if let Some(lead) = block {
             self.kill_block(key, lead.block());
         }
-        let head = self.find_head(name);
+        let head = self.find_head(key, name);
         if let Some(head) = head {
             self.kill_head(key, head);
         }

@@ -2,7 +2,7 @@
 
 use super::State;
 use crate::block::{Block, Blocks};
-use crate::hash::{BlockHash, HashKey, ObjectHash};
+use crate::hash::{BlockHash, HashKey};
 use crate::index::{Index, Lead};
 use crate::member::Members;
 use crate::page::{Entry, Standing};
@@ -38,17 +38,20 @@ pub(crate) struct PageName {
     pub(crate) number: u32,
     /// The page's place in the block.
     pub(crate) place: u8,
-    pub(crate) object_hash: ObjectHash,
     pub(crate) block_hash: BlockHash,
 }
 
 impl PageName {
     #[inline(always)]
     pub(crate) const fn new(key: &HashKey, oid: [u64; 3], index: u32) -> Self {
-        let object_hash = key.object(oid);
-        let number = index >> PLACE_BITS;
-        let block_hash = object_hash.block(number);
-        Self { oid, number, place: place_of(index), object_hash, block_hash }
+        let block_hash = key.block(oid, index >> PLACE_BITS);
+        Self::hashed(oid, index, block_hash)
+    }
+
+    /// The same where the block's hash is known.
+    #[inline(always)]
+    pub(super) const fn hashed(oid: [u64; 3], index: u32, block_hash: BlockHash) -> Self {
+        Self { oid, number: index >> PLACE_BITS, place: place_of(index), block_hash }
     }
 
     /// The page's index in the object.
@@ -72,9 +75,12 @@ pub(super) fn index_of(number: u32, place: u8) -> u32 {
 /// The hash under which a block or a head is in the index; `None` for one that is not.
 pub(super) fn hash_of(blocks: &Blocks, key: &HashKey, id: SlotId) -> Option<BlockHash> {
     match *blocks.get(id) {
-        Block::First { oid, .. } => Some(key.object(oid).block(0)),
-        Block::Head { oid, .. } => Some(key.object(oid).head()),
-        Block::Further { hash, number, .. } => Some(hash.block(number)),
+        Block::First { oid, .. } => Some(key.block(oid, 0)),
+        Block::Head { oid, .. } => Some(key.head(oid)),
+        Block::Further { head, number, .. } => match *blocks.get(head) {
+            Block::Head { oid, .. } | Block::DeadHead { oid, .. } => Some(key.block(oid, number)),
+            _ => None,
+        },
         Block::Vacant | Block::Dead { .. } | Block::DeadHead { .. } => None,
     }
 }
@@ -197,12 +203,12 @@ impl State {
     }
 
     /// The head of the object, if it is a large one.
-    pub(super) fn find_head(&self, name: &PageName) -> Option<SlotId> {
+    pub(super) fn find_head(&self, key: &HashKey, name: &PageName) -> Option<SlotId> {
         if self.nr_heads == 0 {
             return None;
         }
         let [o0, o1, o2] = name.oid;
-        let mut leads = self.index.probe(name.object_hash.head().0)?;
+        let mut leads = self.index.probe(key.head(name.oid).0)?;
         let is_it = |lead: &Lead| is_head_of(&self.blocks, lead.block(), o0, o1, o2);
         leads.find(is_it).map(Lead::block)
     }

@@ -95,14 +95,11 @@ impl State {
         // fetched by guess; to read them from it would be to wait for it.
         let record = pinned.record;
         let near = [record.0, record.0.wrapping_sub(AGED_PER_LINE), record.0 + AGED_PER_LINE];
-        for aged in self.ages.beside(record, near.map(SlotId)).into_iter().flatten() {
+        for aged in self.ages.records.beside(record, near.map(SlotId)).into_iter().flatten() {
             host.prefetch(aged);
         }
         if taking != Taking::Exclusive {
             return;
-        }
-        if let Some(info) = self.ages.info_of(record) {
-            host.prefetch(info);
         }
         if number > 0
             && let Block::Further { head, .. } = self.blocks.get(pinned.lead.block())
@@ -158,8 +155,8 @@ impl State {
         }
         match taking {
             Taking::Refreshing => {
-                self.age_unlink(record);
-                self.age_append(record, stamp());
+                self.ages.unlink(record);
+                self.ages.append(record, stamp());
             }
             Taking::Exclusive | Taking::Keeping | Taking::Leaving => {}
         }
@@ -213,8 +210,8 @@ impl State {
             Standing::Hooked => {
                 if copied && taking == Taking::Refreshing {
                     let record = entry.record();
-                    self.age_unlink(record);
-                    self.age_append(record, stamp());
+                    self.ages.unlink(record);
+                    self.ages.append(record, stamp());
                 }
                 if copied && user != Membership::NOBODY {
                     self.blocks.get_mut(block).set_last_user(user);

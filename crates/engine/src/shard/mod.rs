@@ -22,9 +22,9 @@ pub(crate) use put::{Put, PutStep, Unput};
 pub(crate) use remove::Removed;
 pub(crate) use save::{NextPage, Place};
 
+use self::age::AgeList;
 use self::find::RecentHead;
 use self::orphans::Orphans;
-use crate::age_record::Ages;
 use crate::block::Blocks;
 use crate::index::Index;
 use crate::page_set::Maps;
@@ -104,7 +104,7 @@ impl Shard {
     #[inline(always)]
     pub(crate) fn publish_pages(&self, state: &State, aging: Aging) {
         if aging == Aging::Aged {
-            self.oldest.store(state.oldest_stamp, Relaxed);
+            self.oldest.store(state.ages.oldest_stamp, Relaxed);
         }
         self.nr_live.store(state.nr_live, Relaxed);
     }
@@ -133,13 +133,7 @@ pub(crate) struct State {
     index: Index,
     blocks: Blocks,
     maps: Maps,
-    /// Records of age, of ephemeral pages only.
-    ages: Ages,
-    /// Stamp of the oldest page; `u64::MAX` when there is none.
-    oldest_stamp: u64,
-    /// Ends of the age list.
-    oldest: SlotId,
-    youngest: SlotId,
+    ages: AgeList,
     /// First of the blocks and heads that were flushed and whose pages wait to be freed.
     dead: SlotId,
     /// How many these are.
@@ -150,6 +144,9 @@ pub(crate) struct State {
     /// Heads, dead ones too.
     nr_heads: u32,
     recent_head: RecentHead,
+    /// The block that has kept its map, though few pages are left in it, since it was the last to
+    /// come to that; it may have more again.
+    thinned: SlotId,
     /// Pages of live blocks.
     nr_live: u32,
     /// Pages of dead blocks.
@@ -165,15 +162,13 @@ impl State {
             index: Index::new(),
             blocks: Slab::new(),
             maps: Slab::new(),
-            ages: Slab::new(),
-            oldest_stamp: u64::MAX,
-            oldest: SlotId::NONE,
-            youngest: SlotId::NONE,
+            ages: AgeList::new(),
             dead: SlotId::NONE,
             nr_dead: 0,
             has_news: false,
             nr_heads: 0,
             recent_head: RecentHead::none(),
+            thinned: SlotId::NONE,
             nr_live: 0,
             nr_dead_pages: 0,
             orphans: Orphans::default(),

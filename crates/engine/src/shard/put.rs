@@ -2,11 +2,10 @@
 
 use super::find::look_up;
 use super::{Aging, PageName, State};
-use crate::age_record::Aged;
 use crate::block::{Block, Links, Membership};
 use crate::broken;
 use crate::frame::Frame;
-use crate::hash::HashKey;
+use crate::hash::{BlockHash, HashKey};
 use crate::index::Lead;
 use crate::member::Members;
 use crate::page::{Entry, Standing};
@@ -33,8 +32,6 @@ pub(crate) enum PutStep {
 pub(crate) enum Unput {
     /// Nothing happened: the pool is gone.
     NoPool,
-    /// Nothing happened: come again with a stock.
-    Unprepared,
     /// Nothing happened: bring this block and come again.
     Need(Need),
     /// There was no page, and none may be added.
@@ -74,6 +71,12 @@ fn count_in_block(block: &Block) -> SlotId {
     }
 }
 
+/// Who uses a new block. In a private pool nobody asks.
+#[inline(always)]
+fn user_of(members: Option<&Members<'_>>) -> Membership {
+    members.map_or_else(Membership::default, Members::own)
+}
+
 impl State {
     /// Stores `frame` under `name`: swaps it for the frame that is there, or adds a page. `stamp`
     /// gives the age of a page that is created.
@@ -89,7 +92,7 @@ impl State {
         let found = look_up(&self.index, &self.blocks, &self.nr_dead, &name);
         let lead = found.map(|(lead, _)| lead);
         if let Some((way, block)) = found.filter(|(lead, _)| self.is_kept(lead.block(), members)) {
-            let is_ready = may_add && (aging == Aging::Ageless || self.ages.is_ready());
+            let is_ready = may_add && (aging == Aging::Ageless || self.ages.records.is_ready());
             let entry = match way.map() {
                 Some(map) => {
                     let entry = self.maps.get_mut(map).entry_mut(name.place);
@@ -99,9 +102,8 @@ impl State {
                         match aging {
                             Aging::Ageless => *entry = Entry::ageless(frame),
                             Aging::Aged => {
-                                let record = self.ages.insert(Aged::of(way.block(), name.place));
+                                let record = self.ages.add(way.block(), name.place, stamp());
                                 *entry = Entry::aged(frame, record);
-                                self.age_append(record, stamp());
                             }
                         }
                         self.set_last_user(way.block(), members);
@@ -111,8 +113,26 @@ impl State {
                     Some(entry).filter(|entry| entry.is_page())
                 }
                 None => {
-                    let pages = self.blocks.get_mut(way.block()).pages_mut();
-                    pages.and_then(|pages| pages.inline_mut(name.place))
+                    let block = self.blocks.get_mut(way.block());
+                    let head = block.head();
+                    let mut pages = block.pages_mut();
+                    let at = pages.as_ref().and_then(|pages| pages.inline_at(name.place));
+                    match &mut pages {
+                        Some(pages) if at.is_none() && is_ready && pages.has_inline_room() => {
+                            let entry = match aging {
+                                Aging::Ageless => Entry::ageless(frame),
+                                Aging::Aged => {
+                                    let record = self.ages.add(way.block(), name.place, stamp());
+                                    Entry::aged(frame, record)
+                                }
+                            };
+                            pages.insert_inline(name.place, entry);
+                            self.set_last_user(way.block(), members);
+                            self.count_added(head);
+                            return PutStep::Stored;
+                        }
+                        _ => pages.zip(at).and_then(|(pages, at)| pages.inline_entry(at)),
+                    }
                 }
             };
             if let Some(entry) = entry {
@@ -129,7 +149,10 @@ impl State {
             }
         }
         let ([o0, o1, o2], index) = (name.oid, name.index());
-        self.put_sparse(key, o0, o1, o2, index, members, aging, may_add, lead, frame, stamp, stock)
+        let hash = name.block_hash;
+        self.put_sparse(
+            key, o0, o1, o2, index, hash, members, aging, may_add, lead, frame, stamp, stock,
+        )
     }
 
     /// Counts a page that was added to a block of `head`, if that is one.
@@ -154,6 +177,7 @@ impl State {
         o1: u64,
         o2: u64,
         index: u32,
+        hash: BlockHash,
         members: Option<&Members<'_>>,
         aging: Aging,
         may_add: bool,
@@ -162,7 +186,7 @@ impl State {
         stamp: impl FnOnce() -> u64,
         stock: Option<&mut Stock>,
     ) -> PutStep {
-        let name = PageName::new(key, [o0, o1, o2], index);
+        let name = PageName::hashed([o0, o1, o2], index, hash);
         // The page is not there, so nothing is refreshed.
         let put = Put { key, name, members, aging, refreshes: false, may_add };
         if let Some(block) = lead.map(Lead::block)
@@ -175,25 +199,71 @@ impl State {
         if !put.may_add {
             return PutStep::Unput(Unput::Absent, frame);
         }
+        if lead.is_none()
+            && name.number == 0
+            && (aging == Aging::Ageless || self.ages.records.is_ready())
+            && self.blocks.is_ready()
+            && let Some(table) = self.index.table_with_room(hash.0)
+        {
+            // Most often what the first block of an object wants is there already.
+            self.add_first(
+                user_of(members),
+                [o0, o1, o2],
+                name.place,
+                hash,
+                aging,
+                table,
+                frame,
+                stamp,
+            );
+            return PutStep::Stored;
+        }
         let is_ready = |lead: &Lead| {
             let pages = || self.blocks.get(lead.block()).pages();
-            (put.aging == Aging::Ageless || self.ages.is_ready())
+            (put.aging == Aging::Ageless || self.ages.records.is_ready())
                 && (lead.map().is_some() || pages().is_some_and(|pages| pages.is_ready(&self.maps)))
         };
-        let lead = match (lead.filter(is_ready), stock) {
-            (Some(lead), _) => lead,
-            // Most often what a new block wants is there already.
-            (None, None) => match self.prepare(&put, lead, &mut Stock::default()) {
-                Ok(lead) => lead,
-                Err(_) => return PutStep::Unput(Unput::Unprepared, frame),
-            },
-            (None, Some(stock)) => match self.prepare(&put, lead, stock) {
-                Ok(lead) => lead,
-                Err(need) => return PutStep::Unput(Unput::Need(need), frame),
-            },
+        let prepared = match (lead.filter(is_ready), stock) {
+            (Some(lead), _) => Ok(lead),
+            // Where the caller has brought nothing, what there is may do.
+            (None, None) => self.prepare(&put, lead, &mut Stock::default()),
+            (None, Some(stock)) => self.prepare(&put, lead, stock),
+        };
+        let lead = match prepared {
+            Ok(lead) => lead,
+            Err(need) => return PutStep::Unput(Unput::Need(need), frame),
         };
         self.add(&put, lead, frame, stamp);
         PutStep::Stored
+    }
+
+    /// Adds an object's first block with its first page, under `hash` in table `table` of the index.
+    #[inline(always)]
+    #[expect(clippy::too_many_arguments, reason = "part of its only caller")]
+    fn add_first(
+        &mut self,
+        user: Membership,
+        oid: [u64; 3],
+        place: u8,
+        hash: BlockHash,
+        aging: Aging,
+        table: usize,
+        frame: Frame,
+        stamp: impl FnOnce() -> u64,
+    ) {
+        let Membership { client: last_client, epoch: last_epoch } = user;
+        let block = self.blocks.insert_empty();
+        let entry = match aging {
+            Aging::Ageless => Entry::ageless(frame),
+            Aging::Aged => {
+                let record = self.ages.add(block, place, stamp());
+                Entry::aged(frame, record)
+            }
+        };
+        let pages = PageSet::of(place, entry);
+        *self.blocks.get_mut(block) = Block::First { last_client, last_epoch, oid, pages };
+        self.index.insert_in(table, hash.0, block);
+        self.count_added(SlotId::NONE);
     }
 
     /// Puts the frame in the place of one that is being read, or of a page that becomes the
@@ -236,8 +306,8 @@ impl State {
             old => old,
         };
         if aging == Aging::Aged && (creates || refreshes) {
-            self.age_unlink(record);
-            self.age_append(record, stamp());
+            self.ages.unlink(record);
+            self.ages.append(record, stamp());
         }
         self.set_last_user(block, members);
         self.stats.puts_replaced += 1;
@@ -254,7 +324,7 @@ impl State {
         stock: &mut Stock,
     ) -> Result<Lead, Need> {
         if put.aging == Aging::Aged {
-            self.ages.prepare(&mut stock.ages).map_err(Need::Aged)?;
+            self.ages.records.prepare(&mut stock.ages).map_err(Need::Aged)?;
         }
         let Some(lead) = lead else { return self.new_block(put, stock).map(Lead::to) };
         if let Some(pages) = self.blocks.get(lead.block()).pages() {
@@ -270,17 +340,13 @@ impl State {
         let entry = match aging {
             Aging::Ageless => Entry::ageless(frame),
             Aging::Aged => {
-                let record = self.ages.insert(Aged::of(block, place));
-                self.age_append(record, stamp());
+                let record = self.ages.add(block, place, stamp());
                 Entry::aged(frame, record)
             }
         };
         self.set_last_user(block, members);
         let record = self.blocks.get_mut(block);
-        let head = match *record {
-            Block::Further { head, .. } => head,
-            _ => SlotId::NONE,
-        };
+        let head = record.head();
         let Some(pages) = record.pages_mut() else { broken::no_such_page() };
         pages.insert(place, entry, &mut self.maps, name.oid);
         if pages.map() != lead.map().unwrap_or(SlotId::NONE) {
@@ -293,16 +359,16 @@ impl State {
     /// Makes an empty block, and a head if it is the first of an object's further blocks here.
     #[inline(never)]
     fn new_block(&mut self, put: &Put<'_>, stock: &mut Stock) -> Result<SlotId, Need> {
-        let Put { name, members, .. } = *put;
+        let Put { key, name, members, .. } = *put;
         let name = &name;
-        let head = if name.number == 0 { None } else { self.find_head(name) };
+        let head = if name.number == 0 { None } else { self.find_head(key, name) };
         let needs_head = name.number != 0 && head.is_none();
         if needs_head {
             self.blocks.prepare_two(&mut stock.blocks).map_err(Need::Blocks)?;
         } else {
             self.blocks.prepare(&mut stock.blocks).map_err(Need::Blocks)?;
         }
-        let head_hash = name.object_hash.head().0;
+        let head_hash = key.head(name.oid).0;
         // Both entries may fall into one table.
         let entries = 1 + u16::from(needs_head);
         self.index.prepare(name.block_hash.0, entries, stock)?;
@@ -311,9 +377,7 @@ impl State {
         }
         // From here on nothing can fail.
         let (oid, number, pages) = (name.oid, name.number, PageSet::default());
-        // In a private pool nobody asks.
-        let user = members.map_or_else(Membership::default, Members::own);
-        let (last_client, last_epoch) = (user.client, user.epoch);
+        let Membership { client: last_client, epoch: last_epoch } = user_of(members);
         let block = if number == 0 {
             self.blocks.insert(Block::First { oid, pages, last_client, last_epoch })
         } else {
@@ -326,9 +390,8 @@ impl State {
                 head
             });
             let links = Links::ALONE;
-            let hash = name.object_hash;
             let record =
-                Block::Further { last_client, last_epoch, head, number, links, hash, pages };
+                Block::Further { last_client, last_epoch, head, number, links, gap: 0, pages };
             let block = self.blocks.insert(record);
             self.list_block(head, block);
             block

@@ -44,6 +44,8 @@ impl Removed {
 struct Counted {
     /// Whether few are left.
     is_sparse: bool,
+    /// Whether none is left.
+    is_empty: bool,
     /// The block's head or none; `None`: the block is dead.
     head: Option<SlotId>,
 }
@@ -58,7 +60,7 @@ fn count_taken(block: &Block) -> Counted {
         Block::Further { head, .. } => Some(head),
         _ => None,
     };
-    Counted { is_sparse, head }
+    Counted { is_sparse, is_empty: pages.len() == 0, head }
 }
 
 impl State {
@@ -143,45 +145,58 @@ impl State {
         lead: Lead,
         record: SlotId,
         aging: Aging,
-        Counted { is_sparse, head }: Counted,
+        Counted { is_sparse, is_empty, head }: Counted,
     ) {
         if aging == Aging::Aged {
-            self.age_unlink(record);
-            self.has_news |= self.ages.remove_empty(record);
+            self.ages.unlink(record);
+            self.has_news |= self.ages.records.remove_empty(record);
         }
-        let Some(head) = head else { return self.taken_from_dead(key, lead, is_sparse) };
+        let Some(head) = head else { return self.taken_from_dead(key, lead, is_sparse, is_empty) };
         if let Some(head) = head.some() {
             let Some(headed) = self.headed_pages(head) else {
                 // Of a head that was flushed.
-                return self.taken_from_dead(key, lead, is_sparse);
+                return self.taken_from_dead(key, lead, is_sparse, is_empty);
             };
             headed.set(headed.get() - 1);
         }
         self.nr_live -= 1;
-        if is_sparse {
+        // The last pages of the block that may keep its map have nothing to see to but the last of all.
+        if is_sparse && (self.thinned != lead.block() || is_empty) {
             self.tidy(key, lead);
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn taken_from_dead(&mut self, key: &HashKey, lead: Lead, is_sparse: bool) {
+    fn taken_from_dead(&mut self, key: &HashKey, lead: Lead, is_sparse: bool, is_empty: bool) {
         self.nr_dead_pages -= 1;
-        if is_sparse {
+        if is_sparse && (self.thinned != lead.block() || is_empty) {
             self.tidy(key, lead);
         }
     }
 
     /// Sees to a block that has few pages left: frees it if it has none, and gives up a map that
-    /// is not worth its room.
+    /// is not worth its room, but not while no other block has one. For most often the last pages go
+    /// one after the other, and the map with them.
     #[inline(never)]
     fn tidy(&mut self, key: &HashKey, lead: Lead) {
         let block = lead.block();
-        let Some(pages) = self.blocks.get_mut(block).pages_mut() else { return };
+        let Some(pages) = self.blocks.get(block).pages() else { return };
         if pages.len() == 0 {
-            return self.free_block(key, block);
+            self.free_block(key, lead);
+        } else if lead.map().is_some() && self.thinned != block {
+            let former = core::mem::replace(&mut self.thinned, block);
+            if let Some(former) = former.some() {
+                self.give_up_map(key, former);
+            }
         }
-        if lead.map().is_some()
+    }
+
+    /// Brings the pages of a block home from its map, if they are few.
+    #[inline(never)]
+    fn give_up_map(&mut self, key: &HashKey, block: SlotId) {
+        let Some(pages) = self.blocks.get_mut(block).pages_mut() else { return };
+        if pages.is_sparse()
             && let Some(has_excess) = pages.shrink(&mut self.maps)
         {
             self.has_news |= has_excess;
@@ -205,22 +220,34 @@ impl State {
             self.index.collect(garbage);
             self.blocks.collect(garbage);
             self.maps.collect(garbage);
-            self.ages.collect(garbage);
+            self.ages.records.collect(garbage);
         }
     }
 
-    /// Frees an empty block's record.
-    #[inline(never)]
-    fn free_block(&mut self, key: &HashKey, block: SlotId) {
+    /// Frees an empty block's record, and its map.
+    fn free_block(&mut self, key: &HashKey, lead: Lead) {
+        let block = lead.block();
+        if self.thinned == block {
+            self.thinned = SlotId::NONE;
+        }
+        if let Some(map) = lead.map() {
+            self.has_news |= self.maps.remove_empty(map);
+        }
         if let Some(hash) = self.hash_of(key, block) {
             self.has_news |= self.index.remove(hash.0, block);
         }
-        let (record, has_excess) = self.blocks.remove(block);
-        self.has_news |= has_excess;
-        match record {
-            Block::Further { head, links, .. } => self.leave_head(key, head, links),
-            Block::Dead { links, .. } => self.unlink_dead(links),
-            _ => {}
+        let record = self.blocks.get_mut(block);
+        let left = match *record {
+            Block::Further { head, links, .. } => Some((Some(head), links)),
+            Block::Dead { links, .. } => Some((None, links)),
+            _ => None,
+        };
+        *record = Block::Vacant;
+        self.has_news |= self.blocks.remove_empty(block);
+        match left {
+            Some((Some(head), links)) => self.leave_head(key, head, links),
+            Some((None, links)) => self.unlink_dead(links),
+            None => {}
         }
     }
 
@@ -270,10 +297,10 @@ impl State {
         key: &HashKey,
         with_name: bool,
     ) -> Option<(Frame, Option<FullName>)> {
-        let mut at = self.oldest;
+        let mut at = self.ages.oldest;
         for _ in 0..EVICTION_SEARCH_MAX {
             let id = at.some()?;
-            let aged = self.ages.get(id);
+            let aged = self.ages.records.get(id);
             let (block, place, younger) = (aged.block(), aged.place(), aged.younger());
             let lead = self.lead_to(block);
             if self.page_mut(lead, place)?.nr_pins(Aging::Aged) == 0 {
@@ -292,6 +319,6 @@ impl State {
         self.index.dismantle(garbage)
             && self.blocks.dismantle(garbage)
             && self.maps.dismantle(garbage)
-            && self.ages.dismantle(garbage)
+            && self.ages.records.dismantle(garbage)
     }
 }

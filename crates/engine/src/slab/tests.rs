@@ -27,7 +27,7 @@ impl Listed {
             self.nr_blocks += 1;
         }
         assert_eq!(supply.nr_blocks(), 0, "no more than it asked for");
-        let id = self.ages.insert(Aged::of(SlotId(7), 9));
+        let id = self.ages.insert(Aged::youngest_of(SlotId(7), 9, SlotId::NONE, 0));
         assert!(self.used.insert(id.0), "a slot is given once");
         id
     }

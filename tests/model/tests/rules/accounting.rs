@@ -185,3 +185,71 @@ fn p21_metadata_is_given_back_when_pages_go() {
     world.destroy(1, 0);
     assert!(world.host().nr_metadata() <= before, "a destroyed pool keeps nothing");
 }
+
+#[test]
+fn p21_of_the_blocks_that_were_thinned_out_one_a_shard_keeps_its_map() {
+    const OBJECTS: u64 = 400;
+    const SHARDS: u64 = 8;
+    const MAPS_PER_FRAME: u64 = 8;
+    for pool in [flags::EPHEMERAL, flags::PERSISTENT] {
+        let mut world = World::with_frames(4000);
+        world.new_pool(1, pool, 0);
+        for object in 0..OBJECTS {
+            for index in 0..8 {
+                world.put(1, at(0, object, index), Content::Unique(index));
+            }
+        }
+        let full = world.host().nr_metadata();
+        // In an order that thins many out before any is empty.
+        for index in 0..6 {
+            for object in 0..OBJECTS {
+                world.flush(1, at(0, object, index));
+            }
+        }
+        world.audit();
+        let freed = full - world.host().nr_metadata();
+        // In each shard one map, and places of a frame that are not used yet, stay.
+        assert!(freed >= OBJECTS / MAPS_PER_FRAME - 2 * SHARDS, "{freed} of {full} frames freed");
+        // All grow and shrink again, and the pages are where they were.
+        for object in 0..OBJECTS {
+            world.put(1, at(0, object, 1), Content::Unique(91));
+            world.put(1, at(0, object, 63), Content::Unique(92));
+        }
+        for object in 0..OBJECTS {
+            world.flush(1, at(0, object, 6));
+            world.flush(1, at(0, object, 1));
+        }
+        world.audit();
+        for object in 0..OBJECTS {
+            assert_eq!(world.get(1, at(0, object, 6)).0, 0);
+            assert_eq!(world.get(1, at(0, object, 63)), (1, Some(Content::Unique(92))));
+            assert_eq!(world.get(1, at(0, object, 7)), (1, Some(Content::Unique(7))));
+        }
+        world.audit();
+    }
+}
+
+#[test]
+fn p21_a_block_that_kept_its_map_and_is_gone_is_forgotten() {
+    // Several chunks of blocks in each shard.
+    const OBJECTS: u64 = 1600;
+    let mut world = World::with_frames(8000);
+    world.new_pool(1, flags::PERSISTENT, 0);
+    let put = |world: &mut World, object| {
+        for index in 0..4 {
+            assert_eq!(world.put(1, at(0, object, index), Content::Unique(index)), 1);
+        }
+    };
+    (0..OBJECTS).for_each(|object| put(&mut world, object));
+    // The last that is thinned out in each shard is one of its first chunk, which goes.
+    for index in 0..4 {
+        for object in (0..OBJECTS).rev() {
+            world.flush(1, at(0, object, index));
+        }
+    }
+    for object in OBJECTS..OBJECTS + 100 {
+        put(&mut world, object);
+        world.flush(1, at(0, object, 0));
+    }
+    world.audit();
+}
