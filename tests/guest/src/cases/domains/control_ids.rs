@@ -1,8 +1,8 @@
-//! **Checks** the numbers in control operations (R58, P23, P37, P47, P80): each operation about a domain that is not
-//! there, is dying, is no client, about a number that is wider than a domain's and names a client when it
-//! is cut, and about all; pool ids that no pool has, among them such as would be right if a bit was
-//! dropped; places to go on from that nobody was told; numbers of no operation; padding. Each has its
-//! answer, none makes a client, and none reaches the client whose number is part of it.
+//! **Checks** the numbers in control operations (R58, P23, P37, P47, P80): each operation about a domain
+//! that is not there, is dying, is no client, about a number that is wider than a domain's and names a
+//! client when it is cut, and about all; pool ids that no pool has, among them such as would be right if
+//! a bit was dropped; places to go on from that nobody was told; numbers of no operation; padding. Each
+//! has its answer, none makes a client, and none reaches the client whose number is part of it.
 //!
 //! **Why:** the original cut numbers to 16 bits, and then meant another domain; it had an operation that
 //! destroyed nothing and thawed.
