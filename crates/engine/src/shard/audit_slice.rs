@@ -88,7 +88,7 @@ impl State {
     pub(crate) fn count_blocks(&self, from: u32) -> (u32, Option<u32>) {
         let (part, at) = (from >> PART_SHIFT, (from & PART_MASK) as usize);
         let (count, next) = match part {
-            0 => self.ages.count_blocks(at),
+            0 => self.ages.records.count_blocks(at),
             1 => self.blocks.count_blocks(at),
             2 => self.maps.count_blocks(at),
             _ => self.index.count_blocks(at),
