@@ -1,4 +1,4 @@
-//! The registry: clients come, pools are created and joined, rights are given.
+//! The registry: clients come, pools are created and joined.
 //!
 //! Off the data path. One lock protects the slots' words and the members of shared pools; what
 //! must be allocated is allocated before the lock is taken.
@@ -69,21 +69,6 @@ pub enum NewPoolError {
     /// The client is dying.
     Dying,
 }
-
-/// Why an authorisation was not changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AuthError {
-    /// The client is authorised for as many uuids as it may.
-    TableFull,
-    /// No memory for the client's record.
-    NoMemory,
-    /// The domain is dying.
-    Dying,
-}
-
-/// The domain is no client, or it is dying.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NotAClient;
 
 /// A client as the toolstack sees it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -267,57 +252,6 @@ impl<H: Host> Engine<H> {
         let before = client.weight.swap(weight, Relaxed);
         let sum = self.weight_sum.load(Relaxed) - u64::from(before) + u64::from(weight);
         self.weight_sum.store(sum, Relaxed);
-    }
-
-    /// Allows or forbids a client to join the shared pool of `uuid` from now on.
-    ///
-    /// # Errors
-    /// [`AuthError::TableFull`], or `Dying` if the domain is no client.
-    pub fn set_auth(
-        &self,
-        domain: DomainId,
-        uuid: [u64; 2],
-        allowed: bool,
-    ) -> Result<(), AuthError> {
-        let client = self.client_of(domain).and_then(|caller| self.client(caller.client));
-        let client = client.ok_or(AuthError::Dying)?;
-        let mut auth = client.auth.lock(&self.host);
-        // A record is given to another domain only after its authorisations were cleared under
-        // this lock, so what is seen here holds until the lock is released.
-        if client.state.load(Acquire) != LIVE || client.domain.load(Relaxed) != domain.0 {
-            return Err(AuthError::Dying);
-        }
-        let present = auth.uuids.iter_mut().find(|place| **place == Some(uuid));
-        match (present, allowed) {
-            (Some(_), true) | (None, false) => Ok(()),
-            (Some(place), false) => {
-                *place = None;
-                Ok(())
-            }
-            (None, true) => {
-                let free = auth.uuids.iter_mut().find(|place| place.is_none());
-                *free.ok_or(AuthError::TableFull)? = Some(uuid);
-                Ok(())
-            }
-        }
-    }
-
-    /// The uuid at a place in the table of those that a domain is authorised for, if there is one;
-    /// there are [`AUTHS_PER_CLIENT`](crate::AUTHS_PER_CLIENT) places.
-    ///
-    /// One place at a time: who reads all of them needs no room for the table, and each lock is short.
-    ///
-    /// # Errors
-    /// The domain is no client, or it is dying.
-    pub fn auth_at(&self, domain: DomainId, place: usize) -> Result<Option<[u64; 2]>, NotAClient> {
-        let client = self.client_of(domain).and_then(|caller| self.client(caller.client));
-        let client = client.ok_or(NotAClient)?;
-        let auth = client.auth.lock(&self.host);
-        // As in `set_auth`.
-        if client.state.load(Acquire) != LIVE || client.domain.load(Relaxed) != domain.0 {
-            return Err(NotAClient);
-        }
-        Ok(auth.uuids.get(place).copied().flatten())
     }
 
     /// Creates a pool, or joins a shared one. Returns the client's lowest free pool id, now taken.
