@@ -66,7 +66,18 @@ pub(crate) fn boot(
 
     let line = arguments(round, policy.is_some());
     let limit = Duration::from_secs(round.boot.limit_s);
-    run(paths, &round.boot.name, &folder, &line, limit, listener)
+    run(paths, &round.boot.name, &folder, &line, limit, Knock::Never, listener)
+}
+
+/// Whether something comes in on the machine's serial line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Knock {
+    /// Nothing.
+    Never,
+    /// A blank a second. An emulated processor that runs PVH domains may miss an interrupt: then its
+    /// timer's waits in the local APIC (seen there with QEMU 7.2), and whichever domain runs goes on
+    /// for ever, until another interrupt comes.
+    EachSecond,
 }
 
 /// Runs QEMU with these arguments in `folder` until it ends or its time is up, and keeps its serial
@@ -80,21 +91,31 @@ pub(crate) fn run(
     folder: &Path,
     line: &[String],
     limit: Duration,
+    knock: Knock,
     listener: impl FnMut(&str) + Send,
 ) -> Result<BootLog> {
     let file = paths.log(&format!("qemu-{name}"))?;
     let mut log = File::create(&file)
         .with_context(|| format!("cannot write the serial log {}", file.display()))?;
     let typed = format!("{QEMU} {}", line.join(" "));
+    let (serial_in, knocker) = std::io::pipe()?;
     let mut command = Command::new(QEMU);
     command
         .args(line.iter().map(OsString::from))
         .current_dir(folder)
         .process_group(0)
-        .stdin(Stdio::null())
+        .stdin(match knock {
+            Knock::Never => Stdio::null(),
+            Knock::EachSecond => Stdio::from(serial_in),
+        })
         .stdout(Stdio::piped())
         .stderr(log.try_clone()?);
     let (mut running, output) = Running::start_piped(&mut command, &typed)?;
+    // The machine's end of the pipe is now its alone, so that the last knock fails.
+    drop(command);
+    if knock == Knock::EachSecond {
+        std::thread::spawn(move || knock_until_it_ends(knocker));
+    }
     let (ended, copied) = std::thread::scope(|scope| {
         let reader = scope.spawn(|| copy_lines(output, &mut log, listener));
         let ended = running.wait(Some(limit));
@@ -108,6 +129,12 @@ pub(crate) fn run(
     let timed_out = ended?.is_none();
     let text = String::from_utf8_lossy(&fs::read(&file)?).into_owned();
     Ok(BootLog { text, file, timed_out, command: quoted(line) })
+}
+
+fn knock_until_it_ends(mut line: impl Write) {
+    while line.write_all(b" ").is_ok() {
+        std::thread::sleep(Duration::from_secs(1));
+    }
 }
 
 fn copy_lines(

@@ -15,7 +15,7 @@ use crate::machine::{Need, QEMU_NEED, boot_needs, ensure, program};
 use crate::paths::{Paths, make_folder};
 use crate::pins::Pins;
 use crate::progress::step;
-use crate::qemu::{self, BootLog};
+use crate::qemu::{self, BootLog, Knock};
 use crate::results::{Outcome, Results};
 use crate::xen::build::{Request, build};
 use crate::xen::tree::copy_if_different;
@@ -97,7 +97,8 @@ fn boot(
     let limit = scenarios.iter().map(|scenario| scenario.limit_s).sum::<u64>() + BOOT_LIMIT_S;
     let limit = Duration::from_secs(limit) * slowness;
     let names: Vec<&str> = scenarios.iter().map(|scenario| scenario.name.as_str()).collect();
-    qemu::run(paths, name, folder, &arguments(&names, tmem, slowness), limit, |_| ())
+    let line = arguments(&names, tmem, slowness);
+    qemu::run(paths, name, folder, &line, limit, Knock::EachSecond, |_| ())
 }
 
 /// From the start of the emulator to the first scenario.
