@@ -74,10 +74,10 @@ pub(crate) fn boot(
 pub(crate) enum Knock {
     /// Nothing.
     Never,
-    /// A blank a second. An emulated processor that runs PVH domains may miss an interrupt: then its
+    /// A blank ten times a second. An emulated processor that runs PVH domains may miss an interrupt: then its
     /// timer's waits in the local APIC (seen there with QEMU 7.2), and whichever domain runs goes on
     /// for ever, until another interrupt comes.
-    EachSecond,
+    Often,
 }
 
 /// Runs QEMU with these arguments in `folder` until it ends or its time is up, and keeps its serial
@@ -106,14 +106,14 @@ pub(crate) fn run(
         .process_group(0)
         .stdin(match knock {
             Knock::Never => Stdio::null(),
-            Knock::EachSecond => Stdio::from(serial_in),
+            Knock::Often => Stdio::from(serial_in),
         })
         .stdout(Stdio::piped())
         .stderr(log.try_clone()?);
     let (mut running, output) = Running::start_piped(&mut command, &typed)?;
     // The machine's end of the pipe is now its alone, so that the last knock fails.
     drop(command);
-    if knock == Knock::EachSecond {
+    if knock == Knock::Often {
         std::thread::spawn(move || knock_until_it_ends(knocker));
     }
     let (ended, copied) = std::thread::scope(|scope| {
@@ -131,9 +131,12 @@ pub(crate) fn run(
     Ok(BootLog { text, file, timed_out, command: quoted(line) })
 }
 
+/// What a missed interrupt costs at most.
+const KNOCK_EVERY: Duration = Duration::from_millis(100);
+
 fn knock_until_it_ends(mut line: impl Write) {
     while line.write_all(b" ").is_ok() {
-        std::thread::sleep(Duration::from_secs(1));
+        std::thread::sleep(KNOCK_EVERY);
     }
 }
 

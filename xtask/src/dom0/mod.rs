@@ -98,7 +98,7 @@ fn boot(
     let limit = Duration::from_secs(limit) * slowness;
     let names: Vec<&str> = scenarios.iter().map(|scenario| scenario.name.as_str()).collect();
     let line = arguments(&names, tmem, slowness);
-    qemu::run(paths, name, folder, &line, limit, Knock::EachSecond, |_| ())
+    qemu::run(paths, name, folder, &line, limit, Knock::Often, |_| ())
 }
 
 /// From the start of the emulator to the first scenario.
