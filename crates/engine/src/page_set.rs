@@ -300,8 +300,8 @@ impl PageSet {
         self.len.get() as usize <= INLINE_LEN
     }
 
-    /// Brings the last few pages of a map home ([`is_sparse`](Self::is_sparse)). Whether that leaves a chunk to collect; `None`: there
-    /// was no map.
+    /// Brings the last few pages of a map home ([`is_sparse`](Self::is_sparse)). Whether that leaves a
+    /// chunk to collect; `None`: there was no map.
     #[inline(never)]
     pub(crate) fn shrink(&mut self, maps: &mut Maps) -> Option<bool> {
         let map = self.map().some()?;

@@ -51,7 +51,7 @@ global_asm!(
 
     .pushsection .bss.guest_stack, "aw", @nobits
     .balign 4096
-        .skip 65536
+        .skip 131072
     .global guest_stack_top
     guest_stack_top:
     .popsection

@@ -33,7 +33,9 @@ const TOLD: u32 = 8;
 /// Steps of a round of `churn`.
 const STEPS: u32 = 500;
 
-/// Uses tmem until somebody ends the domain.
+/// Uses tmem until somebody ends the domain. Out of line, so that what a client remembers is not on the
+/// stack of the cases, which are started at the same place.
+#[inline(never)]
 pub fn run(start: Start, kind: &str) {
     let why = match use_tmem(start, kind) {
         Ok(()) => return,
