@@ -167,25 +167,39 @@ fn arguments(round: &Round<'_>, with_policy: bool) -> Vec<String> {
         modules.push_str(",policy");
         xen.push_str(&format!(" {XEN_FLASK}"));
     }
+    machine(&boot.cpu, &memory, &cpus, &xen, &modules)
+        .into_iter()
+        .chain(node_arguments(boot))
+        .chain(if boot.icount { COUNTING } else { &[] }.iter().map(|&word| word.to_owned()))
+        .collect()
+}
+
+/// What every machine has: nothing but processors, memory in MiB, a serial line, Xen with its words, and
+/// Xen's modules.
+pub(crate) fn machine(
+    cpu: &str,
+    memory: &str,
+    cpus: &str,
+    xen: &str,
+    modules: &str,
+) -> Vec<String> {
     [
         ["-machine", "pc"],
         ["-accel", "tcg"],
-        ["-cpu", &boot.cpu],
-        ["-m", &memory],
-        ["-smp", &cpus],
+        ["-cpu", cpu],
+        ["-m", memory],
+        ["-smp", cpus],
         ["-display", "none"],
         ["-serial", "stdio"],
         ["-monitor", "none"],
         ["-kernel", "xen"],
-        ["-append", &xen],
-        ["-initrd", &modules],
+        ["-append", xen],
+        ["-initrd", modules],
     ]
     .into_iter()
     .flatten()
     .chain(["-nodefaults", "-no-user-config", "-no-reboot"])
     .map(str::to_owned)
-    .chain(node_arguments(boot))
-    .chain(if boot.icount { COUNTING } else { &[] }.iter().map(|&word| word.to_owned()))
     .collect()
 }
 

@@ -155,24 +155,7 @@ fn arguments(scenarios: &[&str], tmem: &str, slowness: u32) -> Vec<String> {
         "linux console=hvc0 loglevel=4 panic=-1 slowness={slowness} {},initramfs",
         wanted.join(" ")
     );
-    [
-        ["-machine", "pc"],
-        ["-accel", "tcg"],
-        ["-cpu", CPU],
-        ["-m", &memory],
-        ["-smp", "1"],
-        ["-display", "none"],
-        ["-serial", "stdio"],
-        ["-monitor", "none"],
-        ["-kernel", "xen"],
-        ["-append", &xen],
-        ["-initrd", &modules],
-    ]
-    .into_iter()
-    .flatten()
-    .chain(["-nodefaults", "-no-user-config", "-no-reboot"])
-    .map(str::to_owned)
-    .collect()
+    qemu::machine(CPU, &memory, "1", &xen, &modules)
 }
 
 /// Builds `tmemctl` with everything that it needs inside it, so that it runs on any dom0.

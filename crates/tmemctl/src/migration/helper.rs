@@ -68,6 +68,14 @@ impl Helper {
         (Last { held, verdict, message: None }, relaying)
     }
 
+    /// Waits until all is handed on. A helper whose messages can't be is to give up.
+    pub(super) fn relayed(&self, relaying: ScopedJoinHandle<'_, io::Result<()>>) {
+        if let Ok(Err(error)) = relaying.join() {
+            eprintln!("tmemctl: {error}");
+            self.end();
+        }
+    }
+
     /// Asks it to give up, as libxl does: it puts the domain right and says that it has failed.
     pub(super) fn end(&self) {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);

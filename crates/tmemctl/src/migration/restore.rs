@@ -46,13 +46,7 @@ pub(super) fn run<H: Hypervisor>(
         });
         let done = received.and(restored).and(last.wait());
         last.release(done.is_ok());
-        match relaying.join() {
-            Ok(Ok(())) | Err(_) => {}
-            Ok(Err(error)) => {
-                eprintln!("tmemctl: {error}");
-                helper.end();
-            }
-        }
+        helper.relayed(relaying);
         done
     });
     let ended = helper.wait();

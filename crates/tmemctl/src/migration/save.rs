@@ -52,13 +52,7 @@ pub(super) fn run<H: Hypervisor>(
         let done =
             saved.and_then(|totals| Ok(sent.and_then(|()| sender.end()).map(|()| totals)?));
         last.release(done.is_ok());
-        match relaying.join() {
-            Ok(Ok(())) | Err(_) => {}
-            Ok(Err(error)) => {
-                eprintln!("tmemctl: {error}");
-                helper.end();
-            }
-        }
+        helper.relayed(relaying);
         done
     });
     let ended = helper.wait();
