@@ -16,8 +16,12 @@ use tmem_host_sim::{Arena, GFNS_PER_DOMAIN, Memory, PageWords, copy_page, copy_p
 const ORDER_SEED: u64 = 77;
 /// The seed of what the table says.
 const TABLE_SEED: u64 = 78;
-/// Entries in a page of the table.
+/// Entries in a page of a table.
 const ENTRIES_PER_PAGE: usize = 512;
+/// The seed of what the index says.
+const INDEX_SEED: u64 = 79;
+/// Pages that an entry of the index stands for, as in the engine's.
+const PAGES_PER_BLOCK: usize = 64;
 
 /// Which floor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,17 +39,21 @@ pub enum Kind {
     /// As `ReadSerialised`, but the page's number is first read from a table of eight bytes a page, at
     /// a random place: what a look-up costs that has its answer in one access.
     ReadIndexed,
+    /// As `ReadIndexed`, but where in the table is first read from an index of eight bytes for 64
+    /// pages: what a look-up costs that has its answer in two accesses, one after the other.
+    ReadTwiceIndexed,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Hot,
         Self::Write,
         Self::Read,
         Self::WriteSerialised,
         Self::ReadSerialised,
         Self::ReadIndexed,
+        Self::ReadTwiceIndexed,
     ];
 
     /// The name in tables and in the JSON.
@@ -57,6 +65,7 @@ impl Kind {
             Self::WriteSerialised => "wrS",
             Self::ReadSerialised => "rdS",
             Self::ReadIndexed => "rdX",
+            Self::ReadTwiceIndexed => "rdXX",
         }
     }
 }
@@ -66,6 +75,7 @@ pub struct Floor<'a> {
     arena: &'a Arena,
     ring: &'a Arena,
     table: &'a Arena,
+    index: &'a Arena,
     /// The pages of the arena in the order of the visits.
     order: Vec<u32>,
     /// The place in `order` of the next visit.
@@ -78,6 +88,8 @@ pub struct FloorMemory {
     ring: Arena,
     /// Eight bytes for each page of the arena, for [`Kind::ReadIndexed`].
     table: Arena,
+    /// Eight bytes for 64 of them, for [`Kind::ReadTwiceIndexed`].
+    index: Arena,
 }
 
 impl FloorMemory {
@@ -90,7 +102,9 @@ impl FloorMemory {
         let ring = Arena::new(GFNS_PER_DOMAIN).context("no memory for the copy floor's ring")?;
         let table = Arena::new(nr_pages.div_ceil(ENTRIES_PER_PAGE));
         let table = table.context("no memory for the copy floor's table")?;
-        Ok(Self { arena, ring, table })
+        let index = Arena::new(nr_pages.div_ceil(PAGES_PER_BLOCK * ENTRIES_PER_PAGE));
+        let index = index.context("no memory for the copy floor's index")?;
+        Ok(Self { arena, ring, table, index })
     }
 
     /// A floor over the first `nr_pages` pages.
@@ -100,14 +114,27 @@ impl FloorMemory {
     pub fn floor(&self, nr_pages: usize) -> Result<Floor<'_>> {
         ensure!(nr_pages <= self.arena.nr_pages(), "the floor's arena is smaller than the host");
         let order = permutation(nr_pages, ORDER_SEED);
-        for (place, page) in permutation(nr_pages, TABLE_SEED).into_iter().enumerate() {
-            if let Some(words) = self.table.words(place / ENTRIES_PER_PAGE) {
-                words[place % ENTRIES_PER_PAGE].store(page.into(), Relaxed);
-            }
-        }
-        let Self { arena, ring, table } = self;
-        Ok(Floor { arena, ring, table, order, next: 0 })
+        fill(&self.table, permutation(nr_pages, TABLE_SEED));
+        fill(&self.index, permutation(nr_pages.div_ceil(PAGES_PER_BLOCK), INDEX_SEED));
+        let Self { arena, ring, table, index } = self;
+        Ok(Floor { arena, ring, table, index, order, next: 0 })
     }
+}
+
+/// Writes `entries` into a table, one after the other.
+fn fill(table: &Arena, entries: Vec<u32>) {
+    for (place, entry) in entries.into_iter().enumerate() {
+        if let Some(words) = table.words(place / ENTRIES_PER_PAGE) {
+            words[place % ENTRIES_PER_PAGE].store(entry.into(), Relaxed);
+        }
+    }
+}
+
+/// What a table says at `place`.
+#[inline(always)]
+fn entry(table: &Arena, place: usize) -> Option<usize> {
+    let words = table.words(place / ENTRIES_PER_PAGE)?;
+    usize::try_from(words[place % ENTRIES_PER_PAGE].load(Relaxed)).ok()
 }
 
 impl Floor<'_> {
@@ -137,9 +164,19 @@ impl Floor<'_> {
                 let (arena, table) = (self.arena, self.table);
                 self.visit_numbers(nr_copies, |ring, place| {
                     barrier();
-                    let entries = table.words(place / ENTRIES_PER_PAGE);
-                    let page = entries.map(|e| e[place % ENTRIES_PER_PAGE].load(Relaxed));
-                    let page = page.and_then(|page| usize::try_from(page).ok());
+                    if let Some(page) = entry(table, place).and_then(|page| arena.words(page)) {
+                        copy_page_words(ring, page);
+                    }
+                    barrier();
+                })
+            }
+            Kind::ReadTwiceIndexed => {
+                let Self { arena, table, index, .. } = *self;
+                self.visit_numbers(nr_copies, |ring, place| {
+                    barrier();
+                    let block = entry(index, place / PAGES_PER_BLOCK);
+                    let place = block.map(|at| at * PAGES_PER_BLOCK + place % PAGES_PER_BLOCK);
+                    let page = place.and_then(|place| entry(table, place));
                     if let Some(page) = page.and_then(|page| arena.words(page)) {
                         copy_page_words(ring, page);
                     }
