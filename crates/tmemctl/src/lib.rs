@@ -27,6 +27,7 @@ mod interrupt;
 mod metrics;
 #[cfg(feature = "tool")]
 mod migration;
+mod output;
 #[cfg(feature = "tool")]
 mod privcmd;
 #[cfg(feature = "tool")]

@@ -9,6 +9,7 @@ use crate::figures::Snapshot;
 use crate::host::Host;
 use crate::hypervisor::Hypervisor;
 use crate::interrupt;
+use crate::output::Output;
 use crate::privcmd::Privcmd;
 use crate::probe::Probed;
 use crate::units::{BYTES_PER_PAGE, bytes};
@@ -40,7 +41,11 @@ pub fn main_on<H: Hypervisor>(
     open: impl FnOnce() -> Result<H, Failure>,
 ) -> ExitCode {
     let cli = Cli::parse_from(words);
-    let mut out = io::stdout().lock();
+    let mut stdout = io::stdout();
+    let mut told = Output::new(io::stdout());
+    // A save's stream is to arrive whole; what is only told may find its reader gone.
+    let out: &mut dyn Write =
+        if matches!(cli.command, Command::Save(_)) { &mut stdout } else { &mut told };
     let noted = match cli.command {
         Command::Save(_) | Command::Restore(_) => interrupt::note(),
         Command::Top { .. } => interrupt::note_beside_hang_up().map_err(Failure::from),
@@ -50,7 +55,7 @@ pub fn main_on<H: Hypervisor>(
         eprintln!("tmemctl: {failure}");
         return ExitCode::from(failure.kind.exit_code());
     }
-    match run(&cli, open, &mut out, &mut io::stderr()).and_then(|()| Ok(out.flush()?)) {
+    match run(&cli, open, out, &mut io::stderr()).and_then(|()| Ok(out.flush()?)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("tmemctl: {failure}");
