@@ -27,6 +27,7 @@ mod interrupt;
 mod metrics;
 #[cfg(feature = "tool")]
 mod migration;
+#[cfg(feature = "tool")]
 mod output;
 #[cfg(feature = "tool")]
 mod privcmd;

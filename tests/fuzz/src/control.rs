@@ -4,13 +4,16 @@
 use crate::bytes::{Bytes, pick};
 use crate::host::{DOMAINS, world};
 use hypercall_abi::control::{CONTROL_BYTES, ControlOp, SAVED_PAGE_BYTES, subcommand};
-use hypercall_abi::{PAGE_SIZE_BYTES, Uuid};
+use hypercall_abi::{Handle, Op, PAGE_SIZE_BYTES, Uuid};
 use tmem_host_sim::{Content, SimHost, SimToolstack};
-use tmem_model_tests::{World, at, flags};
+use tmem_model_tests::answer::SUCCESS;
+use tmem_model_tests::{TARGET_GFN, World, at, flags};
 use tmem_service::{ControlOutcome, DomainId};
 
 /// Where the toolstack's buffer is.
 const ADDRESS: u64 = 0x7000;
+/// The toolstack's buffer repeats so many bytes over and over, and so do the pages restored from it.
+const PATTERN_BYTES: usize = 16;
 /// Bytes behind the buffer that may not change.
 const GUARD: usize = 16;
 /// Slices that an operation may take: more than any does on so small a host.
@@ -137,16 +140,33 @@ fn operate(world: &World, step: &[u8; 16], raw: Option<[u8; CONTROL_BYTES]>) {
     }
 }
 
+/// A get, whose page must be one that a guest put or the toolstack restored, and not half of each.
+fn get(world: &World, domain: DomainId, handle: Handle) -> i64 {
+    let answer = world.guest(domain.0).call(Op::GetPage { handle, cmfn: TARGET_GFN });
+    if answer == SUCCESS {
+        let own = world.host().domain(domain);
+        let is_put = || own.content(TARGET_GFN).is_some();
+        let is_restored = || {
+            let page = own.bytes(TARGET_GFN);
+            let (pattern, _) = page.split_at(PATTERN_BYTES);
+            page.chunks(PATTERN_BYTES).all(|part| part == pattern)
+        };
+        assert!(is_put() || is_restored(), "a get of {handle:?} gave a torn or foreign page");
+    }
+    answer
+}
+
 /// What guests do in between.
 fn guests(world: &World, step: &[u8; 16]) {
     let [_, _, _, _, _, _, _, _, _, _, _, _, domain, pool, object, what] = *step;
-    let guest = world.guest(1 + u16::from(domain) % DOMAINS);
+    let domain = DomainId(1 + u16::from(domain) % DOMAINS);
+    let guest = world.guest(domain.0);
     let pool = u32::from(pool % 4);
     for index in 0..u32::from(what >> 3) {
         let handle = at(pool, u64::from(object), index * u32::from(1 + object % 70));
         match what % 4 {
             0 | 1 => guest.put(handle, Content::Unique(index)),
-            2 => guest.get(handle).0,
+            2 => get(world, domain, handle),
             _ => guest.flush(handle),
         };
     }
