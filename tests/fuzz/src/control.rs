@@ -12,8 +12,6 @@ use tmem_service::{ControlOutcome, DomainId};
 
 /// Where the toolstack's buffer is.
 const ADDRESS: u64 = 0x7000;
-/// The toolstack's buffer repeats so many bytes over and over, and so do the pages restored from it.
-const PATTERN_BYTES: usize = 16;
 /// Bytes behind the buffer that may not change.
 const GUARD: usize = 16;
 /// Slices that an operation may take: more than any does on so small a host.
@@ -51,21 +49,22 @@ pub fn control(data: &[u8]) {
             guest.new_pool(kind, 1);
         }
     }
-    let mut nr_operations = 0;
+    let (mut nr_operations, mut buffers) = (0, Vec::new());
     while nr_operations < OPERATIONS_MAX
         && let Some(step) = bytes.take::<16>()
     {
         nr_operations += 1;
         let raw = if step[0] & 1 == 0 { None } else { bytes.take::<CONTROL_BYTES>() };
-        operate(&world, &step, raw);
-        guests(&world, &step);
+        buffers.push(operate(&world, &step, raw));
+        guests(&world, &step, &buffers);
     }
     // That nothing is left when all domains are gone, the world sees to.
     world.service().audit().expect("the books are right");
 }
 
-/// An operation: bytes as they come, or such as decode more often than not.
-fn operate(world: &World, step: &[u8; 16], raw: Option<[u8; CONTROL_BYTES]>) {
+/// An operation: bytes as they come, or such as decode more often than not. What was in its buffer
+/// before.
+fn operate(world: &World, step: &[u8; 16], raw: Option<[u8; CONTROL_BYTES]>) -> Vec<u8> {
     let [_, what, who, pool, arg, len, len_high, fill, place, ..] = *step;
     let len = match len_high {
         // A page, with its name and without.
@@ -138,26 +137,28 @@ fn operate(world: &World, step: &[u8; 16], raw: Option<[u8; CONTROL_BYTES]>) {
     if !knows_no_length && said <= len {
         assert_eq!(memory.bytes()[len..], [0xc3; GUARD], "written beyond the buffer");
     }
+    content
 }
 
-/// A get, whose page must be one that a guest put or the toolstack restored, and not half of each.
-fn get(world: &World, domain: DomainId, handle: Handle) -> i64 {
+/// A get, whose page must be one that a guest put, or a whole one that could be restored from one of
+/// the toolstack's `buffers`.
+fn get(world: &World, domain: DomainId, handle: Handle, buffers: &[Vec<u8>]) -> i64 {
     let answer = world.guest(domain.0).call(Op::GetPage { handle, cmfn: TARGET_GFN });
     if answer == SUCCESS {
         let own = world.host().domain(domain);
-        let is_put = || own.content(TARGET_GFN).is_some();
         let is_restored = || {
             let page = own.bytes(TARGET_GFN);
-            let (pattern, _) = page.split_at(PATTERN_BYTES);
-            page.chunks(PATTERN_BYTES).all(|part| part == pattern)
+            let mut pages = buffers.iter().flat_map(|buffer| buffer.windows(PAGE_SIZE_BYTES));
+            pages.any(|restored| restored == page)
         };
-        assert!(is_put() || is_restored(), "a get of {handle:?} gave a torn or foreign page");
+        let is_put = own.content(TARGET_GFN).is_some();
+        assert!(is_put || is_restored(), "a get of {handle:?} gave a torn or foreign page");
     }
     answer
 }
 
 /// What guests do in between.
-fn guests(world: &World, step: &[u8; 16]) {
+fn guests(world: &World, step: &[u8; 16], buffers: &[Vec<u8>]) {
     let [_, _, _, _, _, _, _, _, _, _, _, _, domain, pool, object, what] = *step;
     let domain = DomainId(1 + u16::from(domain) % DOMAINS);
     let guest = world.guest(domain.0);
@@ -166,7 +167,7 @@ fn guests(world: &World, step: &[u8; 16]) {
         let handle = at(pool, u64::from(object), index * u32::from(1 + object % 70));
         match what % 4 {
             0 | 1 => guest.put(handle, Content::Unique(index)),
-            2 => get(world, domain, handle),
+            2 => get(world, domain, handle, buffers),
             _ => guest.flush(handle),
         };
     }
