@@ -74,9 +74,9 @@ pub(crate) fn boot(
 pub(crate) enum Knock {
     /// Nothing.
     Never,
-    /// A blank ten times a second. An emulated processor that runs PVH domains may miss an interrupt: then its
-    /// timer's waits in the local APIC (seen there with QEMU 7.2), and whichever domain runs goes on
-    /// for ever, until another interrupt comes.
+    /// A blank ten times a second. An emulated processor that runs PVH domains may miss its timer's
+    /// interrupt, which then waits in the local APIC (seen there with QEMU 7.2), and whichever domain
+    /// runs goes on for ever, until another interrupt comes.
     Often,
 }
 
@@ -174,8 +174,8 @@ fn arguments(round: &Round<'_>, with_policy: bool) -> Vec<String> {
         .collect()
 }
 
-/// What every machine has: nothing but processors, memory in MiB, a serial line, Xen with its words, and
-/// Xen's modules.
+/// What every machine has: nothing but processors, memory in MiB, a serial line, Xen with its words,
+/// and Xen's modules.
 pub(crate) fn machine(
     cpu: &str,
     memory: &str,
