@@ -14,7 +14,7 @@ use crate::limits::DOMAINS;
 pub(crate) use crate::limits::{CLIENTS_MAX, POOLS_MAX};
 use crate::member::Members;
 use crate::meta::Payer;
-use crate::pool::{Kind, Pool, Pools, SHARD_BITS, SHARDS};
+use crate::pool::{Kind, Pool, Pools, SHARDS};
 use crate::registry::Registry;
 use crate::shard::{Aging, PageName, Shard, State};
 use crate::sync::atomic::Ordering::{Acquire, Relaxed};
@@ -345,6 +345,6 @@ impl<'a> Access<'a> {
     /// The shard that holds the page of this name.
     #[inline(always)]
     pub(crate) const fn shard(&self, name: &PageName) -> &'a Shard {
-        &self.shards[name.block_hash.shard(SHARD_BITS) % SHARDS]
+        &self.shards[name.block_hash.shard() % SHARDS]
     }
 }

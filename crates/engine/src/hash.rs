@@ -4,6 +4,8 @@
 //! key can't choose ids that collide. It is a multiply-and-fold hash over object and block at once, some
 //! twenty instructions; docs/decisions/ says what an attacker could observe and why that is enough.
 
+use crate::limits::SHARD_BITS;
+
 /// The key, drawn once at start-up.
 #[derive(Clone, Copy)]
 pub(crate) struct HashKey([u64; 3]);
@@ -44,10 +46,12 @@ impl HashKey {
         Self([stir(k0, 1), stir(k1, 2), stir(k2 ^ stir(k3, 4), 3)])
     }
 
-    /// Hashes block `number` of object `oid`.
+    /// Hashes block `number` of object `oid`. As many neighbours as there are shards share the hash
+    /// of their group and differ in its lower bits, and so in their shards.
     #[inline(always)]
     pub(crate) const fn block(&self, oid: [u64; 3], number: u32) -> BlockHash {
-        self.numbered(oid, number as u64)
+        let BlockHash(group) = self.numbered(oid, (number >> SHARD_BITS) as u64);
+        BlockHash(group.wrapping_add(number as u64))
     }
 
     /// Hashes the heads of object `oid`.
@@ -64,9 +68,11 @@ impl HashKey {
 }
 
 impl BlockHash {
-    /// The shard that the block lies in, as one of `1 << bits`. Bits that the index does not use.
-    pub(crate) const fn shard(self, bits: u32) -> usize {
-        (self.0 >> 32) as usize % (1 << bits)
+    /// The shard that the block lies in, as one of `1 << SHARD_BITS`. Bits that the index does not
+    /// use.
+    #[expect(clippy::cast_possible_truncation, reason = "takes the low bits")]
+    pub(crate) const fn shard(self) -> usize {
+        self.0 as usize % (1 << SHARD_BITS)
     }
 }
 
@@ -112,18 +118,34 @@ mod tests {
     }
 
     #[test]
+    fn blocks_in_a_row_lie_in_all_shards_in_turn() {
+        let key = HashKey::new([1, 2, 3, 4]);
+        for group in 0..1000 {
+            let first = group << SHARD_BITS;
+            let of_first = key.block([1, 2, 3], first).shard();
+            for nth in 0..1 << SHARD_BITS {
+                let turn = (of_first + nth as usize) % (1 << SHARD_BITS);
+                assert_eq!(key.block([1, 2, 3], first + nth).shard(), turn);
+            }
+        }
+    }
+
+    #[test]
     fn the_blocks_of_an_object_spread_over_shards_and_index() {
         for key in 0..64 {
             let key = HashKey::new([key, 6, 7, 8]);
             for step in [1, 2, 3, 64, 0xffff] {
                 let (mut shards, mut homes, mut prefixes) = ([0; 8], [0; 64], [0; 64]);
-                for number in 0..6400 {
+                for number in 0..51_200 {
                     let hash = key.block([1, 2, 3], number * step);
-                    shards[hash.shard(3)] += 1;
-                    homes[(hash.0 >> 58) as usize] += 1;
-                    prefixes[(hash.0 >> 44) as usize % 64] += 1;
+                    shards[hash.shard()] += 1;
+                    // Each shard has an index of its own.
+                    if hash.shard() == 0 {
+                        homes[(hash.0 >> 58) as usize] += 1;
+                        prefixes[(hash.0 >> 44) as usize % 64] += 1;
+                    }
                 }
-                assert!(shards.iter().all(|&n| (650..=950).contains(&n)), "{step} {shards:?}");
+                assert!(shards.iter().all(|&n| (6000..=6800).contains(&n)), "{step} {shards:?}");
                 assert!(homes.iter().all(|&n| (50..=160).contains(&n)), "{step} {homes:?}");
                 assert!(prefixes.iter().all(|&n| (50..=160).contains(&n)), "{step} {prefixes:?}");
             }

@@ -192,6 +192,13 @@ impl<T: Slot, const N: usize, const W: usize, const INLINE: usize> Slab<T, N, W,
         &mut self.chunk_mut(id)[id.0 as usize % N]
     }
 
+    /// The slot `id`, if there is such a chunk; whatever it holds.
+    #[inline(always)]
+    pub(crate) fn try_get(&self, id: SlotId) -> Option<&T> {
+        let chunk = self.chunks.owned(Self::chunk_of(id))?;
+        Some(&chunk[id.0 as usize % N])
+    }
+
     /// The slots `ids`, as far as they are in the chunk of slot `id` (others of it in place of those
     /// that are not); whatever they hold. `None`: there is no such chunk.
     #[inline(always)]

@@ -11,6 +11,14 @@ pub(crate) struct ShardStats {
     pub(crate) evicted: u64,
 }
 
+impl ShardStats {
+    /// Events that pages come and go by: a number that changes from one to the next.
+    pub(crate) const fn nr_changes(&self) -> u64 {
+        let Self { puts_stored, hits, flushes, evicted, .. } = *self;
+        puts_stored.wrapping_add(hits).wrapping_add(flushes).wrapping_add(evicted)
+    }
+}
+
 /// Events in a pool since it was created, in a client's pools, or on the whole host, and what is
 /// held now.
 ///

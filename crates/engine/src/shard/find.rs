@@ -1,6 +1,7 @@
 //! Look-up, under the shard's lock: from a page's name to its block and its record.
 
 use super::State;
+use super::foresight::Foresight;
 use crate::block::{Block, Blocks};
 use crate::hash::{BlockHash, HashKey};
 use crate::index::{Index, Lead};
@@ -15,17 +16,18 @@ use core::cell::Cell;
 #[derive(Debug)]
 pub(super) struct RecentHead {
     id: Cell<SlotId>,
-    /// The one that was met last.
-    next: Cell<SlotId>,
     /// Pages in all of its blocks.
     nr_pages: Cell<u32>,
 }
 
 impl RecentHead {
     pub(super) const fn none() -> Self {
-        Self { id: Cell::new(SlotId::NONE), next: Cell::new(SlotId::NONE), nr_pages: Cell::new(0) }
+        Self { id: Cell::new(SlotId::NONE), nr_pages: Cell::new(0) }
     }
 }
+
+/// Of so many calls that meet another head than the recent one, one makes it the recent one.
+const ADOPTION: u64 = 8;
 
 /// An object's id and a page's index in it.
 pub(crate) type FullName = ([u64; 3], u32);
@@ -94,13 +96,34 @@ pub(super) fn look_up<'a>(
     index: &Index,
     blocks: &'a Blocks,
     nr_dead: &u32,
+    foresight: Option<&Foresight>,
     name: &PageName,
 ) -> Option<(Lead, &'a Block)> {
+    if let Some(foresight) = foresight
+        && foresight.is_trusted()
+    {
+        let (block, map) = foresight.guess(name);
+        if let Some(found @ Block::Further { number, pages, .. }) = blocks.try_get(block)
+            && *number == name.number
+            && is_labelled(pages, nr_dead, name.oid)
+            && pages.map() == map
+        {
+            // What was guessed and not what was read: a CPU need not wait for the block then.
+            return Some((Lead::new(block, map), found));
+        }
+        foresight.distrust();
+    }
     let hash = name.block_hash.0;
     // The first entry that looks right nearly always is: tags of one table differ in 13 to 24 bits.
     let lead = index.probe(hash)?.next()?;
     let block = blocks.get(lead.block());
     if is_named(blocks, block, nr_dead, name.number, name.oid) {
+        // What lies in its first block is found without guessing.
+        if let Some(foresight) = foresight
+            && name.number != 0
+        {
+            foresight.learn(name.number, lead);
+        }
         return Some((lead, block));
     }
     let [o0, o1, o2] = name.oid;
@@ -166,12 +189,18 @@ impl State {
     /// The block of this name, even if its last user has left.
     #[inline(always)]
     pub(super) fn find_block(&self, name: &PageName) -> Option<Lead> {
-        look_up(&self.index, &self.blocks, &self.nr_dead, name).map(|(lead, _)| lead)
+        look_up(&self.index, &self.blocks, &self.nr_dead, None, name).map(|(lead, _)| lead)
+    }
+
+    /// The same, by a guess if there is one.
+    #[inline(always)]
+    pub(super) fn guess_block(&self, name: &PageName) -> Option<Lead> {
+        let Self { index, blocks, nr_dead, foresight, .. } = self;
+        look_up(index, blocks, nr_dead, Some(foresight), name).map(|(lead, _)| lead)
     }
 
     /// Has the recent head count its pages itself again.
     pub(super) fn forget_recent_head(&self) {
-        self.recent_head.next.set(SlotId::NONE);
         let recent = self.recent_head.id.replace(SlotId::NONE);
         if let Some(recent) = recent.some()
             && let Block::Head { nr_pages, .. } = self.blocks.get(recent)
@@ -192,10 +221,12 @@ impl State {
     #[inline(never)]
     fn other_headed_pages(&self, head: SlotId) -> Option<&Cell<u32>> {
         let Block::Head { nr_pages, .. } = self.blocks.get(head) else { return None };
-        let recent = &self.recent_head;
-        if recent.next.replace(head) != head {
+        // One that is met between others is rarely worth the change; one that is met all the time
+        // gets it soon.
+        if !self.stats.nr_changes().is_multiple_of(ADOPTION) {
             return Some(nr_pages);
         }
+        let recent = &self.recent_head;
         self.forget_recent_head();
         recent.id.set(head);
         recent.nr_pages.set(nr_pages.get());

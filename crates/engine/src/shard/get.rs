@@ -63,7 +63,11 @@ impl State {
         members: Option<&Members<'_>>,
         taking: Taking,
     ) -> Option<Pinned> {
-        let lead = self.find_block(name)?;
+        // Small files, which private ephemeral pools are full of, are not worth a guess.
+        let lead = match taking {
+            Taking::Exclusive => self.find_block(name)?,
+            Taking::Keeping | Taking::Refreshing | Taking::Leaving => self.guess_block(name)?,
+        };
         let place = name.place;
         if !self.is_kept(lead.block(), members) {
             return None;

@@ -9,6 +9,7 @@ mod audit;
 mod audit_slice;
 mod dead;
 mod find;
+mod foresight;
 mod get;
 mod orphans;
 mod put;
@@ -24,6 +25,7 @@ pub(crate) use save::{NextPage, Place};
 
 use self::age::AgeList;
 use self::find::RecentHead;
+use self::foresight::Foresight;
 use self::orphans::Orphans;
 use crate::block::Blocks;
 use crate::index::Index;
@@ -138,12 +140,13 @@ pub(crate) struct State {
     dead: SlotId,
     /// How many these are.
     nr_dead: u32,
-    /// Whether heads or dead ones came or went, or a chunk or a table was left empty, since the last
-    /// [`collect`](Self::collect).
-    has_news: bool,
     /// Heads, dead ones too.
     nr_heads: u32,
     recent_head: RecentHead,
+    foresight: Foresight,
+    /// Whether heads or dead ones came or went, or a chunk or a table was left empty, since the last
+    /// [`collect`](Self::collect).
+    has_news: bool,
     /// The block that has kept its map, though few pages are left in it, since it was the last to
     /// come to that; it may have more again.
     thinned: SlotId,
@@ -165,9 +168,10 @@ impl State {
             ages: AgeList::new(),
             dead: SlotId::NONE,
             nr_dead: 0,
-            has_news: false,
             nr_heads: 0,
             recent_head: RecentHead::none(),
+            foresight: Foresight::default(),
+            has_news: false,
             thinned: SlotId::NONE,
             nr_live: 0,
             nr_dead_pages: 0,

@@ -89,7 +89,8 @@ impl State {
         stock: Option<&mut Stock>,
     ) -> PutStep {
         let Put { key, name, members, aging, refreshes, may_add } = *put;
-        let found = look_up(&self.index, &self.blocks, &self.nr_dead, &name);
+        let foresight = (aging == Aging::Ageless).then_some(&self.foresight);
+        let found = look_up(&self.index, &self.blocks, &self.nr_dead, foresight, &name);
         let lead = found.map(|(lead, _)| lead);
         if let Some((way, block)) = found.filter(|(lead, _)| self.is_kept(lead.block(), members)) {
             let is_ready = may_add && (aging == Aging::Ageless || self.ages.records.is_ready());

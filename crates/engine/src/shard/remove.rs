@@ -74,7 +74,8 @@ impl State {
         members: Option<&Members<'_>>,
         aging: Aging,
     ) -> Option<Removed> {
-        let (lead, block) = look_up(&self.index, &self.blocks, &self.nr_dead, name)
+        let foresight = (aging == Aging::Ageless).then_some(&self.foresight);
+        let (lead, block) = look_up(&self.index, &self.blocks, &self.nr_dead, foresight, name)
             .filter(|(lead, _)| self.is_kept(lead.block(), members))?;
         let Some(map) = lead.map() else { return self.remove(key, lead, name.place, aging) };
         let entry = self.maps.get_mut(map).page_mut(name.place)?;

@@ -14,6 +14,7 @@ mod faults;
 mod flush;
 mod hostile_ids;
 mod isolation;
+mod large_objects;
 mod leaving;
 mod lifecycle;
 mod metadata;
