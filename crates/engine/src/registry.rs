@@ -202,11 +202,11 @@ impl<H: Host> Engine<H> {
         Ok(())
     }
 
-    /// Freezes or thaws a domain. `false`: it is no client.
+    /// Freezes or thaws a domain. `false`: it is no client, or no longer.
     pub fn set_frozen(&self, domain: DomainId, frozen: bool) -> bool {
         // The lock keeps the record from being reused for another domain meanwhile.
         let _registry = self.registry.lock(&self.host);
-        let client = self.client_of(domain).and_then(|caller| self.client(caller.client));
+        let client = self.living(domain).map(|(_, client)| client);
         if let Some(client) = client {
             // A save keeps it frozen, whatever the toolstack asks meanwhile (R66).
             client.is_asked_frozen.store(frozen, Relaxed);
@@ -216,10 +216,10 @@ impl<H: Host> Engine<H> {
     }
 
     /// Sets a domain's weight: its part of the host's ephemeral memory against others' weights.
-    /// `false`: it is no client.
+    /// `false`: it is no client, or no longer.
     pub fn set_weight(&self, domain: DomainId, weight: u32) -> bool {
         let mut registry = self.registry.lock(&self.host);
-        let client = self.client_of(domain).and_then(|caller| self.client(caller.client));
+        let client = self.living(domain).map(|(_, client)| client);
         if let Some(client) = client {
             self.change_weight(&mut registry, client, weight);
         }

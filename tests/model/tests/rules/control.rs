@@ -211,12 +211,15 @@ fn r58_bad_settings_are_refused_and_change_nothing() {
     assert_eq!(set_info(&world, ClientId::All, SETTINGS), -2, "no clients");
     assert_eq!(set_info(&world, one, SETTINGS), -2, "no client");
     world.new_pool(1, flags::EPHEMERAL, 0);
-    assert_eq!(set_info(&world, one, ClientInfo { version: 0, ..SETTINGS }), -95);
-    assert_eq!(set_info(&world, one, ClientInfo { version: 2, ..SETTINGS }), -95);
-    assert_eq!(set_info(&world, one, ClientInfo { maxpools: 17, ..SETTINGS }), -34);
-    let compress = ClientInfo { flags: ClientFlags::COMPRESS, ..SETTINGS };
-    assert_eq!(set_info(&world, one, compress), -95);
-    assert_eq!(info_of(&world, one).weight, 0);
+    for who in [one, ClientId::All] {
+        assert_eq!(set_info(&world, who, ClientInfo { version: 0, ..SETTINGS }), -95);
+        assert_eq!(set_info(&world, who, ClientInfo { version: 2, ..SETTINGS }), -95);
+        assert_eq!(set_info(&world, who, ClientInfo { maxpools: 17, ..SETTINGS }), -34);
+        assert_eq!(set_info(&world, who, ClientInfo { maxpools: u32::MAX, ..SETTINGS }), -34);
+        let compress = ClientInfo { flags: ClientFlags::COMPRESS, ..SETTINGS };
+        assert_eq!(set_info(&world, who, compress), -95);
+        assert_eq!(info_of(&world, one).weight, 0);
+    }
 }
 
 #[test]
@@ -383,8 +386,11 @@ fn p64_a_buffer_that_can_t_be_written_or_read_is_told() {
     let world = World::roomy();
     let who = ClientId::One(1);
     let short = Buffer::new(ADDRESS, &[0; 19]);
-    assert_eq!(control(&world, ControlOp::GetClientInfo { who, buffer: ADDRESS }, &short), -14);
-    assert_eq!(control(&world, ControlOp::SetClientInfo { who, buffer: ADDRESS }, &short), -14);
+    for buffer in [ADDRESS, ADDRESS - 1, 0, u64::MAX - 18, u64::MAX] {
+        assert_eq!(control(&world, ControlOp::GetClientInfo { who, buffer }, &short), -14);
+        assert_eq!(control(&world, ControlOp::SetClientInfo { who, buffer }, &short), -14);
+    }
+    assert_eq!(short.bytes(), [0; 19]);
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! Every operation of the toolstack's on a domain that does not exist, that is no client, that is
-//! dying, or that is gone. R58, P5, P37, P47.
+//! dying, or that is gone. R29, R58, P5, P37, P47.
 
 use crate::control::ADDRESS;
 use hypercall_abi::control::{
@@ -10,7 +10,7 @@ use hypercall_abi::control::{
 use hypercall_abi::{ObjectId, PAGE_SIZE_BYTES, PoolFlags, Uuid};
 use tmem_host_sim::{Content, SimHost, SimToolstack};
 use tmem_model_tests::{World, at, flags};
-use tmem_service::{ControlOutcome, DomainId};
+use tmem_service::{ControlOutcome, DomainId, Progress};
 
 /// Who is asked about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,9 +21,12 @@ enum Nobody {
     NoClient,
     /// The domain has been killed and destroyed to the end, and its number is not used again.
     Gone,
+    /// It has been killed, and a part of it is destroyed.
+    Dying,
 }
 
 impl Nobody {
+    /// Those that are no client.
     const ALL: [Self; 3] = [Self::Absent, Self::NoClient, Self::Gone];
 
     const fn number(self) -> u16 {
@@ -31,6 +34,7 @@ impl Nobody {
             Self::Absent => 4000,
             Self::NoClient => 3,
             Self::Gone => 1,
+            Self::Dying => 4,
         }
     }
 }
@@ -82,8 +86,13 @@ fn operations(nobody: Nobody) -> Vec<(ControlOp, Vec<u8>, i64)> {
         (ControlOp::GetClientInfo { who, buffer }, vec![0; CLIENT_INFO_BYTES], 0),
         (ControlOp::SetClientInfo { who, buffer }, info.encode().to_vec(), -2),
         (ControlOp::GetPools { who, len: record, buffer }, vec![0; POOL_INFO_BYTES], -22),
+        (ControlOp::GetAuth { who, len: record, buffer }, vec![0; POOL_INFO_BYTES], -22),
         (ControlOp::GetStats { of: one, len: len(STATS_BYTES), buffer }, vec![0; STATS_BYTES], -2),
-        (ControlOp::GetStats { of: its_pool, len: len(STATS_BYTES), buffer }, vec![], -2),
+        (
+            ControlOp::GetStats { of: its_pool, len: len(STATS_BYTES), buffer },
+            vec![0; STATS_BYTES],
+            -2,
+        ),
         (save(SaveOp::Begin { who, live: false }), vec![], -2),
         (save(SaveOp::Begin { who, live: true }), vec![], -2),
         (
@@ -149,6 +158,34 @@ fn r58_p5_p37_p47_every_operation_on_nobody_is_answered_as_the_document_says() {
         for pool in [0, 2] {
             assert_eq!(world.guest(2).get(at(pool, 1, 1)), (1, Some(Content::Unique(pool))));
         }
+    }
+}
+
+/// What is left of a domain while it is destroyed can be looked at; whatever would change it, save it or
+/// put something into it is refused, and its destruction goes on.
+#[test]
+fn r29_p5_p37_every_operation_that_changes_a_dying_domain_is_refused() {
+    let domain = Nobody::Dying.number();
+    for (op, content, of_nobody) in operations(Nobody::Dying) {
+        let mut world = world();
+        assert_eq!(world.new_pool(domain, flags::PERSISTENT, 0), 0);
+        for index in 0..100 {
+            assert_eq!(world.put(domain, at(0, 1, index), Content::Unique(index)), 1);
+        }
+        assert!(world.set_auth(domain, Uuid([6, 0]), true) && world.set_weight(domain, 7));
+        assert_eq!(world.save_begin(domain, true), 0);
+        world.kill(domain);
+        assert_eq!(world.destroy_domain_slice(domain), Progress::More);
+        let before = world.service().client_state(DomainId(domain));
+        assert!(before.is_some_and(|state| state.nr_pools == 1 && state.weight == 7));
+        let wanted = match op {
+            ControlOp::List { .. } | ControlOp::GetStats { .. } | ControlOp::GetPools { .. } => 0,
+            _ => of_nobody,
+        };
+        assert_eq!(carry_out(&world, op, &content), wanted, "{op:?}");
+        assert_eq!(world.service().client_state(DomainId(domain)), before, "{op:?}");
+        while world.destroy_domain_slice(domain) == Progress::More {}
+        assert_eq!(world.service().client_state(DomainId(domain)), None, "{op:?}");
     }
 }
 

@@ -92,15 +92,71 @@ fn r58_p5_restore_begins_with_a_domain_that_is_alive_and_no_client() {
     assert_eq!(toolstack.begin_restore(2), -17);
     assert_eq!(toolstack.begin_restore(4000), -22, "there is no such domain");
     assert_eq!(toolstack.control(SaveOp::RestoreBegin { who: ClientId::All }).0, -22);
-    world.host().fail_all(Fault::Metadata);
-    for nr_clients in 3..=4 {
-        // The first clients share a frame of records.
-        assert!([0, -12].contains(&toolstack.begin_restore(nr_clients)));
-    }
-    world.host().heal();
     world.destroy_domain(3);
     assert_eq!(toolstack.begin_restore(3), -22, "it is dying");
     assert_eq!(service.client_state(DomainId(3)), None);
+}
+
+#[test]
+fn p52_no_memory_for_a_restored_client_is_said() {
+    let world = World::roomy();
+    let toolstack = Toolstack::new(world.service());
+    world.host().fail_all(Fault::Metadata);
+    assert_eq!(toolstack.begin_restore(1), -12);
+    assert_eq!(world.service().client_state(DomainId(1)), None);
+    world.host().heal();
+    assert_eq!(toolstack.begin_restore(1), 0);
+}
+
+#[test]
+fn r5_r58_a_restored_page_without_a_frame_is_answered_as_a_put_is() {
+    let world = World::roomy();
+    let toolstack = Toolstack::new(world.service());
+    let target = world.guest(1);
+    assert_eq!(toolstack.begin_restore(1), 0);
+    assert_eq!(target.new_pool(flags::PERSISTENT, 0), 0);
+    for index in 0..2 {
+        assert_eq!(toolstack.put(1, at(0, 1, index), Content::Unique(index)), 1);
+    }
+    for fault in [Fault::Frame, Fault::Spare] {
+        world.host().fail_all(fault);
+    }
+    assert_eq!(toolstack.put(1, at(0, 1, 0), Content::Unique(8)), -28);
+    assert_eq!(toolstack.put(1, at(0, 1, 2), Content::Unique(9)), -12);
+    world.host().heal();
+    let found = [0, 1, 2].map(|index| target.get(at(0, 1, index)));
+    assert_eq!(found, [(0, None), (1, Some(Content::Unique(1))), (0, None)]);
+}
+
+#[test]
+fn r58_r64_nothing_comes_into_a_domain_that_is_being_saved_live_itself() {
+    let world = World::roomy();
+    let toolstack = Toolstack::new(world.service());
+    let guest = world.guest(1);
+    for pool in [flags::PERSISTENT, flags::PERSISTENT] {
+        assert!(guest.new_pool(pool, 0) >= 0);
+    }
+    for index in 0..3 {
+        assert_eq!(guest.put(at(0, 1, index), Content::Unique(index)), 1);
+    }
+    assert_eq!(toolstack.begin(1, true), 0);
+    assert_eq!(toolstack.begin_restore(1), -17);
+    assert_eq!(toolstack.put(1, at(0, 1, 0), Content::Unique(8)), -1, "a page that is there");
+    assert_eq!(toolstack.put(1, at(0, 1, 7), Content::Unique(9)), -1, "one that is not");
+    assert_eq!(toolstack.remove(1, Removed::Page(at(0, 1, 1))), -1);
+    assert_eq!(toolstack.removals(1), Ok(vec![]));
+    for index in 0..3 {
+        assert_eq!(guest.get(at(0, 1, index)), (1, Some(Content::Unique(index))));
+    }
+    assert_eq!(guest.get(at(0, 1, 7)).0, 0);
+    // What is removed as a whole is, as if the guest had done it, and is recorded.
+    let object = Removed::Object { pool_id: 0, object: ObjectId(at(0, 1, 0).object.0) };
+    assert_eq!(toolstack.remove(1, object), -1000, "done, but the client is frozen");
+    assert_eq!(toolstack.remove(1, Removed::Pool { pool_id: 1 }), 1);
+    assert_eq!(toolstack.removals(1), Ok(vec![object, Removed::Pool { pool_id: 1 }]));
+    assert_eq!(toolstack.end(1), 0);
+    assert_eq!(toolstack.put(1, at(0, 1, 7), Content::Unique(9)), 1);
+    world.service().audit().expect("the books are right");
 }
 
 #[test]

@@ -72,3 +72,40 @@ fn r69_freezing_all_and_settings_of_all_go_in_slices() {
     // Where there is no client there is nothing to set.
     assert_eq!(control(&World::roomy(), op, &memory), -2);
 }
+
+/// What an audit has counted in a shard goes through the caller's operation, so a caller can make it
+/// find what a defect would.
+#[test]
+fn r58_an_audit_that_finds_something_says_what_and_where() {
+    let mut world = World::roomy();
+    world.new_pool(1, flags::PERSISTENT, 0);
+    world.new_pool(2, flags::EPHEMERAL, 0);
+    for index in 0..400 {
+        assert_eq!(world.put(2, at(0, 1, index), Content::Unique(index)), 1);
+    }
+    for len in [AuditInfo::SIZE, 0] {
+        let memory = Buffer::new(ADDRESS, &[0xaa; AUDIT_INFO_BYTES]);
+        let mut block = ControlOp::Audit { len, buffer: ADDRESS }.encode();
+        let answer = loop {
+            match world.service().control(&mut block, &memory) {
+                ControlOutcome::Done(status) => break status.encode(),
+                ControlOutcome::Again => {}
+            }
+            // In the middle of a shard: one more than there is.
+            let [place, counted, changes] = progress(&block);
+            if counted != 0 && place & 0xffff_ffff != 0 {
+                set_progress(&mut block, [place, counted + 1, changes]);
+            }
+        };
+        assert_eq!(answer, -5);
+        let found = AuditInfo::decode(&memory.bytes());
+        if len == 0 {
+            assert_eq!(memory.bytes(), [0xaa; AUDIT_INFO_BYTES]);
+            continue;
+        }
+        // Sums that do not agree, in the second pool.
+        assert_eq!((found.version, found.fault, found.pool, found.owner), (1, 7, 1, 2));
+        assert!(found.shard < 8 && found.slices > 2, "{found:?}");
+    }
+    assert_eq!(audit(&world, AuditInfo::SIZE).0, 0, "nothing is wrong");
+}

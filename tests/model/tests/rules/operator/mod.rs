@@ -11,7 +11,7 @@ use crate::control::{ADDRESS, control, control_in_slices};
 use hypercall_abi::control::{
     AUDIT_INFO_BYTES, AuditInfo, ClientId, ClientInfo, ControlOp, Histogram, POOL_INFO_BYTES,
     PoolInfo, STATS_BYTES, StatsCounters, StatsFlags, StatsInfo, StatsKind, StatsOf, Timed,
-    set_progress,
+    progress, set_progress,
 };
 use hypercall_abi::{PoolFlags, Uuid};
 use std::sync::atomic::{AtomicBool, Ordering};

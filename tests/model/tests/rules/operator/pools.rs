@@ -106,3 +106,26 @@ fn p5_p47_no_pool_is_made_for_a_dying_domain_or_none() {
         assert_eq!(world.service().client_state(DomainId(domain)), None);
     }
 }
+
+#[test]
+fn r34_r58_a_shared_pool_more_than_the_host_has_room_for_is_refused() {
+    let world = World::roomy();
+    let shared =
+        |id, uuid| PoolInfo { flags: SHARED, id, uuid: Uuid([uuid, 1]), ..PoolInfo::default() };
+    let allow = |domain, uuid| {
+        world.service().set_auth(DomainId(domain), Uuid([uuid, 1]), true).expect("there is room");
+    };
+    let all: Vec<PoolInfo> = (0..16).map(|id| shared(id, 100 + u64::from(id))).collect();
+    for record in &all {
+        allow(1, record.uuid.0[0]);
+    }
+    assert_eq!(set_pools(&world, 1, &all), 16);
+    for uuid in [7, 100] {
+        allow(2, uuid);
+    }
+    assert_eq!(set_pools(&world, 2, &[shared(0, 7)]), -1);
+    assert_eq!(get_pools(&world, 2, 16), (0, vec![]), "the id is free");
+    assert_eq!(set_pools(&world, 2, &[shared(0, 100)]), 1, "one that there is can be joined");
+    assert_eq!(world.guest(1).destroy(15), 1);
+    assert_eq!(set_pools(&world, 2, &[shared(1, 7)]), 1);
+}

@@ -151,3 +151,24 @@ fn r58_where_there_is_no_room_no_address_is_asked_for() {
         }
     }
 }
+
+#[test]
+fn r58_a_list_that_has_written_more_than_its_buffer_holds_is_impossible() {
+    let world = listed_world();
+    for who in [ClientId::All, ClientId::One(1)] {
+        for (written, wanted) in [(512, 0), (513, -22), (u64::MAX, -22)] {
+            let memory = Buffer::new(ADDRESS, &[0xff; 512]);
+            let mut block =
+                ControlOp::List { who, long: false, len: 512, buffer: ADDRESS }.encode();
+            set_progress(&mut block, [2 << 56 | 1 << 5, written, 0]);
+            let outcome = loop {
+                match world.service().control(&mut block, &memory) {
+                    ControlOutcome::Done(status) => break status.encode(),
+                    ControlOutcome::Again => {}
+                }
+            };
+            assert_eq!(outcome, wanted, "{who:?}, {written}");
+            assert_eq!(memory.bytes(), [0xff; 512], "no line fits");
+        }
+    }
+}
