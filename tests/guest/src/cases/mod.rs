@@ -143,6 +143,8 @@ cases![
     bad_pool_ids,
     retired_commands,
     control_commands,
+    control_block,
+    control_interrupted,
     ignored_fields,
     op_pointer,
     op_at_page_end,

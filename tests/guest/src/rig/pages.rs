@@ -4,6 +4,7 @@ use crate::plain::content::{Content, Difference, Page};
 use crate::xen::balloon::Balloon;
 use crate::xen::grants::GrantTable;
 use crate::xen::memory::set_mapping;
+use crate::xen::pv::set_read_only;
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -115,6 +116,19 @@ impl Pages {
     pub fn unmap_edge(&self) -> bool {
         // SAFETY: nothing but this and the next two functions use that page.
         unsafe { set_mapping(self.behind.page.addr(), None) == 0 }
+    }
+
+    /// Writes `bytes` to the beginning of the page behind the edge, and maps it so that it can't be
+    /// written any more, until [`Pages::restore_edge`]. Their address; `None` if Xen refuses. For a PV
+    /// guest.
+    #[must_use]
+    pub fn write_behind_edge(&self, bytes: &[u8]) -> Option<u64> {
+        let start: *mut u8 = self.behind.page.cast();
+        // SAFETY: a page of its own, mapped; no caller has more than fits. Nobody holds a reference.
+        unsafe { start.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+        // SAFETY: the page's own frame; nothing but these functions uses it.
+        let answer = unsafe { set_read_only(start.addr(), self.behind.mfn) };
+        (answer == 0).then_some(start.addr() as u64)
     }
 
     /// Maps the page behind the edge again; whether Xen did.

@@ -4,9 +4,11 @@
 use crate::skip;
 use crate::verdict::CaseResult;
 use crate::xen::release::Release;
+use crate::xen::sysctl::send_sysctl_address;
 use hypercall_abi::Uuid;
 use hypercall_abi::control::{
-    CLIENT_INFO_BYTES, CONTROL_BYTES, ClientId, ClientInfo, ControlOp, POOL_INFO_BYTES, PoolInfo,
+    self, CLIENT_INFO_BYTES, CONTROL_BYTES, ClientId, ClientInfo, ControlOp, POOL_INFO_BYTES,
+    PoolInfo, SYSCTL_BYTES,
 };
 
 /// The way to the control operations.
@@ -44,6 +46,17 @@ impl Control {
         // exposed, as are those of the rig's pages, which are looked at by raw pointers; what is not
         // mapped here Xen can't write.
         unsafe { self.0.tmem_control(op) }
+    }
+
+    /// A whole request that carries `op`, of the interface's version and so many more.
+    pub fn request(self, op: &ControlOp, versions_on: u32) -> [u8; SYSCTL_BYTES] {
+        control::sysctl(self.0.sysctl.wrapping_add(versions_on), op)
+    }
+
+    /// Sends the address of a request, at which there may be none. A buffer that it names must be one
+    /// such as [`Self::send_block`] wants.
+    pub fn send_address(self, address: u64) -> i64 {
+        send_sysctl_address(address)
     }
 
     /// SET_AUTH: allows a domain the shared pools of that uuid, or forbids them.

@@ -15,6 +15,9 @@ const FLUSH_THIS_PAGE: u64 = 2;
 /// Present, writable, user, accessed, dirty: a data page of a 64-bit PV kernel.
 const PTE_DATA: u64 = 0x67;
 
+/// The same, but not writable.
+const PTE_READ_ONLY: u64 = PTE_DATA & !2;
+
 /// The instruction `syscall`, by which the hypercall page enters Xen.
 const SYSCALL: [u8; 2] = [0x0f, 0x05];
 
@@ -29,6 +32,16 @@ pub fn set_descriptor_table(frame: Option<u64>) -> i64 {
     let arguments = [list.as_ptr().expose_provenance() as u64, count, 0, 0];
     // SAFETY: reads a list of one frame number. Xen checks the descriptors.
     unsafe { hypercall(__HYPERVISOR_set_gdt, arguments) }
+}
+
+/// Maps frame `frame` at `address`, not writable. Returns Xen's answer, 0 if done.
+///
+/// # Safety
+/// As `Platform::set_mapping`; and nobody writes there.
+pub unsafe fn set_read_only(address: usize, frame: u64) -> i64 {
+    let arguments = [address as u64, frame << 12 | PTE_READ_ONLY, FLUSH_THIS_PAGE, 0];
+    // SAFETY: takes no pointer; what it does to our address space is the caller's promise.
+    unsafe { hypercall(__HYPERVISOR_update_va_mapping, arguments) }
 }
 
 /// A 64-bit PV guest.
