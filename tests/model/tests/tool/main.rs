@@ -3,6 +3,7 @@
 
 mod commands;
 mod far;
+mod memory;
 mod terminal;
 mod top;
 mod wanted;

@@ -1,6 +1,10 @@
 //! Guests that go on while the operator looks. R69, R70, R74.
 
 use super::*;
+use std::cell::Cell;
+use std::sync::mpsc;
+use std::time::Duration;
+use tmem_service::{BadBuffer, FrameId, ToolstackMemory};
 
 /// A host of 64 clients with 16 pools each.
 fn crowded(nr_pages: u32) -> World {
@@ -56,6 +60,79 @@ fn r69_r70_what_the_operator_reads_is_read_in_short_holds() {
     }
     let audit = ControlOp::Audit { len: 0, buffer: 0 };
     assert!(most_locks(&many, audit).0 <= 16);
+}
+
+/// A toolstack's memory in which each access takes as long as a guest takes for a put into each of the
+/// host's pools, and which fails when that does not come to an end.
+struct Slow<'a> {
+    world: &'a World,
+    memory: Buffer,
+    /// Accesses, and those that guests have used.
+    nr_accesses: Cell<u32>,
+    nr_used: Cell<u32>,
+}
+
+impl Slow<'_> {
+    fn access(&self) {
+        // Each would take minutes.
+        let nr = self.nr_accesses.get();
+        self.nr_accesses.set(nr + 1);
+        if !nr.is_multiple_of(53) {
+            return;
+        }
+        let (done, is_done) = mpsc::channel();
+        let guests: Vec<_> = (1..=64).map(|domain| self.world.guest(domain)).collect();
+        std::thread::spawn(move || {
+            on_cpu(1, || {
+                for (guest, pool) in
+                    guests.iter().flat_map(|guest| (0..16).map(move |id| (guest, id)))
+                {
+                    assert_eq!(guest.put(at(pool, 3, 3), Content::Unique(nr)), 1);
+                    assert_eq!(guest.get(at(pool, 3, 3)).0, 1);
+                    guest.flush(at(pool, 3, 3));
+                }
+            });
+            done.send(()).expect("somebody waits");
+        });
+        is_done.recv_timeout(Duration::from_secs(60)).expect("no guest waits for the operator");
+        self.nr_used.set(self.nr_used.get() + 1);
+    }
+}
+
+impl ToolstackMemory for Slow<'_> {
+    fn read(&self, address: u64, into: &mut [u8]) -> Result<(), BadBuffer> {
+        self.access();
+        self.memory.read(address, into)
+    }
+
+    fn write(&self, address: u64, from: &[u8]) -> Result<(), BadBuffer> {
+        self.access();
+        self.memory.write(address, from)
+    }
+
+    fn read_page(&self, _: u64, _: FrameId) -> Result<(), BadBuffer> {
+        Err(BadBuffer)
+    }
+
+    fn write_page(&self, _: u64, _: FrameId) -> Result<(), BadBuffer> {
+        Err(BadBuffer)
+    }
+}
+
+#[test]
+fn r70_guests_put_into_every_pool_while_a_list_of_64_clients_stands_still() {
+    let world = crowded(1);
+    let memory = Buffer::new(ADDRESS, &vec![0; 1 << 18]);
+    let memory = Slow { world: &world, memory, nr_accesses: Cell::new(0), nr_used: Cell::new(0) };
+    let mut block =
+        ControlOp::List { who: ClientId::All, long: true, len: 1 << 18, buffer: ADDRESS }.encode();
+    while world.service().control(&mut block, &memory) == ControlOutcome::Again {}
+    let bytes = memory.memory.bytes();
+    let text = bytes.split(|&byte| byte == 0).next().unwrap_or_default();
+    let lines = text.split(|&byte| byte == b'\n').filter(|line| line.starts_with(b"P="));
+    assert_eq!(lines.count(), 64 * 16);
+    assert!(memory.nr_used.get() > 20, "{} of {:?}", memory.nr_used.get(), memory.nr_accesses);
+    world.service().audit().expect("the books are right");
 }
 
 /// While the operator lists and audits without end, guests put and get; the books are right
