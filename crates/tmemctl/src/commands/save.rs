@@ -46,6 +46,11 @@ pub(super) fn save<H: Hypervisor>(
     let Totals { pools, pages, flushes, pools_gone, .. } = totals;
     let memory = bytes(pages.saturating_mul(BYTES_PER_PAGE));
     writeln!(say, "domain {}: {pools} pools, {pages} pages ({memory}) saved", save.domain)?;
+    if pools == 0 {
+        // Xen answers of both alike.
+        let domain = save.domain;
+        writeln!(say, "domain {domain} has no tmem, if there is such a domain (see `xl list`)")?;
+    }
     if save.live {
         writeln!(say, "removed meanwhile: {flushes} pages or objects, {pools_gone} pools")?;
     }

@@ -1,6 +1,7 @@
 //! The commands from the command line to the hypervisor, which is a fake one.
 
 mod fake;
+mod help;
 mod listing;
 mod settings;
 mod transfer;
