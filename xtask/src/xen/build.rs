@@ -129,6 +129,10 @@ fn image_key(
     if let Some(flags) = flavour.c_flags() {
         hash.add("flags", flags.as_bytes());
     }
+    if flavour == Flavour::Flask {
+        // What the policies beside it deny.
+        hash.add("policy", policy::DENIALS.concat().as_bytes());
+    }
     Ok(hash.short())
 }
 

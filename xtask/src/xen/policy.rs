@@ -1,4 +1,5 @@
-//! Policies for Xen's security module FLASK: the default one, and one that denies tmem to domain 0.
+//! Policies for Xen's security module FLASK: the default one, and one that denies tmem to domain 0, as
+//! a guest and as a toolstack.
 //!
 //! Both are compiled from the build tree, whose policy our patches extend. They lie beside the Xen
 //! that they belong to. Must not know how a machine is booted with one.
@@ -21,6 +22,14 @@ const GRANT: &str = "allow domain_type xen_t:xen tmem_op;";
 /// The same but for domain 0.
 const DENIAL: &str = "allow { domain_type -dom0_t } xen_t:xen tmem_op;";
 
+/// The module that grants what the toolstack's domain may do.
+const TOOLSTACK_MODULE: &str = "modules/dom0.te";
+/// The toolstack's permission, in a list of others.
+const CONTROL: &str = "tmem_control";
+
+/// What the denying policy denies, for who asks whether it is still the same.
+pub(super) const DENIALS: [&str; 2] = [DENIAL, CONTROL];
+
 /// Name of the default policy, beside the Xen.
 const DEFAULT: &str = "policy";
 
@@ -31,8 +40,12 @@ const DEFAULT: &str = "policy";
 pub(super) fn compile(tree: &Path, folder: &Path, log: &Path) -> Result<()> {
     make(tree, SOURCE, &folder.join(DEFAULT), log)?;
     copy_folder(&tree.join(SOURCE), &tree.join(DENYING_SOURCE))?;
-    let module = tree.join(DENYING_SOURCE).join(GUEST_MODULE);
-    fs::write(&module, without_domain_0(&fs::read_to_string(&module)?)?)?;
+    for (module, denying) in
+        [(GUEST_MODULE, without_domain_0 as fn(&str) -> _), (TOOLSTACK_MODULE, without_control)]
+    {
+        let module = tree.join(DENYING_SOURCE).join(module);
+        fs::write(&module, denying(&fs::read_to_string(&module)?)?)?;
+    }
     make(tree, DENYING_SOURCE, &named(folder, "denied"), log)
 }
 
@@ -65,6 +78,14 @@ fn without_domain_0(module: &str) -> Result<String> {
         bail!("the policy's {GUEST_MODULE} does not hold the one line `{GRANT}`");
     }
     Ok(module.replace(GRANT, DENIAL))
+}
+
+/// A module of the policy's source that grants its domain no control of tmem.
+fn without_control(module: &str) -> Result<String> {
+    if module.matches(CONTROL).count() != 1 {
+        bail!("the policy's {TOOLSTACK_MODULE} does not hold `{CONTROL}` once");
+    }
+    Ok(module.replace(CONTROL, ""))
 }
 
 /// Runs the source's own makefile, the part that the hypervisor's build uses too.
@@ -107,16 +128,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_denying_policy_differs_in_the_one_grant() {
+    fn the_denying_policy_differs_in_the_two_grants() {
         let module = format!("# Allow\n{GRANT}\nallow domain_type xen_t:xen2 pmu_use;\n");
         let denying = without_domain_0(&module).expect("it holds the grant");
         assert_eq!(denying, format!("# Allow\n{DENIAL}\nallow domain_type xen_t:xen2 pmu_use;\n"));
+        let module = "allow dom0_t xen_t:xen2 {\n\tcoverage_op tmem_control\n};\n";
+        let denying = without_control(module).expect("it holds the permission");
+        assert_eq!(denying, "allow dom0_t xen_t:xen2 {\n\tcoverage_op \n};\n");
     }
 
     #[test]
     fn a_module_without_the_grant_is_refused() {
         assert!(without_domain_0("allow domain_type xen_t:xen2 pmu_use;\n").is_err());
         assert!(without_domain_0(&format!("{GRANT}\n{GRANT}\n")).is_err());
+        assert!(without_control("allow dom0_t xen_t:xen2 { coverage_op };\n").is_err());
     }
 
     #[test]

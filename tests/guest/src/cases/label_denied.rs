@@ -1,6 +1,7 @@
 //! **Checks** P33: where the security policy denies tmem to the domain's label, every command
 //! answers -1, whatever its arguments, even at a bad address; and it has no effect: no pool comes
-//! or goes, no page is stored, read, replaced or flushed.
+//! or goes, no page is stored, read, replaced or flushed. So do the toolstack's operations, by the
+//! policy's own -13, although the domain is otherwise privileged: none freezes it, or is carried out.
 //!
 //! **Why:** a refusal is a right that was not granted, so nothing may be done before it is asked
 //! for. What was not done shows once the policy is no longer enforced.
@@ -12,9 +13,11 @@ use super::{Boot, Case, Needs};
 use crate::fail;
 use crate::plain::content::Content;
 use crate::rig::{Kind, Rig, at, statuses::NOT_PERMITTED, statuses::SUCCESS};
+use crate::toolstack::Control;
 use crate::verdict::{CaseResult, expect};
 use crate::xen::flask::set_enforcing;
 use crate::xen::tmem::{send_address, send_block};
+use hypercall_abi::control::CONTROL_BYTES;
 use hypercall_abi::{NewPool, Op, POOLS_PER_DOMAIN_MAX, Uuid};
 
 pub(super) const CASE: Case = Case {
@@ -24,6 +27,11 @@ pub(super) const CASE: Case = Case {
     needs: Needs::Denied,
     run,
 };
+
+/// The first domain, this one.
+const OWN: u16 = 0;
+/// The policy's answer to a toolstack.
+const ACCESS: i64 = -13;
 
 fn run(rig: &mut Rig) -> CaseResult {
     let kept = Content::of(rig.seed, 1);
@@ -47,6 +55,8 @@ fn run(rig: &mut Rig) -> CaseResult {
 
     expect("enforcing again", set_enforcing(true), 0)?;
     every_command_is_refused(rig)?;
+    let control = Control::new()?;
+    every_operation_is_refused(control)?;
     let replacement = rig.try_put(page, Content::of(rig.seed, 2));
     expect("put under denial", replacement, NOT_PERMITTED)?;
     let other = rig.try_put(at(pool, 8, 4), Content::of(rig.seed, 3));
@@ -59,8 +69,28 @@ fn run(rig: &mut Rig) -> CaseResult {
     // It stays off: the runner cleans up by calls of its own.
     expect("leaving enforcement", set_enforcing(false), 0)?;
     rig.get_hit(page, kept)?;
+    match control.client_info(OWN) {
+        Ok(info) if info.flags.is_empty() && info.nr_pools == 1 => {}
+        other => fail!("refused operations changed the domain: {other:?}"),
+    }
     expect("get of a page whose put was refused", rig.try_get(at(pool, 8, 4))?, 0)?;
     expect("DESTROY_POOL", rig.destroy_pool(pool), SUCCESS)
+}
+
+/// The toolstack's operations, by all numbers, on this domain, on all, and on nobody.
+fn every_operation_is_refused(control: Control) -> CaseResult {
+    for number in (0..=48).chain([255, u32::MAX]) {
+        for who in [u32::from(OWN), 0xffff, 0x7fef] {
+            let mut block = [0; CONTROL_BYTES];
+            let words = [number, 0, who].map(u32::to_le_bytes);
+            block.iter_mut().zip(words.as_flattened()).for_each(|(place, byte)| *place = *byte);
+            let answer = control.send_block(&mut block);
+            if answer != ACCESS {
+                fail!("operation {number} on {who:#x}: answered {answer}, not -13");
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Good, retired, control and unknown commands, on pools that may be and that can't, and at an
