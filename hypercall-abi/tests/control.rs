@@ -240,7 +240,9 @@ fn stats() -> StatsInfo {
             stored_bytes: 36,
             taken_bytes: 37,
             metadata_frames: 38,
-            record_frames: u64::MAX,
+            record_frames: 39,
+            held_frames: 40,
+            ready_frames: u64::MAX,
         },
     }
 }
@@ -250,17 +252,17 @@ fn figures_survive_the_way_there_and_back() {
     let info = stats();
     let bytes = info.encode();
     assert_eq!(StatsInfo::decode(&bytes), info);
-    assert_eq!(bytes[0..8], [1, 0, 0, 0, 0xe8, 4, 0, 0]);
+    assert_eq!(bytes[0..8], [1, 0, 0, 0, 0xf8, 4, 0, 0]);
     // Counters lie in the order in which they are declared.
     let word = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("8 bytes"));
-    for at in 0..19 {
+    for at in 0..21 {
         assert_eq!(word(72 + at * 8), 20 + at as u64);
     }
-    assert_eq!(word(72 + 19 * 8), u64::MAX);
+    assert_eq!(word(72 + 21 * 8), u64::MAX);
 
     let sum = info.counters.wrapping_add(info.counters);
     assert_eq!(sum.ephemeral_pages, 40);
-    assert_eq!(sum.record_frames, u64::MAX - 1);
+    assert_eq!(sum.ready_frames, u64::MAX - 1);
 }
 
 #[test]
@@ -304,8 +306,8 @@ fn a_record_of_another_length_is_read_by_what_it_says_of_itself() {
     let shorter = StatsInfo { latency_offset: StatsInfo::LATENCY_OFFSET - 8, ..info };
     let record = [&shorter.encode()[..STATS_INFO_BYTES - 8], &histograms].concat();
     assert_eq!(get(&record), expected);
-    assert_eq!(StatsInfo::decode(&record).counters.record_frames, 0);
-    assert_eq!(StatsInfo::decode(&record).counters.metadata_frames, 38);
+    assert_eq!(StatsInfo::decode(&record).counters.ready_frames, 0);
+    assert_eq!(StatsInfo::decode(&record).counters.held_frames, 40);
     // None of this kind, fewer buckets, and nonsense.
     assert_eq!(get(&StatsInfo { nr_histograms: 1, ..info }.encode()), [0; 32]);
     let few = StatsInfo { nr_buckets: 2, ..info };

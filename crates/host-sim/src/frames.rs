@@ -77,6 +77,12 @@ impl Frames {
         Some(state.hand_out(index))
     }
 
+    /// Frames that are out, and spares that are there.
+    pub(crate) fn nr_held(&self) -> (usize, usize) {
+        let state = self.state();
+        (state.nr_out, state.spares.iter().flatten().count())
+    }
+
     /// Takes a frame back: as the spare of `cpu` if that is missing, else to the free ones.
     ///
     /// # Panics

@@ -11,7 +11,7 @@ use hypercall_abi::PAGE_SIZE_BYTES;
 use hypercall_abi::control::{Histogram, Timed};
 use std::sync::PoisonError;
 use tmem_engine::{ChargeRefused, DomainId, EvictedPage, Frame, FrameId, Host, Lru};
-use tmem_service::{BadFrame, Domains, Gfn, GuestPages, Latencies};
+use tmem_service::{BadFrame, Domains, Gfn, GuestPages, Holdings, Latencies};
 
 /// Where a hook divides a copy.
 const HALF: usize = PAGE_SIZE_BYTES / 2;
@@ -175,6 +175,17 @@ impl GuestPages for SimHost {
 impl Domains for SimHost {
     fn is_dying(&self, domain: DomainId) -> bool {
         self.find(domain).is_none_or(|domain| domain.is_dying())
+    }
+}
+
+impl Holdings for SimHost {
+    fn held_frames(&self) -> u64 {
+        let (out, spares) = self.frames.nr_held();
+        (out + spares) as u64 + self.nr_metadata()
+    }
+
+    fn ready_frames(&self) -> u64 {
+        self.frames.nr_held().1 as u64
     }
 }
 

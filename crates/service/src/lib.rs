@@ -17,7 +17,7 @@ mod sysctl;
 pub use control::{AuthError, Clients, Progress, UnknownClient};
 pub use dispatch::{Outcome, Service};
 pub use platform::{
-    BadBuffer, BadFrame, Domains, Gfn, GuestPages, Latencies, Platform, ToolstackMemory,
+    BadBuffer, BadFrame, Domains, Gfn, GuestPages, Holdings, Latencies, Platform, ToolstackMemory,
 };
 pub use sysctl::ControlOutcome;
 pub use tmem_engine::{

@@ -73,6 +73,16 @@ pub trait Domains {
     }
 }
 
+/// What of the host's memory is tmem's.
+pub trait Holdings {
+    /// Frames that the host has given: with pages, with metadata, and free ones that are kept ready.
+    /// A moment ago.
+    fn held_frames(&self) -> u64;
+
+    /// The free ones of these. A moment ago.
+    fn ready_frames(&self) -> u64;
+}
+
 /// How long guests' calls take, if the host measures that.
 pub trait Latencies {
     /// Begins to measure, with all histograms at 0, or ends it. Calls that are under way may count
@@ -94,5 +104,5 @@ pub trait Latencies {
 }
 
 /// All that the service needs below it.
-pub trait Platform: Host + GuestPages + Domains + Latencies {}
-impl<T: Host + GuestPages + Domains + Latencies> Platform for T {}
+pub trait Platform: Host + GuestPages + Domains + Holdings + Latencies {}
+impl<T: Host + GuestPages + Domains + Holdings + Latencies> Platform for T {}

@@ -12,8 +12,8 @@ use hypercall_abi::control::{
 use serde::{Serialize, Serializer};
 use std::ops::Deref;
 
-/// The counter that only the host has, which is told as [`HostFigures::record_bytes`].
-const RECORDS: &str = "record_frames";
+/// Counters that only the host has, which are told as fields of [`HostFigures`].
+const HOSTS_OWN: [&str; 3] = ["record_frames", "held_frames", "ready_frames"];
 
 /// One moment. Not of one instant: each record is of its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -37,6 +37,10 @@ pub struct HostFigures {
     pub weights: u32,
     /// Frames of the records of clients and pools, which are never given back, in bytes.
     pub record_bytes: u64,
+    /// All that Xen's heap has given to tmem: pages, metadata, records, and free frames.
+    pub held_bytes: u64,
+    /// The free frames of these, which tmem keeps ready.
+    pub ready_bytes: u64,
     /// Latencies of guests' calls, if they are measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latencies: Option<Vec<Latency>>,
@@ -112,7 +116,7 @@ impl Counters {
     /// All of them as they are shown, but for the host's own: frames are told in bytes, and so named.
     pub fn shown(&self) -> impl Iterator<Item = (String, Counter, u64)> {
         let counters = StatsCounters::LIST.into_iter().zip(self.0.to_words());
-        counters.filter(|(counter, _)| counter.name != RECORDS).map(
+        counters.filter(|(counter, _)| !HOSTS_OWN.contains(&counter.name)).map(
             |(counter, value)| match counter.name.strip_suffix("_frames") {
                 Some(name) if counter.unit == Unit::Frames => {
                     (format!("{name}_bytes"), counter, value.saturating_mul(BYTES_PER_PAGE))
@@ -226,6 +230,8 @@ fn host_figures(stats: &Stats, freeable_mib: u32) -> HostFigures {
         pools: info.pools,
         weights: info.weight,
         record_bytes: info.counters.record_frames.saturating_mul(BYTES_PER_PAGE),
+        held_bytes: info.counters.held_frames.saturating_mul(BYTES_PER_PAGE),
+        ready_bytes: info.counters.ready_frames.saturating_mul(BYTES_PER_PAGE),
         latencies,
         counters: Counters(info.counters),
     }

@@ -54,6 +54,8 @@ pub(crate) fn text(snapshot: &Snapshot) -> String {
     gauge("host_weights", "Sum of the clients' weights", host.weights.into());
     gauge("host_freeable_bytes", "Bytes that FLUSH could free", u64::from(host.freeable_mib) << 20);
     gauge("host_record_bytes", "Bytes of the records of clients and pools", host.record_bytes);
+    gauge("host_held_bytes", "Bytes that Xen's heap has given to tmem", host.held_bytes);
+    gauge("host_ready_bytes", "Bytes of free frames that tmem keeps ready", host.ready_bytes);
     for (at, Metric { name, kind, help }) in metrics().iter().enumerate() {
         let name = format!("host_{name}");
         head(&mut text, &name, kind, help);

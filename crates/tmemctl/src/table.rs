@@ -29,7 +29,7 @@ pub(crate) fn list(snapshot: &Snapshot) -> String {
     let counters = &host.counters;
     let mut text = format!(
         "{} clients, {} pools; {} stored in {} of memory, {} of it can be freed (flush); \
-         {} of metadata, {} of records\n\n",
+         {} of metadata, {} of records; {} of Xen's memory in all, {} of it free and ready\n\n",
         host.clients,
         host.pools,
         bytes(counters.stored_bytes),
@@ -37,6 +37,8 @@ pub(crate) fn list(snapshot: &Snapshot) -> String {
         bytes(u64::from(host.freeable_mib) << 20),
         bytes(counters.metadata_bytes()),
         bytes(host.record_bytes),
+        bytes(host.held_bytes),
+        bytes(host.ready_bytes),
     );
     let mut rows: Vec<Row> = vec![HEADS.map(str::to_owned)];
     for client in &snapshot.clients {

@@ -24,6 +24,8 @@ unsafe extern "C" {
     fn tmem_xen_free_for_meta(frame: u64);
     pub(crate) safe fn tmem_xen_alloc_meta() -> *mut c_void;
     pub(crate) fn tmem_xen_free_meta(page: *mut c_void);
+    pub(crate) safe fn tmem_xen_held_pages() -> u64;
+    pub(crate) safe fn tmem_xen_ready_pages() -> u64;
     pub(crate) safe fn tmem_xen_alloc_boot(bytes: usize, align: usize) -> *mut c_void;
     pub(crate) safe fn tmem_xen_charge(domid: u16, nr: u32) -> bool;
     pub(crate) safe fn tmem_xen_uncharge(domid: u16, nr: u32);

@@ -10,6 +10,7 @@
 use crate::ffi::{self, BATCH, Batch, PERCPU_ALIGN, PERCPU_BYTES};
 use core::cell::Cell;
 use core::ffi::c_void;
+use core::mem::offset_of;
 use static_assertions::const_assert;
 use tmem_engine::{Frame, FrameId};
 
@@ -17,7 +18,8 @@ use tmem_engine::{Frame, FrameId};
 /// flushes by turns works out of the stock.
 const STOCK_MAX: usize = 2 * BATCH as usize;
 
-/// One CPU's frames. All zero, as C hands it over, is an empty one.
+/// One CPU's frames. All zero, as C hands it over, is an empty one. C reads the first two words, to
+/// tell how many there are (`struct tmem_percpu`).
 ///
 /// Cells, not locks: only its own CPU uses it, and [`drain`] when that CPU is gone. The numbers in
 /// `stock[..nr]` and a non-zero `spare` each stand for a [`Frame`] kept here.
@@ -28,6 +30,7 @@ struct Kept {
     stock: [Cell<u32>; STOCK_MAX],
 }
 const_assert!(size_of::<Kept>() <= PERCPU_BYTES);
+const_assert!(offset_of!(Kept, spare) == 0 && offset_of!(Kept, nr) == 4);
 const_assert!(align_of::<Kept>() <= PERCPU_ALIGN);
 
 impl Kept {

@@ -5,7 +5,9 @@
 use crate::{ffi, frames};
 use hypercall_abi::control::{Histogram, Timed};
 use tmem_engine::{ChargeRefused, DomainId, Frame, FrameId, Host, Lru};
-use tmem_service::{BadBuffer, BadFrame, Domains, Gfn, GuestPages, Latencies, ToolstackMemory};
+use tmem_service::{
+    BadBuffer, BadFrame, Domains, Gfn, GuestPages, Holdings, Latencies, ToolstackMemory,
+};
 
 /// Xen. It has no state of its own: all of it is in Xen or in per-CPU areas.
 #[derive(Clone, Copy, Debug)]
@@ -77,6 +79,17 @@ impl Domains for Xen {
     #[inline(always)]
     fn is_caller_dying(&self, _caller: DomainId) -> bool {
         false
+    }
+}
+
+/// Counted by the glue, where it asks Xen's heap.
+impl Holdings for Xen {
+    fn held_frames(&self) -> u64 {
+        ffi::tmem_xen_held_pages()
+    }
+
+    fn ready_frames(&self) -> u64 {
+        ffi::tmem_xen_ready_pages()
     }
 }
 

@@ -134,7 +134,7 @@ macro_rules! counters {
     };
 }
 
-const COUNTERS: usize = 20;
+const COUNTERS: usize = 22;
 
 counters! {
     ephemeral_pages: Pages, "Pages that may be evicted", "Those that can be found.";
@@ -161,6 +161,11 @@ counters! {
     taken_bytes: Bytes, "Bytes of the frames that hold pages", "Unreachable ones too.";
     metadata_frames: Frames, "Metadata for pages and objects";
     record_frames: Frames, "Records of clients and pools, which are never given back",
+        "Of the host; 0 elsewhere.";
+    held_frames: Frames, "All that the host has given to tmem but for its tables",
+        "Of the host; 0 elsewhere. While no call is under way it is the sum of the frames that",
+        "hold pages, of metadata and records, and of those that are kept ready.";
+    ready_frames: Frames, "Free frames that tmem keeps ready",
         "Of the host; 0 elsewhere.";
 }
 
@@ -240,8 +245,8 @@ struct Head {
 const_assert_eq!(COUNTERS_OFFSET, 72);
 const_assert_eq!(offset_of!(Head, uuid), 40);
 const_assert_eq!(offset_of!(Head, latency_offset), 56);
-const_assert_eq!(STATS_INFO_BYTES, 232);
-const_assert_eq!(STATS_BYTES, 1256);
+const_assert_eq!(STATS_INFO_BYTES, 248);
+const_assert_eq!(STATS_BYTES, 1272);
 
 impl StatsInfo {
     /// The only version of the layout.

@@ -6,7 +6,7 @@ use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tmem_engine::{ChargeRefused, DomainId, Frame, FrameId, Host, Lru};
-use tmem_service::{BadFrame, Domains, Gfn, GuestPages, Latencies};
+use tmem_service::{BadFrame, Domains, Gfn, GuestPages, Holdings, Latencies};
 
 /// Adds one to a word that only this CPU writes: no locked instruction is needed.
 fn count(word: &AtomicU64) {
@@ -114,6 +114,16 @@ impl GuestPages for LeanHost {
 impl Domains for LeanHost {
     fn is_dying(&self, domain: DomainId) -> bool {
         !self.living[usize::from(domain.0)].load(Relaxed)
+    }
+}
+
+impl Holdings for LeanHost {
+    fn held_frames(&self) -> u64 {
+        (self.nr_frames() - self.free.len()) as u64 + self.nr_metadata()
+    }
+
+    fn ready_frames(&self) -> u64 {
+        self.cpus.iter().map(|cpu| cpu.kept.len() as u64).sum()
     }
 }
 

@@ -175,6 +175,8 @@ impl<P: Platform> Service<P> {
             pools: before.pools.wrapping_add(nr_used),
             counters: StatsCounters {
                 record_frames: host.record_frames,
+                held_frames: self.platform().held_frames(),
+                ready_frames: self.platform().ready_frames(),
                 ..before.counters.wrapping_add(counters(&figures))
             },
             ..blank()
@@ -307,6 +309,8 @@ fn counters(figures: &Figures) -> StatsCounters {
         taken_bytes: figures.frames.wrapping_mul(PAGE),
         metadata_frames: figures.metadata_frames,
         record_frames: 0,
+        held_frames: 0,
+        ready_frames: 0,
     }
 }
 

@@ -202,6 +202,10 @@ fn every_counter_is_told_alike_by_list_and_metrics() {
     let nr_metrics = text.lines().filter(|line| line.starts_with("# TYPE tmem_pool_")).count();
     assert_eq!(nr_metrics, SHOWN.len());
     assert!(pool.get("record_bytes").is_none() && host.get("record_bytes").is_some());
+    for own in ["record_bytes", "held_bytes", "ready_bytes"] {
+        assert!(pool.get(own).is_none() && host.get(own).is_some(), "{own}");
+        assert!(text.contains(&format!("\ntmem_host_{own} ")) && !text.contains("tmem_pool_held"));
+    }
 }
 
 #[test]

@@ -34,9 +34,16 @@ boolean_param("tmem", opt_tmem);
 
 uint8_t __read_mostly tmem_enabled;
 
+/* The library's, but for how many frames it keeps there, which others count. */
 struct tmem_percpu {
-    uint8_t bytes[TMEM_PERCPU_BYTES] __aligned(64);
-};
+    union {
+        uint8_t bytes[TMEM_PERCPU_BYTES];
+        struct {
+            uint32_t spare;     /* A frame; 0: none. */
+            uint32_t nr;        /* Frames in stock. */
+        };
+    };
+} __aligned(64);
 static DEFINE_PER_CPU(struct tmem_percpu, tmem_percpu);
 
 /*
@@ -218,6 +225,18 @@ void *tmem_xen_this_percpu(void)
     return &this_cpu(tmem_percpu);
 }
 
+uint64_t tmem_xen_ready_pages(void)
+{
+    uint64_t nr = tmem_nr_kept();
+    unsigned int cpu;
+
+    for_each_online_cpu ( cpu )
+        nr += read_atomic(&per_cpu(tmem_percpu, cpu).nr) +
+              !!read_atomic(&per_cpu(tmem_percpu, cpu).spare);
+
+    return nr;
+}
+
 void noreturn tmem_xen_panic(const char *file, size_t len, unsigned int line)
 {
     panic("tmem: fault at %.*s:%u\n", (int)min_t(size_t, len, 256), file, line);
@@ -265,6 +284,7 @@ static int __init cf_check tmem_init(void)
         return 0;
     }
 
+    tmem_frames_started();
     register_cpu_notifier(&cpu_nfb);
     tmem_enabled = TMEM_ON;
     printk(XENLOG_INFO "tmem: initialised, leaving %lu pages free\n", reserve);

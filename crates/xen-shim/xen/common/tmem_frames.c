@@ -75,6 +75,23 @@ static unsigned int __read_mostly spares_max;
 static uint32_t spare_parts[SPARE_ORDER];
 static unsigned int nr_spare_pages;
 
+/*
+ * Pages of the heap that tmem has, but for the tables that are made at
+ * start-up.  It changes where the heap is asked only.
+ * As unsigned 32 bits this is enough for 16TiB, all that the library can name.
+ */
+static atomic_t held = ATOMIC_INIT(0);
+
+uint64_t tmem_xen_held_pages(void)
+{
+    return (unsigned int)atomic_read(&held);
+}
+
+void __init tmem_frames_started(void)
+{
+    atomic_set(&held, 0);
+}
+
 unsigned long __init tmem_frames_init(void)
 {
     reserve = min_t(unsigned long, total_pages / 128, RESERVE_MAX);
@@ -154,7 +171,10 @@ static void noinline keep_spare(void)
     if ( pg )
         free_domheap_pages(pg, SPARE_ORDER);
     else
+    {
+        atomic_add(1U << SPARE_ORDER, &held);
         tmem_note_taken(1U << SPARE_ORDER);
+    }
 }
 
 bool tmem_free_spare(unsigned int order)
@@ -191,6 +211,7 @@ bool tmem_free_spare(unsigned int order)
         return false;
 
     free_domheap_pages(mfn_to_page(_mfn(mfn)), order);
+    atomic_sub(1U << order, &held);
     tmem_note_freed(1U << order);
 
     return true;
@@ -230,6 +251,7 @@ static unsigned int take_from_heap(uint32_t *frames, unsigned int nr)
         left -= min(left, 1UL << order);
     }
 
+    atomic_add(taken, &held);
     tmem_note_taken(taken);
 
     return taken;
@@ -291,6 +313,7 @@ unsigned int tmem_nr_kept(void)
 void tmem_xen_free_frame(uint64_t frame)
 {
     free_domheap_page(pdx_to_page(frame));
+    atomic_dec(&held);
     tmem_note_freed(1);
 }
 
@@ -318,7 +341,10 @@ void *tmem_xen_alloc_meta(void)
 
     /* alloc_xenheap_pages() leaves in it what the last owner wrote. */
     if ( page )
+    {
         clear_page(page);
+        atomic_inc(&held);
+    }
 
     return page;
 }
@@ -326,6 +352,7 @@ void *tmem_xen_alloc_meta(void)
 void tmem_xen_free_meta(void *page)
 {
     free_xenheap_page(page);
+    atomic_dec(&held);
 }
 
 void *tmem_xen_alloc_boot(size_t bytes, size_t align)

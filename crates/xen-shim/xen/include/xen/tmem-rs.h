@@ -93,6 +93,8 @@ void tmem_keep_latencies(unsigned int cpu);
  * Called once, before the library starts.
  */
 unsigned long tmem_frames_init(void);
+/* The library has started and has its tables, which it keeps for ever. */
+void tmem_frames_started(void);
 
 /*
  * Takes up to nr ownerless domheap frames with their old content, for being
@@ -118,6 +120,8 @@ unsigned int tmem_nr_kept(void);
  */
 void *tmem_xen_alloc_meta(void);
 void tmem_xen_free_meta(void *page);
+/* Pages of Xen's heap that tmem has since: frames, kept or not, and metadata. */
+uint64_t tmem_xen_held_pages(void);
 /* Start-up only: any size, never freed. */
 void *tmem_xen_alloc_boot(size_t bytes, size_t align);
 
@@ -151,6 +155,8 @@ int tmem_xen_write_page(uint64_t addr, uint64_t frame);
 void *tmem_xen_percpu(unsigned int cpu);
 /* The same of the CPU that this runs on. */
 void *tmem_xen_this_percpu(void);
+/* Frames that the CPUs and tmem_frames.c keep ready. */
+uint64_t tmem_xen_ready_pages(void);
 /* A fault of the library at a place in its source.  file is not terminated. */
 void noreturn tmem_xen_panic(const char *file, size_t len, unsigned int line);
 

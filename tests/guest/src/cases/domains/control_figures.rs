@@ -2,13 +2,14 @@
 //! exactly what they did, a client's figures are the sums of its pools', the host's those of all
 //! clients; weights and freezing are seen where they were set; latencies count each call while they
 //! are measured and none else; LIST names both; GET_POOLS of one makes the same pools for a third by
-//! SET_POOLS; an audit agrees.
+//! SET_POOLS; an audit agrees, and so do the frames that Xen has given to tmem.
 //!
 //! **Why:** an operator acts by these figures, through buffers in its own memory.
 //!
 //! **A broken host** counts for the wrong domain, loses a slice's sums, or writes nowhere.
 
 use super::super::Case;
+use super::holdings;
 use crate::fail;
 use crate::plain::args::Boot;
 use crate::plain::content::Content;
@@ -65,6 +66,8 @@ fn run(_: &mut Rig) -> CaseResult {
     let stored = info(control, StatsOf::Host)?.counters;
     expect_count("pages that the audit found", found.persistent_pages, stored.persistent_pages)?;
     expect_count("cached pages that it found", found.ephemeral_pages, stored.ephemeral_pages)?;
+
+    holdings::check(control)?;
 
     let domid = first.domid();
     children.into_iter().try_for_each(Child::destroy)?;

@@ -20,6 +20,7 @@ pub(super) mod flush_freeable;
 pub(super) mod frame_types;
 pub(super) mod frozen;
 pub(super) mod granted_frame;
+mod holdings;
 pub(super) mod isolation;
 pub(super) mod killed_in_destroy;
 pub(super) mod limit_race;

@@ -53,6 +53,9 @@ fn r74_figures_of_pools_clients_and_host_add_up() {
     assert_eq!(told.taken_bytes, totals.frames * 4096);
     assert_eq!(told.metadata_frames, totals.metadata_frames);
     assert_eq!(told.record_frames, totals.kept_frames);
+    let in_use = told.taken_bytes / 4096 + told.metadata_frames + told.record_frames;
+    assert_eq!(told.held_frames, in_use + told.ready_frames);
+    assert_eq!(world.host().nr_metadata(), told.metadata_frames + told.record_frames);
     assert_eq!(told.ephemeral_pages, totals.ephemeral_pages);
     assert_eq!(told.persistent_pages, totals.persistent_pages);
     assert!(told.evictions_suffered > 0 && told.evictions_caused > 0);

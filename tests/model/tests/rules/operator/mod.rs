@@ -48,7 +48,7 @@ fn sum(parts: impl IntoIterator<Item = StatsInfo>) -> StatsCounters {
 }
 
 fn hosts_alone(host: &StatsInfo) -> StatsCounters {
-    StatsCounters { record_frames: 0, ..host.counters }
+    StatsCounters { record_frames: 0, held_frames: 0, ready_frames: 0, ..host.counters }
 }
 
 /// Bytes behind the buffer that may not change.
