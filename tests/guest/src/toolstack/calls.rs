@@ -68,6 +68,11 @@ impl Child {
         self.frame(TARGET)
     }
 
+    /// Their numbers among the child's own pages, in this order.
+    pub fn own_numbers(&self) -> [u64; 2] {
+        [SOURCE, TARGET].map(|page| self.own_number(page))
+    }
+
     /// Overwrites the page that puts are made from.
     ///
     /// # Errors

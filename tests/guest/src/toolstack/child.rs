@@ -88,6 +88,11 @@ impl Child {
         self.frame_of(DATA + number % DATA_PAGES)
     }
 
+    /// The number of that page among the child's own, by which Xen logs that it was written to.
+    pub fn own_number(&self, number: usize) -> u64 {
+        (DATA + number % DATA_PAGES) as u64
+    }
+
     /// Where that page is for the child's vCPUs.
     pub fn address(&self, number: usize) -> u64 {
         address(DATA + number % DATA_PAGES)

@@ -15,7 +15,7 @@ const IOMEM_PERMISSION: u32 = 20;
 /// See above.
 const MEMORY_MAPPING: u32 = 39;
 
-/// `XEN_DOMCTL_SHADOW_OP_OFF`, `..._ENABLE_LOGDIRTY`, `..._CLEAN`, `..._PEEK`.
+/// `XEN_DOMCTL_SHADOW_OP_OFF`, `..._ENABLE_LOGDIRTY`, `..._CLEAN`, `..._PEEK`, `..._SET_ALLOCATION`.
 const LOG_DIRTY_OFF: u64 = 0;
 /// See above.
 const LOG_DIRTY_ON: u64 = 2;
@@ -23,6 +23,8 @@ const LOG_DIRTY_ON: u64 = 2;
 const LOG_DIRTY_CLEAN: u64 = 11;
 /// See above.
 const LOG_DIRTY_PEEK: u64 = 12;
+/// See above.
+const SET_ALLOCATION: u64 = 31;
 
 /// `XEN_DMOP_create_ioreq_server`, `XEN_DMOP_set_mem_type`, `XEN_DMOP_map_mem_type_to_ioreq_server`.
 const CREATE_IOREQ_SERVER: u64 = 1;
@@ -54,6 +56,12 @@ pub enum MemoryType {
 }
 
 impl Release {
+    /// Sets how many MiB a domain's shadow tables, and the log of what it writes, may take. What a PV
+    /// domain has by itself is too little for the log.
+    pub fn set_shadow_memory(self, domid: u16, mib: u32) -> i64 {
+        self.with_words(SHADOW_OP, domid, [SET_ALLOCATION, mib.into(), 0, 0])
+    }
+
     /// Begins, or ends, to log which of a domain's frames are written to.
     pub fn log_dirty(self, domid: u16, wanted: bool) -> i64 {
         let operation = if wanted { LOG_DIRTY_ON } else { LOG_DIRTY_OFF };

@@ -1,8 +1,9 @@
-//! **Checks** a PVH domain of which Xen logs what is written, as it does while the domain is migrated:
+//! **Checks** domains, PVH ones and a PV one, of which Xen logs what is written, as it does while the domain is migrated:
 //! puts and gets go on, the frame that a get writes to is in the log and a put's frame is not (P20, R2,
 //! R8, R9).
 //!
-//! **Why:** under the log every frame has a type of its own until it is written to. The original knew
+//! **Why:** under the log every frame of a PVH domain has a type of its own until it is written to, and
+//! a PV domain runs on tables that Xen shadows. The original knew
 //! plain memory only: puts and gets failed, and a guest read garbage from its swap.
 //!
 //! **A broken host** answers -14; or copies a page past the log, and the migrated domain goes on with
@@ -30,11 +31,13 @@ pub(in super::super) const CASE: Case = Case::with_domains(
 
 /// A frame behind the child's memory.
 const HOLE: u64 = 80;
+/// Memory for a PV child's shadow tables and its log.
+const SHADOW_MIB: u32 = 4;
 /// Another page of the child's, to put from and get into.
 const PAGE: usize = 9;
 
 fn run(_rig: &mut Rig) -> CaseResult {
-    for caller in [Caller::Pvh64, Caller::Pvh32] {
+    for caller in [Caller::Pvh64, Caller::Pvh32, Caller::Pv64] {
         let child = Child::build(Plan::new(caller, 100))?;
         let (release, domid) = (child.release(), child.domid());
         for kind in Kind::BOTH {
@@ -55,7 +58,7 @@ fn run(_rig: &mut Rig) -> CaseResult {
 }
 
 fn under_the_log(child: &Child, kind: Kind, pool: u32) -> CaseResult {
-    let (source, target) = (child.source_frame(), child.target_frame());
+    let [source, target] = child.own_numbers();
     // A page from before, and one put now, the log being clean before each call.
     dirty(child, true)?;
     child.put(at(pool, 1, 2), Content(2))?;
@@ -88,7 +91,7 @@ fn under_the_log(child: &Child, kind: Kind, pool: u32) -> CaseResult {
     let frame = child.frame(PAGE);
     let get = Op::GetPage { handle: at(pool, 1, 2), cmfn: frame };
     expect("get into a clean frame", child.op(&get)?, SUCCESS)?;
-    if dirty(child, false)? >> frame & 1 == 0 {
+    if dirty(child, false)? >> child.own_number(PAGE) & 1 == 0 {
         fail!("{kind:?}: a get into a clean frame was not logged");
     }
     child.put(at(pool, 1, 2), Content(2))?;
@@ -104,6 +107,11 @@ fn dirty(child: &Child, clean: bool) -> CaseResult<u64> {
 }
 
 fn set(child: &Child, wanted: bool) -> CaseResult {
+    if wanted && child.caller().is_pv() {
+        // It goes with the log, and what the log then has by itself is too little.
+        let answer = child.release().set_shadow_memory(child.domid(), SHADOW_MIB);
+        expect("memory for the shadow tables", answer, 0)?;
+    }
     match child.release().log_dirty(child.domid(), wanted) {
         0 => Ok(()),
         answer => give_up!("setting log-dirty to {wanted}: Xen answered {answer}"),
