@@ -51,10 +51,7 @@ impl<H: Host> Engine<H> {
     /// # Errors
     /// The first disagreement.
     pub fn audit(&self) -> Result<Totals, AuditError> {
-        let mut totals = Totals {
-            kept_frames: self.clients.nr_segments() + self.pools.nr_frames(),
-            ..Totals::default()
-        };
+        let mut totals = Totals { kept_frames: self.kept_frames(), ..Totals::default() };
         for client in (0..CLIENTS_MAX).filter_map(|at| self.clients.get(at)) {
             totals.clients += u64::from(matches!(client.state.load(Relaxed), LIVE | DYING));
             let nr_blocks = client.save_log.lock(&self.host).nr_blocks();

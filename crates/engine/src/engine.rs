@@ -10,6 +10,7 @@ use crate::frame::Frame;
 use crate::garbage::Garbage;
 use crate::hash::HashKey;
 use crate::host::{DomainId, Host};
+use crate::latency::AllLatencies;
 use crate::limits::DOMAINS;
 pub(crate) use crate::limits::{CLIENTS_MAX, POOLS_MAX};
 use crate::member::Members;
@@ -59,6 +60,10 @@ pub struct Engine<H: Host> {
     pub(crate) pools: Pools,
     pub(crate) registry: Lock<Registry>,
     pub(crate) queue: Lock<EvictionQueue>,
+    /// How long the calls of each client, and on each pool, took (`latency.rs`).
+    pub(crate) latencies: AllLatencies,
+    /// The number of the measurement that is under way, or was the last; 0 before the first.
+    pub(crate) measurement: AtomicU64,
 }
 
 /// One client's way into one of its pools, as it was when the call began. Rare ways take it by value,
@@ -95,6 +100,8 @@ impl<H: Host> Engine<H> {
             pools: Pools::new()?,
             registry: Lock::new(Registry::new()?),
             queue: Lock::new(EvictionQueue::new(POOLS_MAX as usize)?),
+            latencies: Directory::new()?,
+            measurement: AtomicU64::new(0),
         })
     }
 

@@ -86,7 +86,7 @@ pub struct HostFigures {
     pub nr_clients: u32,
     /// Sum of their weights.
     pub weight_sum: u64,
-    /// Frames of the records of clients and pools.
+    /// Frames of the records of clients and pools, and of their histograms.
     pub record_frames: u64,
 }
 
@@ -277,12 +277,17 @@ impl<H: Host> Engine<H> {
         (nr_used, (end < POOLS_MAX).then_some(end))
     }
 
+    /// Frames that are never given back: the records of clients and pools, and their histograms.
+    pub(crate) fn kept_frames(&self) -> u64 {
+        self.clients.nr_segments() + self.pools.nr_frames() + self.latencies.nr_segments()
+    }
+
     /// What the host has that no pool has.
     pub fn host_figures(&self) -> HostFigures {
         HostFigures {
             nr_clients: self.registry.lock(&self.host).nr_living,
             weight_sum: self.weight_sum.load(Relaxed),
-            record_frames: self.clients.nr_segments() + self.pools.nr_frames(),
+            record_frames: self.kept_frames(),
         }
     }
 

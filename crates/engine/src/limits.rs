@@ -24,6 +24,8 @@ mod numbers {
     pub(crate) const SHARD_BITS: u32 = 3;
     /// Words for counts of rare events in a shard's part of the pool's record.
     pub(crate) const RARE_PER_SHARD: usize = 3;
+    /// Histograms of latencies in a frame.
+    pub(crate) const HISTOGRAMS_PER_FRAME: u32 = 3;
     /// Places in a shard for frames that are read and have no page any more.
     pub(crate) const ORPHANS_MAX: usize = 4;
     /// Pages that one slice of a long call may visit or free.
@@ -40,6 +42,7 @@ mod numbers {
     pub const POOLS_PER_CLIENT: u32 = 2;
     pub(crate) const SHARD_BITS: u32 = 0;
     pub(crate) const RARE_PER_SHARD: usize = 5;
+    pub(crate) const HISTOGRAMS_PER_FRAME: u32 = 1;
     /// One, so that three CPUs can fill the place.
     pub(crate) const ORPHANS_MAX: usize = 1;
     /// One, so that other calls can come between the slices of few pages.

@@ -10,6 +10,7 @@ use crate::client::{
 };
 use crate::engine::{CLIENTS_MAX, Engine, NO_CLIENT, POOLS_MAX};
 use crate::host::{DomainId, Host};
+use crate::latency::Whose;
 use crate::pool::{self, Kind, Lifetime, Pool, PoolKind};
 use crate::put::EVICTIONS_PER_PUT_MAX;
 use crate::rare::RareCounts;
@@ -142,6 +143,7 @@ impl<H: Host> Engine<H> {
         let (id, client) = self.take_client()?;
         // What the record's last user was authorised for. Nobody else has the record now.
         client.auth.lock(&self.host).uuids = Default::default();
+        self.forget_latencies(Whose::Client(id.0.into()));
 
         let mut registry = self.registry.lock(&self.host);
         if let Some(existing) = self.client_of(domain) {
@@ -177,7 +179,7 @@ impl<H: Host> Engine<H> {
                 return Err(NoMemory);
             }
             let segment = (first / CLIENTS_PER_SEGMENT) as usize;
-            self.evicting(|| self.clients.grow(segment, &self.host))?;
+            self.evicting(EVICTIONS_PER_PUT_MAX, || self.clients.grow(segment, &self.host))?;
             let mut registry = self.registry.lock(&self.host);
             if registry.nr_clients == first {
                 registry.nr_clients += CLIENTS_PER_SEGMENT;
@@ -191,10 +193,14 @@ impl<H: Host> Engine<H> {
         }
     }
 
-    /// Does what needs a frame of metadata, evicting pages if the host has no memory: a new domain is
-    /// to find room on a host that others have filled.
-    fn evicting(&self, grow: impl Fn() -> Result<(), NoMemory>) -> Result<(), NoMemory> {
-        let mut evictions_left = EVICTIONS_PER_PUT_MAX;
+    /// Does what needs a frame of metadata, evicting up to so many pages if the host has no memory: a
+    /// new domain is to find room on a host that others have filled.
+    pub(crate) fn evicting(
+        &self,
+        evictions_max: u32,
+        grow: impl Fn() -> Result<(), NoMemory>,
+    ) -> Result<(), NoMemory> {
+        let mut evictions_left = evictions_max;
         while grow().is_err() {
             let frame = self.evict_oldest(&mut evictions_left).ok_or(NoMemory)?;
             self.host.give_room(frame);
@@ -348,6 +354,7 @@ impl<H: Host> Engine<H> {
             pool.kind.store(kind as u8, Relaxed);
             pool.owner.store(client.0, Relaxed);
             pool.nr_leaving.store(0, Relaxed);
+            self.forget_latencies(Whose::Pool(number));
             pool.state.store(pool::IN_USE, Release);
             number
         };
@@ -402,7 +409,7 @@ impl<H: Host> Engine<H> {
             if next >= POOLS_MAX {
                 return Err(NoMemory);
             }
-            self.evicting(|| self.pools.grow(next, &self.host))?;
+            self.evicting(EVICTIONS_PER_PUT_MAX, || self.pools.grow(next, &self.host))?;
             let mut registry = self.registry.lock(&self.host);
             if registry.nr_pools == next
                 && let Some(pool) = self.pools.get(next)

@@ -107,6 +107,7 @@ pub struct Totals {
     pub frames: u64,
     /// Frames of metadata in use for pages and objects.
     pub metadata_frames: u64,
-    /// Frames of metadata kept for the records of clients and pools, reused and never given back.
+    /// Frames of metadata kept for the records of clients and pools and for their histograms, reused
+    /// and never given back.
     pub kept_frames: u64,
 }

@@ -10,6 +10,7 @@
 
 mod control;
 mod dispatch;
+mod latency;
 mod platform;
 mod save;
 mod sysctl;

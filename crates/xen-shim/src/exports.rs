@@ -63,6 +63,16 @@ fn encode(outcome: Outcome) -> i64 {
     }
 }
 
+/// Counts a call of [`tmem_rs_op`] by domain `domid` that took so long. `command` and `pool_id` are the
+/// first two words of its operation: any numbers.
+#[unsafe(no_mangle)]
+extern "C" fn tmem_rs_measured(domid: u16, command: u32, pool_id: u32, nanoseconds: u64) {
+    assert_stack_aligned();
+    if let Some(service) = SERVICE.get() {
+        service.measured(DomainId(domid), command, pool_id, nanoseconds);
+    }
+}
+
 /// Gives back a slice of what a dying domain has. 1: there is more; 0: nothing is left.
 #[unsafe(no_mangle)]
 extern "C" fn tmem_rs_domain_destroy(domid: u16) -> i32 {

@@ -161,7 +161,7 @@ counters! {
     taken_bytes: Bytes, "Bytes of the frames that hold pages", "Unreachable ones too.";
     metadata_frames: Frames, "Metadata for pages and objects";
     record_frames: Frames, "Records of clients and pools, which are never given back",
-        "Of the host; 0 elsewhere.";
+        "Those of their histograms too. Of the host; 0 elsewhere.";
     held_frames: Frames, "All that the host has given to tmem but for its tables",
         "Of the host; 0 elsewhere. While no call is under way it is the sum of the frames that",
         "hold pages, of metadata and records, and of those that are kept ready.";
@@ -213,7 +213,7 @@ pub struct StatsInfo {
     pub uuid: Uuid,
     /// Where the first histogram begins, in bytes from the record's beginning.
     pub latency_offset: u32,
-    /// Histograms, in the order of [`Timed::ALL`]: filled in the host's record, else none.
+    /// Histograms, in the order of [`Timed::ALL`].
     pub nr_histograms: u32,
     /// Buckets in each.
     pub nr_buckets: u32,

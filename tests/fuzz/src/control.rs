@@ -162,7 +162,7 @@ fn guests(world: &World, step: &[u8; 16], buffers: &[Vec<u8>]) {
     let [_, _, _, _, _, _, _, _, _, _, _, _, domain, pool, object, what] = *step;
     let domain = DomainId(1 + u16::from(domain) % DOMAINS);
     let guest = world.guest(domain.0);
-    let pool = u32::from(pool % 4);
+    let (pool, pool_of_call) = (u32::from(pool % 4), pool % 18);
     for index in 0..u32::from(what >> 3) {
         let handle = at(pool, u64::from(object), index * u32::from(1 + object % 70));
         match what % 4 {
@@ -174,4 +174,7 @@ fn guests(world: &World, step: &[u8; 16], buffers: &[Vec<u8>]) {
     if what == 7 {
         guest.destroy(pool);
     }
+    // As the hypervisor hands calls on while it measures, with whatever a guest may have written.
+    let [command, pool_id] = [what % 9, pool_of_call].map(u32::from);
+    world.service().measured(domain, command, pool_id, 1 << (object % 64));
 }

@@ -51,7 +51,7 @@ impl<P: Platform> Service<P> {
             }
             ControlOp::Audit { len, buffer } => self.audit_step(len, buffer, progress, memory),
             ControlOp::SetMeasuring { on } => {
-                self.platform().set_measuring(on);
+                self.set_measuring(on);
                 Ok(Step::Done(0))
             }
             _ => Err(ControlStatus::NotPermitted),

@@ -4,8 +4,8 @@ use super::slices::{Step, Window, record};
 use crate::dispatch::Service;
 use crate::platform::{Platform, ToolstackMemory};
 use hypercall_abi::control::{
-    AUDIT_INFO_BYTES, AuditInfo, ControlStatus, HISTOGRAM_BYTES, LATENCY_BUCKETS, Progress,
-    STATS_INFO_BYTES, StatsCounters, StatsFlags, StatsInfo, StatsKind, StatsOf, Timed,
+    AUDIT_INFO_BYTES, AuditInfo, ControlStatus, HISTOGRAM_BYTES, Histogram, LATENCY_BUCKETS,
+    Progress, STATS_INFO_BYTES, StatsCounters, StatsFlags, StatsInfo, StatsKind, StatsOf, Timed,
 };
 use hypercall_abi::{PAGE_SIZE_BYTES, POOLS_PER_DOMAIN_MAX, Uuid};
 use tmem_engine::{AuditAt, AuditError, Audited, DomainId, Figures, Lifetime, Next};
@@ -94,7 +94,7 @@ impl<P: Platform> Service<P> {
             counters: counters(&figures),
             ..blank()
         };
-        write_whole(window, &info, memory)
+        self.write_whole(window, &info, memory)
     }
 
     /// Writes a pool's record. `false`: there is no such pool.
@@ -128,7 +128,36 @@ impl<P: Platform> Service<P> {
             counters: counters(&figures),
             ..blank()
         };
-        write_whole(window, &info, memory).map(|_| true)
+        self.write_whole(window, &info, memory).map(|_| true)
+    }
+
+    /// Writes a client's or a pool's record.
+    #[inline(never)]
+    fn write_whole(
+        &self,
+        window: Window,
+        info: &StatsInfo,
+        memory: &impl ToolstackMemory,
+    ) -> Result<Step, ControlStatus> {
+        write_head(window, info, memory)?;
+        for of in Timed::ALL {
+            self.write_histogram(window, info, of, memory)?;
+        }
+        Ok(Step::Done(0))
+    }
+
+    /// Out of line, as `write_head`, so that not both are on the stack.
+    #[inline(never)]
+    fn write_histogram(
+        &self,
+        window: Window,
+        info: &StatsInfo,
+        of: Timed,
+        memory: &impl ToolstackMemory,
+    ) -> Result<(), ControlStatus> {
+        let mut histogram = Histogram::default();
+        self.read_latencies(info, of, &mut histogram);
+        window.write(histogram_offset(of), &histogram.encode(), memory)
     }
 
     /// A step of the host's record: a few pools more, or a histogram.
@@ -271,18 +300,13 @@ fn histogram_offset(of: Timed) -> usize {
     STATS_INFO_BYTES + of as usize * HISTOGRAM_BYTES
 }
 
-/// Writes a client's or a pool's record, whose histograms are empty.
 #[inline(never)]
-fn write_whole(
+fn write_head(
     window: Window,
     info: &StatsInfo,
     memory: &impl ToolstackMemory,
-) -> Result<Step, ControlStatus> {
-    window.write(0, &info.encode(), memory)?;
-    for of in Timed::ALL {
-        window.write(histogram_offset(of), &[0; HISTOGRAM_BYTES], memory)?;
-    }
-    Ok(Step::Done(0))
+) -> Result<(), ControlStatus> {
+    window.write(0, &info.encode(), memory)
 }
 
 #[inline(never)]

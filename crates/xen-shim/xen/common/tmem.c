@@ -55,8 +55,11 @@ static long noinline measured_op(domid_t domid, const uint64_t *block,
 {
     s_time_t start = NOW();
     long rc = tmem_rs_op(domid, block, compat);
+    uint64_t ns = NOW() - start;
 
-    tmem_count_latency(block[0], NOW() - start);
+    tmem_count_latency(block[0], ns);
+    /* Command and pool id, of our copy: both callers' blocks begin with them. */
+    tmem_rs_measured(domid, block[0], block[0] >> 32, ns);
 
     return rc;
 }

@@ -3,7 +3,8 @@
  * tmem_latency.c: how long guests' operations take, if that is asked for.
  *
  * Each CPU counts for itself.  Who reads or clears the counts of another CPU
- * may miss what that one counts in the same moment.
+ * may miss what that one counts in the same moment.  By client and by pool the
+ * library counts (tmem_rs_measured()).
  */
 
 #include <xen/bitops.h>

@@ -49,6 +49,13 @@ int tmem_rs_init(uint64_t key0, uint64_t key1, uint64_t key2, uint64_t key3);
  * status or TMEM_RS_AGAIN.
  */
 long tmem_rs_op(domid_t domid, const void *block, bool compat);
+/*
+ * Counts a call of tmem_rs_op() by domid that took so many nanoseconds, for the
+ * client and the pool that it named.  cmd and pool_id are the operation's first
+ * two words, whatever the guest wrote there.  May allocate, and evict a page.
+ */
+void tmem_rs_measured(domid_t domid, uint32_t cmd, uint32_t pool_id,
+                      uint64_t ns);
 /* Gives back a slice of a dying domain's pages.  Returns 1 if more are left. */
 int tmem_rs_domain_destroy(domid_t domid);
 /* The same for a domain that starts anew, none of whose vCPUs runs. */

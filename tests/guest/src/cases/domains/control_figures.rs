@@ -1,8 +1,9 @@
 //! **Checks** what an operator reads of two domains (R58, R74, P75): GET_STATS of their pools tells
 //! exactly what they did, a client's figures are the sums of its pools', the host's those of all
 //! clients; weights and freezing are seen where they were set; latencies count each call while they
-//! are measured and none else; LIST names both; GET_POOLS of one makes the same pools for a third by
-//! SET_POOLS; an audit agrees, and so do the frames that Xen has given to tmem.
+//! are measured and none else, for the host, the client and the pool, and from 0 on when measuring is
+//! begun anew; LIST names both; GET_POOLS of one makes the same pools for a third by SET_POOLS; an
+//! audit agrees, and so do the frames that Xen has given to tmem.
 //!
 //! **Why:** an operator acts by these figures, through buffers in its own memory.
 //!
@@ -40,7 +41,7 @@ const HITS: u32 = 4;
 fn run(_: &mut Rig) -> CaseResult {
     let control = Control::new()?;
     let children =
-        [Child::build(Plan::new(Caller::Pvh64, 100))?, Child::build(Plan::new(Caller::Pv64, 100))?];
+        [Child::build(Plan::new(Caller::Pvh32, 100))?, Child::build(Plan::new(Caller::Pv64, 100))?];
     for child in &children {
         expect("the cache's id", child.new_pool(Kind::Ephemeral)?.into(), 0)?;
         expect("the swap's id", child.new_pool(Kind::Persistent)?.into(), 1)?;
@@ -137,6 +138,44 @@ fn check_latencies(
     let later = figures(control, StatsOf::Host)?;
     if counts(&later) != expected || later.info().flags.contains(StatsFlags::MEASURING) {
         fail!("it goes on measuring: {:?}", counts(&later));
+    }
+    let [first, second] = children.each_ref().map(Child::domid);
+    expect_calls(control, first, None, [SWAPPED + CACHED, HITS + 1, 1, 0])?;
+    expect_calls(control, first, Some(0), [CACHED, HITS + 1, 1, 0])?;
+    expect_calls(control, first, Some(1), [SWAPPED, 0, 0, 0])?;
+    expect_calls(control, second, None, [SWAPPED, 0, 0, 0])?;
+    expect_calls(control, second, Some(0), [0; 4])?;
+    expect_calls(control, second, Some(1), [SWAPPED, 0, 0, 0])?;
+
+    expect("SET_MEASURING on again", control.set_measuring(true), 0)?;
+    let put = children[1].put(at(1, 1, 0), Content(0));
+    let flushed = children[1].flush_page(at(0, 7, 7));
+    expect("SET_MEASURING off again", control.set_measuring(false), 0)?;
+    put?;
+    expect("flush of nothing", flushed?, SUCCESS)?;
+    for pool_id in [None, Some(0), Some(1)] {
+        expect_calls(control, first, pool_id, [0; 4])?;
+    }
+    expect_calls(control, second, None, [1, 0, 1, 0])?;
+    expect_calls(control, second, Some(0), [0, 0, 1, 0])?;
+    expect_calls(control, second, Some(1), [1, 0, 0, 0])
+}
+
+/// That so many calls of a domain, or on a pool of its, were measured.
+fn expect_calls(
+    control: Control,
+    domain: u16,
+    pool_id: Option<u32>,
+    wanted: [u32; Timed::ALL.len()],
+) -> CaseResult {
+    let of = match pool_id {
+        Some(pool_id) => StatsOf::Pool { domain, pool_id, or_next: false },
+        None => StatsOf::Client { domain, or_next: false },
+    };
+    let found = figures(control, of)?;
+    let counts = Timed::ALL.map(|of| found.measured(of));
+    if counts != wanted.map(u64::from) {
+        fail!("measured of {of:?}: {counts:?}, not {wanted:?}");
     }
     Ok(())
 }

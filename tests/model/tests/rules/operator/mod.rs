@@ -3,6 +3,7 @@
 mod audit;
 mod busy;
 mod figures;
+mod latency;
 mod pools;
 mod records;
 mod text;
