@@ -6,9 +6,7 @@ use crate::host::{Host, Stats};
 use crate::hypervisor::Hypervisor;
 use crate::units::{BYTES_PER_PAGE, uuid};
 use hypercall_abi::Uuid;
-use hypercall_abi::control::{
-    Counter, Histogram, StatsCounters, StatsFlags, StatsInfo, StatsOf, Timed, Unit,
-};
+use hypercall_abi::control::{Counter, Histogram, StatsCounters, StatsFlags, StatsOf, Timed, Unit};
 use serde::{Serialize, Serializer};
 use std::ops::Deref;
 
@@ -69,6 +67,9 @@ pub struct ClientFigures {
     pub is_frozen: bool,
     /// It is being destroyed.
     pub is_dying: bool,
+    /// Latencies of its calls, if they are measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latencies: Option<Vec<Latency>>,
     /// What is counted, of the pools that it owns.
     #[serde(flatten)]
     pub counters: Counters,
@@ -94,6 +95,9 @@ pub struct PoolFigures {
     /// Name of a shared pool.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uuid: Option<String>,
+    /// Latencies of the calls on it, whoever shares it, if they are measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latencies: Option<Vec<Latency>>,
     /// What is counted.
     #[serde(flatten)]
     pub counters: Counters,
@@ -164,14 +168,16 @@ impl Snapshot {
         let freeable_mib = host.freeable_mib()?;
         let figures = host.stats(StatsOf::Host)?;
         let figures = figures.map(|stats| host_figures(&stats, freeable_mib)).unwrap_or_default();
-        let mut clients = clients(host)?;
+        let is_measuring = figures.latencies.is_some();
+        let mut clients = clients(host, is_measuring)?;
         let mut next = Some((0, 0));
         while let Some((domain, pool_id)) = next {
             let of = StatsOf::Pool { domain, pool_id, or_next: true };
-            let Some(Stats { info, .. }) = host.stats(of)? else { break };
+            let Some(stats) = host.stats(of)? else { break };
+            let info = &stats.info;
             let found = clients.iter_mut().find(|client| client.domain == info.domain);
             if let Some(client) = found {
-                client.pools.push(pool_figures(&info));
+                client.pools.push(pool_figures(&stats, is_measuring));
             }
             // Always further on, whatever is answered: else this would never end.
             next = u16::try_from(info.domain)
@@ -183,19 +189,21 @@ impl Snapshot {
     }
 }
 
-fn clients<H: Hypervisor>(host: &mut Host<H>) -> Result<Vec<ClientFigures>, Failure> {
+fn clients<H: Hypervisor>(
+    host: &mut Host<H>,
+    is_measuring: bool,
+) -> Result<Vec<ClientFigures>, Failure> {
     let mut clients = Vec::new();
     let mut next = Some(0);
     while let Some(domain) = next {
-        let Some(Stats { info, .. }) = host.stats(StatsOf::Client { domain, or_next: true })?
-        else {
-            break;
-        };
+        let Some(stats) = host.stats(StatsOf::Client { domain, or_next: true })? else { break };
+        let info = &stats.info;
         clients.push(ClientFigures {
             domain: info.domain,
             weight: info.weight,
             is_frozen: info.flags.contains(StatsFlags::FROZEN),
             is_dying: info.flags.contains(StatsFlags::DYING),
+            latencies: is_measuring.then(|| latencies(&stats)),
             counters: Counters(info.counters),
             pools: Vec::new(),
         });
@@ -211,19 +219,6 @@ fn clients<H: Hypervisor>(host: &mut Host<H>) -> Result<Vec<ClientFigures>, Fail
 
 fn host_figures(stats: &Stats, freeable_mib: u32) -> HostFigures {
     let info = &stats.info;
-    let is_measuring = info.flags.contains(StatsFlags::MEASURING);
-    let latencies = is_measuring.then(|| {
-        let latency = |timed| Latency {
-            operation: match timed {
-                Timed::Put => "put",
-                Timed::Get => "get",
-                Timed::FlushPage => "flush_page",
-                Timed::Other => "other",
-            },
-            calls: Histogram::decode(&stats.record, info, timed).0.to_vec(),
-        };
-        Timed::ALL.map(latency).to_vec()
-    });
     HostFigures {
         freeable_mib,
         clients: info.members,
@@ -232,12 +227,26 @@ fn host_figures(stats: &Stats, freeable_mib: u32) -> HostFigures {
         record_bytes: info.counters.record_frames.saturating_mul(BYTES_PER_PAGE),
         held_bytes: info.counters.held_frames.saturating_mul(BYTES_PER_PAGE),
         ready_bytes: info.counters.ready_frames.saturating_mul(BYTES_PER_PAGE),
-        latencies,
+        latencies: info.flags.contains(StatsFlags::MEASURING).then(|| latencies(stats)),
         counters: Counters(info.counters),
     }
 }
 
-fn pool_figures(info: &StatsInfo) -> PoolFigures {
+fn latencies(stats: &Stats) -> Vec<Latency> {
+    let latency = |timed| Latency {
+        operation: match timed {
+            Timed::Put => "put",
+            Timed::Get => "get",
+            Timed::FlushPage => "flush_page",
+            Timed::Other => "other",
+        },
+        calls: Histogram::decode(&stats.record, &stats.info, timed).0.to_vec(),
+    };
+    Timed::ALL.map(latency).to_vec()
+}
+
+fn pool_figures(stats: &Stats, is_measuring: bool) -> PoolFigures {
+    let info = &stats.info;
     let is_shared = info.flags.contains(StatsFlags::SHARED);
     PoolFigures {
         id: info.pool_id,
@@ -247,6 +256,7 @@ fn pool_figures(info: &StatsInfo) -> PoolFigures {
         members: info.members,
         is_dying: info.flags.contains(StatsFlags::DYING),
         uuid: (is_shared && info.uuid != Uuid::default()).then(|| uuid(info.uuid)),
+        latencies: is_measuring.then(|| latencies(stats)),
         counters: Counters(info.counters),
     }
 }

@@ -1,7 +1,7 @@
 //! All figures in Prometheus' text format, printed or answered on a port.
 
 use crate::failure::Failure;
-use crate::figures::{Counters, Latency, Snapshot};
+use crate::figures::{ClientFigures, Counters, Latency, PoolFigures, Snapshot};
 use crate::host::Host;
 use crate::hypervisor::Hypervisor;
 use hypercall_abi::control::{Counter, Unit};
@@ -63,7 +63,7 @@ pub(crate) fn text(snapshot: &Snapshot) -> String {
     }
     clients(&mut text, snapshot);
     pools(&mut text, snapshot);
-    latencies(&mut text, host.latencies.as_deref().unwrap_or_default());
+    all_latencies(&mut text, snapshot);
     text
 }
 
@@ -92,52 +92,83 @@ fn clients(text: &mut String, snapshot: &Snapshot) {
 fn pools(text: &mut String, snapshot: &Snapshot) {
     for (at, Metric { name, kind, help }) in metrics().iter().enumerate() {
         head(text, &format!("pool_{name}"), kind, help);
-        for client in &snapshot.clients {
-            for pool in client.pools.iter().filter(|pool| pool.owner == client.domain) {
-                let kind = match (pool.is_persistent, pool.is_shared) {
-                    (true, _) => "persistent",
-                    (false, true) => "shared",
-                    (false, false) => "ephemeral",
-                };
-                let (domain, id, value) = (client.domain, pool.id, value(at, &pool.counters));
-                let _ = writeln!(
-                    text,
-                    "tmem_pool_{name}{{domain=\"{domain}\",pool=\"{id}\",kind=\"{kind}\"}} {value}"
-                );
-            }
+        for (client, pool) in owned(snapshot) {
+            let (labels, value) = (pool_labels(client, pool), value(at, &pool.counters));
+            let _ = writeln!(text, "tmem_pool_{name}{{{labels}}} {value}");
         }
     }
 }
 
+/// All pools, each with its owner.
+fn owned(snapshot: &Snapshot) -> impl Iterator<Item = (&ClientFigures, &PoolFigures)> {
+    snapshot.clients.iter().flat_map(|client| {
+        let is_owned = |pool: &&PoolFigures| pool.owner == client.domain;
+        client.pools.iter().filter(is_owned).map(move |pool| (client, pool))
+    })
+}
+
+fn pool_labels(client: &ClientFigures, pool: &PoolFigures) -> String {
+    let kind = match (pool.is_persistent, pool.is_shared) {
+        (true, _) => "persistent",
+        (false, true) => "shared",
+        (false, false) => "ephemeral",
+    };
+    format!("domain=\"{}\",pool=\"{}\",kind=\"{kind}\"", client.domain, pool.id)
+}
+
+/// The histograms, if the host measures. Of clients and pools those with calls alone: a host may have
+/// thousands of pools.
+fn all_latencies(text: &mut String, snapshot: &Snapshot) {
+    let Some(of_host) = &snapshot.host.latencies else { return };
+    let (name, help) = ("call_duration_seconds", "How long guests' calls took, in tmem");
+    head(text, name, "histogram", help);
+    for latency in of_host {
+        histogram(text, name, "", latency);
+    }
+    let (name, help) =
+        ("client_call_duration_seconds", "How long the domain's calls took, in tmem");
+    head(text, name, "histogram", help);
+    for client in &snapshot.clients {
+        let labels = format!("domain=\"{}\",", client.domain);
+        for latency in with_calls(client.latencies.as_deref()) {
+            histogram(text, name, &labels, latency);
+        }
+    }
+    let (name, help) = ("pool_call_duration_seconds", "How long calls on the pool took, in tmem");
+    head(text, name, "histogram", help);
+    for (client, pool) in owned(snapshot) {
+        let labels = pool_labels(client, pool) + ",";
+        for latency in with_calls(pool.latencies.as_deref()) {
+            histogram(text, name, &labels, latency);
+        }
+    }
+}
+
+fn with_calls(latencies: Option<&[Latency]>) -> impl Iterator<Item = &Latency> {
+    let latencies = latencies.unwrap_or_default();
+    latencies.iter().filter(|latency| latency.calls.iter().any(|&count| count > 0))
+}
+
 /// Bucket `n` of a record counts calls of less than 2^(n + 1) ns that are in none before; here each
 /// counts all that are not longer.
-fn latencies(text: &mut String, latencies: &[Latency]) {
-    if latencies.is_empty() {
-        return;
+fn histogram(text: &mut String, name: &str, labels: &str, Latency { operation, calls }: &Latency) {
+    let labels = format!("{labels}operation=\"{operation}\"");
+    let mut below = 0_u64;
+    let (last, bounded) = calls.split_last().unwrap_or((&0, &[]));
+    for (bucket, count) in bounded.iter().enumerate() {
+        below = below.wrapping_add(*count);
+        let nanoseconds = 1_u64.checked_shl(u32::try_from(bucket + 1).unwrap_or(u32::MAX));
+        // Written out in full: 2^32 ns at most.
+        let seconds = nanoseconds.unwrap_or(u64::MAX);
+        let (whole, rest) = (seconds / 1_000_000_000, seconds % 1_000_000_000);
+        let _ = writeln!(text, "tmem_{name}_bucket{{{labels},le=\"{whole}.{rest:09}\"}} {below}");
     }
-    head(text, "call_duration_seconds", "histogram", "How long guests' calls took, in tmem");
-    for Latency { operation, calls } in latencies {
-        let mut below = 0_u64;
-        let (last, bounded) = calls.split_last().unwrap_or((&0, &[]));
-        for (bucket, count) in bounded.iter().enumerate() {
-            below = below.wrapping_add(*count);
-            let nanoseconds = 1_u64.checked_shl(u32::try_from(bucket + 1).unwrap_or(u32::MAX));
-            // Written out in full: 2^32 ns at most.
-            let seconds = nanoseconds.unwrap_or(u64::MAX);
-            let (whole, rest) = (seconds / 1_000_000_000, seconds % 1_000_000_000);
-            let _ = writeln!(
-                text,
-                "tmem_call_duration_seconds_bucket{{operation=\"{operation}\",\
-                 le=\"{whole}.{rest:09}\"}} {below}"
-            );
-        }
-        below = below.wrapping_add(*last);
-        let _ = writeln!(
-            text,
-            "tmem_call_duration_seconds_bucket{{operation=\"{operation}\",le=\"+Inf\"}} {below}\n\
-             tmem_call_duration_seconds_count{{operation=\"{operation}\"}} {below}"
-        );
-    }
+    below = below.wrapping_add(*last);
+    let _ = writeln!(
+        text,
+        "tmem_{name}_bucket{{{labels},le=\"+Inf\"}} {below}\n\
+         tmem_{name}_count{{{labels}}} {below}"
+    );
 }
 
 fn head(text: &mut String, name: &str, kind: &str, help: &str) {

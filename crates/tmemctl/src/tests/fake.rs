@@ -409,14 +409,19 @@ impl Model {
         info.size = StatsInfo::SIZE;
         info.latency_offset = StatsInfo::LATENCY_OFFSET;
         let head = info.encode();
-        if info.kind == StatsKind::Host && self.is_measuring {
+        if self.is_measuring {
             info.nr_histograms = 4;
             info.nr_buckets = 32;
             info.latency_unit = StatsInfo::NANOSECONDS;
             for (timed, place) in Timed::ALL.iter().zip(0..) {
                 let mut calls = [0; 32];
-                calls[10] = 5 + place;
-                calls[31] = 1;
+                match info.kind {
+                    StatsKind::Host => (calls[10], calls[31]) = (5 + place, 1),
+                    // Puts and gets, as many as the numbers say that it is of.
+                    StatsKind::Client if place < 2 => calls[10] = 100 + u64::from(info.domain),
+                    StatsKind::Pool if place < 2 => calls[10] = 10 + u64::from(info.pool_id),
+                    _ => {}
+                }
                 let at = head.len() + *timed as usize * 256;
                 buffer[at..at + 256].copy_from_slice(&Histogram(calls).encode());
             }

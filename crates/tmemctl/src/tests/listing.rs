@@ -246,6 +246,39 @@ fn latencies_are_cumulative_and_in_seconds() {
 }
 
 #[test]
+fn clients_and_pools_have_latencies_of_their_own_while_the_host_measures() {
+    let xen = two_clients();
+    assert!(!printed(&xen, "metrics").contains("duration"));
+    assert!(json(&xen, "list --json")["clients"][0].get("latencies").is_none());
+    printed(&xen, "measure on");
+    let text = printed(&xen, "metrics");
+    let pool = "domain=\"1\",pool=\"2\",kind=\"ephemeral\",operation=\"get\"";
+    for line in [
+        "tmem_client_call_duration_seconds_bucket{domain=\"7\",operation=\"put\",\
+         le=\"0.000001024\"} 0",
+        "tmem_client_call_duration_seconds_bucket{domain=\"7\",operation=\"put\",le=\"+Inf\"} 107",
+        "tmem_client_call_duration_seconds_count{domain=\"1\",operation=\"get\"} 101",
+        &format!("tmem_pool_call_duration_seconds_count{{{pool}}} 12"),
+        &format!("tmem_pool_call_duration_seconds_bucket{{{pool},le=\"0.000002048\"}} 12"),
+    ] {
+        assert!(text.lines().any(|other| other == line), "{line}\n{text}");
+    }
+    // Of those without calls there is nothing, of the host's there is.
+    let others = text.lines().filter(|line| line.contains("operation=\"other\""));
+    assert!(
+        others.clone().all(|line| line.starts_with("tmem_call_duration")) && others.count() > 0
+    );
+    for kind in ["", "client_", "pool_"] {
+        let head = format!("# TYPE tmem_{kind}call_duration_seconds histogram");
+        assert_eq!(text.lines().filter(|line| *line == head).count(), 1);
+    }
+    let clients = &json(&xen, "list --json")["clients"];
+    assert_eq!(clients[1]["latencies"][1]["calls"][10], 107);
+    assert_eq!(clients[1]["latencies"][1]["operation"], "get");
+    assert_eq!(clients[0]["pools"][1]["latencies"][0]["calls"][10], 12);
+}
+
+#[test]
 fn metrics_are_answered_on_a_port() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("there is a port");
     let address = listener.local_addr().expect("it has one");
