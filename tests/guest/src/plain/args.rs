@@ -27,6 +27,8 @@ pub enum Boot {
     StormPvh32,
     /// tmem on, a processor that can run PVH domains: other domains are built.
     Domains,
+    /// The same on a Xen that does not use the processor's nested paging: it shadows tables.
+    DomainsShadow,
     /// The same on two processors.
     DomainsSmp,
     /// The same on four.
@@ -61,6 +63,7 @@ impl Boot {
             Self::StormPvh64 => "storm-pvh64",
             Self::StormPvh32 => "storm-pvh32",
             Self::Domains => "domains",
+            Self::DomainsShadow => "domains-shadow",
             Self::DomainsSmp => "domains-smp",
             Self::DomainsFour => "domains-four",
             Self::DomainsLong => "domains-long",

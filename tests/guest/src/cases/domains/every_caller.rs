@@ -21,7 +21,7 @@ use crate::verdict::{CaseResult, expect};
 use hypercall_abi::Op;
 
 pub(in super::super) const CASE: Case = Case::with_domains(
-    &[Boot::Domains],
+    &[Boot::Domains, Boot::DomainsShadow],
     "every-caller",
     "PVH domains of both modes and 64-bit PV domains put, get and flush",
     run,

@@ -23,7 +23,7 @@ use crate::{fail, give_up};
 use hypercall_abi::Op;
 
 pub(in super::super) const CASE: Case = Case::with_domains(
-    &[Boot::Domains],
+    &[Boot::Domains, Boot::DomainsShadow],
     "log-dirty",
     "under log-dirty puts and gets work, a get's frame is logged and a put's is not",
     run,

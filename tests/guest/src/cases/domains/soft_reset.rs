@@ -23,7 +23,7 @@ use crate::xen::flask::NotEnforcing;
 use crate::xen::foreign::rest;
 
 pub(in super::super) const CASE: Case = Case::with_domains(
-    &[Boot::Domains],
+    &[Boot::Domains, Boot::DomainsShadow],
     "soft-reset",
     "a soft reset drops a domain's pools and frees their room",
     run,

@@ -64,7 +64,13 @@ impl Child {
         let Plan { caller, vcpus, room, domid } = plan;
         let (flags, emulation) =
             if caller.is_pv() { (0, 0) } else { (CREATE_HVM | CREATE_HAP, EMULATE_LAPIC) };
-        let domid = match create(release, &Creation { domid, flags, emulation, max_vcpus: vcpus }) {
+        let creation = Creation { domid, flags, emulation, max_vcpus: vcpus };
+        let mut created = create(release, &creation);
+        if created == Err(INVALID) && !caller.is_pv() {
+            // A Xen that is told not to use nested paging shadows the domain's tables.
+            created = create(release, &Creation { flags: CREATE_HVM, ..creation });
+        }
+        let domid = match created {
             Ok(domid) => domid,
             Err(INVALID) => skip!("Xen builds no {caller:?} domain here"),
             Err(answer) => give_up!("creating a {caller:?} domain: {answer}"),
