@@ -12,7 +12,6 @@ use crate::fail;
 use crate::plain::content::Content;
 use crate::rig::{Kind, ROOM, Rig, at};
 use crate::verdict::{CaseResult, expect};
-use crate::xen::flask::NotEnforcing;
 use crate::xen::memory::{DOMAIN_0, claim};
 
 pub(super) const CASE: Case = Case::small(
@@ -27,8 +26,6 @@ const MAXIMUM: u64 = 64 << 20 >> 12;
 const INVALID: i64 = -22;
 
 fn run(rig: &mut Rig) -> CaseResult {
-    // No toolstack may do all of this by FLASK's default policy.
-    let _allowed = NotEnforcing::begin();
     let pool = rig.new_pool(Kind::Ephemeral)?;
     let page = |number: u32| at(pool, u64::from(number / 64), number % 64);
     let young = |number: u32| at(pool, 1 << 40 | u64::from(number), 1);

@@ -2,7 +2,6 @@
 //!
 //! Must not know what a domain is made for. An answer below 0 is Xen's errno, negated.
 
-use super::flask::{CHILD_LABEL, label};
 use super::hypercall::hypercall;
 use super::release::Release;
 use xen_sys::__HYPERVISOR_domctl;
@@ -194,7 +193,7 @@ impl Release {
         }
         let mut body = NOTHING;
         body.create = CreateDomain {
-            ssidref: label(CHILD_LABEL),
+            ssidref: 0,
             handle: [0; 16],
             flags: what.flags,
             iommu_opts: 0,

@@ -1,5 +1,5 @@
 //! **Checks** that a domain without privilege gets none of the control operations (P41, P67, P68): as a
-//! sysctl they answer -1 (-13 where FLASK is asked first), as commands of its own hypercall -95, and nothing changes.
+//! sysctl they answer -1, as commands of its own hypercall -95, and nothing changes.
 //!
 //! **Why:** the original let any guest freeze, authorise and read others.
 //!
@@ -14,7 +14,6 @@ use crate::rig::{
 };
 use crate::toolstack::{Call, Caller, Child, Control, Plan};
 use crate::verdict::{CaseResult, expect};
-use crate::xen::flask;
 use crate::{fail, give_up};
 use hypercall_abi::control::{
     self, CONTROL_BYTES, ClientFlags, ClientId, ControlOp, HYPERVISOR_SYSCTL, POOL_INFO_BYTES,
@@ -30,8 +29,6 @@ pub(in super::super) const CASE: Case = Case::with_domains(
 );
 
 const UUID: Uuid = Uuid([3, 5]);
-/// Xen's answer where FLASK refuses.
-const ACCESS: i64 = -13;
 /// Xen's answer: the domain is not being saved.
 const NOT_SAVED: i64 = -2;
 
@@ -61,11 +58,6 @@ fn run(_rig: &mut Rig) -> CaseResult {
         victim.destroy()?;
     }
     Ok(())
-}
-
-/// What Xen answers to a sysctl of a domain that may make none.
-fn refusal() -> i64 {
-    if flask::is_there() { ACCESS } else { NOT_PERMITTED }
 }
 
 fn by_sysctl(child: &Child, victim: &Child) -> CaseResult {
@@ -107,7 +99,7 @@ fn by_sysctl(child: &Child, victim: &Child) -> CaseResult {
         child.open(list)?.write(0, &request);
         child.run(0, &[Call::raw(HYPERVISOR_SYSCTL, [child.address(list), 0, 0, 0, 0])])?;
         let answer = child.answer(0, 0)?;
-        if answer != refusal() {
+        if answer != NOT_PERMITTED {
             fail!("a domain's {op:?}: answered {answer}");
         }
         // Nothing was written.
@@ -123,7 +115,7 @@ fn by_sysctl(child: &Child, victim: &Child) -> CaseResult {
         let request = control::sysctl_block(child.release().sysctl, &op);
         child.open(list)?.write(0, &request);
         child.run(0, &[Call::raw(HYPERVISOR_SYSCTL, [child.address(list), 0, 0, 0, 0])])?;
-        expect("an operation of any number", child.answer(0, 0)?, refusal())?;
+        expect("an operation of any number", child.answer(0, 0)?, NOT_PERMITTED)?;
     }
     Ok(())
 }

@@ -17,7 +17,6 @@ use crate::rig::{
 };
 use crate::toolstack::{Call, Caller, Child, DATA_PAGES, Plan};
 use crate::verdict::{CaseResult, expect};
-use crate::xen::flask::NotEnforcing;
 use crate::xen::frame_types::{
     MemoryType, claim_writes, populate_on_demand, set_memory_type, set_pod_target,
 };
@@ -50,8 +49,6 @@ const DECREASE_RESERVATION: u64 = 1;
 const DOMID_SELF: u64 = 0x7ff0;
 
 fn run(_rig: &mut Rig) -> CaseResult {
-    // No toolstack may do all of this by FLASK's default policy.
-    let _allowed = NotEnforcing::begin();
     [Caller::Pvh64, Caller::Pvh32].into_iter().try_for_each(all_types)
 }
 

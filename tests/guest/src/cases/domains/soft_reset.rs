@@ -19,7 +19,6 @@ use crate::rig::{
 };
 use crate::toolstack::{Call, Caller, Child, Plan};
 use crate::verdict::{CaseResult, expect};
-use crate::xen::flask::NotEnforcing;
 use crate::xen::foreign::rest;
 
 pub(in super::super) const CASE: Case = Case::with_domains(
@@ -34,8 +33,6 @@ const PAGES: u32 = 4000;
 const ROUNDS: u32 = 5;
 
 fn run(rig: &mut Rig) -> CaseResult {
-    // No toolstack may do all of this by FLASK's default policy.
-    let _allowed = NotEnforcing::begin();
     let bystander = at(rig.new_pool(Kind::Persistent)?, 1, 1);
     rig.put(bystander, Content(1))?;
     for caller in [Caller::Pvh64, Caller::Pvh32] {

@@ -17,7 +17,6 @@ use crate::rig::{
 };
 use crate::toolstack::{Caller, Child, Plan};
 use crate::verdict::{CaseResult, expect};
-use crate::xen::flask::NotEnforcing;
 use crate::xen::memory::DOMAIN_0;
 use crate::xen::release::Release;
 use crate::{fail, give_up, say, skip};
@@ -48,8 +47,6 @@ fn run(rig: &mut Rig) -> CaseResult {
     if release.processors() != Ok(4) {
         skip!("wants a machine of four processors, this one has {:?}", release.processors());
     }
-    // No toolstack may do all of this by FLASK's default policy.
-    let _allowed = NotEnforcing::begin();
     let result = with_everything_pinned(rig, release);
     // However it ended, the next case finds all of them.
     for processor in MOVING {
