@@ -8,7 +8,7 @@
 //! **A broken host** evicts first and looks then, or promises what it has not.
 
 use super::super::Case;
-use super::{Ballast, available_pages, fill_pool, free_pages};
+use super::{Ballast, available_pages, fill_pool, free_pages, try_fill_pool};
 use crate::fail;
 use crate::plain::args::Boot;
 use crate::plain::content::Content;
@@ -83,12 +83,13 @@ fn run(rig: &mut Rig) -> CaseResult {
     child.destroy()
 }
 
-/// Fills the pool as soon as tmem grows again: for a while after it has made room for a claim it does not.
+/// Fills the pool as soon as tmem grows again: for a while after it has made room for a claim it does not,
+/// and if that has taken all it has, there is no page either whose place a new one could take.
 fn fill_again(child: &Child, pool: u32) -> CaseResult {
     for _ in 0..ATTEMPTS {
-        fill_pool(child, pool, PAGES)?;
+        try_fill_pool(child, pool, PAGES)?;
         if available_pages()? >= free_pages()? + u64::from(PAGES) - SLACK {
-            // Those that made room for others while tmem did not grow.
+            // Those that were refused, or made room for others, while tmem did not grow.
             return fill_pool(child, pool, PAGES);
         }
     }
