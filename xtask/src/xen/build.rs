@@ -126,6 +126,9 @@ fn image_key(
     if let Some(object) = object {
         hash.add_file("object", &object.linked)?;
     }
+    if flavour == Flavour::Flask {
+        hash.add("grants", policy::GRANTS_TO_CASES.as_bytes());
+    }
     if let Some(flags) = flavour.c_flags() {
         hash.add("flags", flags.as_bytes());
     }

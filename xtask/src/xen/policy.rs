@@ -1,5 +1,5 @@
-//! Policies for Xen's security module FLASK: the default one, and one that denies tmem to domain 0, as
-//! a guest and as a toolstack.
+//! Policies for Xen's security module FLASK: the default one with what the test guest does besides,
+//! and one that denies tmem to domain 0, as a guest and as a toolstack.
 //!
 //! Both are compiled from the build tree, whose policy our patches extend. They lie beside the Xen
 //! that they belong to. Must not know how a machine is booted with one.
@@ -30,6 +30,17 @@ const CONTROL: &str = "tmem_control";
 /// What the denying policy denies, for who asks whether it is still the same.
 pub(super) const DENIALS: [&str; 2] = [DENIAL, CONTROL];
 
+/// What the cases do as domain 0 that the default policy grants nobody: a claim for itself, taking
+/// processors away and bringing them back, and a guest that sees a device's memory without an IOMMU.
+/// Nothing of it is tmem's, so that every question that tmem asks is answered by the default policy.
+pub(super) const GRANTS_TO_CASES: &str = "
+allow dom0_t dom0_t:domain2 setclaim;
+allow dom0_t domxen_t:resource { plug unplug };
+allow domU_t iomem_t:resource use_noiommu;
+";
+/// A copy of the source, with these.
+const GRANTING_SOURCE: &str = "tools/flask/policy-granting";
+
 /// Name of the default policy, beside the Xen.
 const DEFAULT: &str = "policy";
 
@@ -38,7 +49,10 @@ const DEFAULT: &str = "policy";
 /// # Errors
 /// When a policy does not compile, or no longer grants the hypercall in the way that is known here.
 pub(super) fn compile(tree: &Path, folder: &Path, log: &Path) -> Result<()> {
-    make(tree, SOURCE, &folder.join(DEFAULT), log)?;
+    copy_folder(&tree.join(SOURCE), &tree.join(GRANTING_SOURCE))?;
+    let module = tree.join(GRANTING_SOURCE).join(TOOLSTACK_MODULE);
+    fs::write(&module, fs::read_to_string(&module)? + GRANTS_TO_CASES)?;
+    make(tree, GRANTING_SOURCE, &folder.join(DEFAULT), log)?;
     copy_folder(&tree.join(SOURCE), &tree.join(DENYING_SOURCE))?;
     for (module, denying) in
         [(GUEST_MODULE, without_domain_0 as fn(&str) -> _), (TOOLSTACK_MODULE, without_control)]

@@ -18,6 +18,10 @@ pub const DYING: u32 = 1 << 0;
 /// `XEN_DOMINF_shutdown`: the domain has ended itself, or has crashed.
 pub const SHUTDOWN: u32 = 1 << 2;
 
+/// `SECINITSID_DOMU`, the label that Xen's own tools give a domain whose configuration names none. The
+/// policy lets domain 0 create such ones; a Xen without FLASK does not look at it.
+const LABEL_OF_GUESTS: u32 = 12;
+
 /// What to create. Zero in what is not named here.
 #[derive(Clone, Copy, Debug)]
 pub struct Creation {
@@ -193,7 +197,7 @@ impl Release {
         }
         let mut body = NOTHING;
         body.create = CreateDomain {
-            ssidref: 0,
+            ssidref: LABEL_OF_GUESTS,
             handle: [0; 16],
             flags: what.flags,
             iommu_opts: 0,
