@@ -211,6 +211,7 @@ cases![
     frame_types,
     granted_frame,
     log_dirty,
+    log_dirty_pv,
     death_anywhen,
     death_anywhen_long,
     limit_race,

@@ -25,6 +25,7 @@ pub(super) mod isolation;
 pub(super) mod killed_in_destroy;
 pub(super) mod limit_race;
 pub(super) mod log_dirty;
+pub(super) mod log_dirty_pv;
 pub(super) mod multicall_domains;
 pub(super) mod multicall_pv32;
 pub(super) mod restart_elsewhere;
