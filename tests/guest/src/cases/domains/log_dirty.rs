@@ -31,7 +31,7 @@ pub(in super::super) const CASE: Case = Case::with_domains(
 /// A frame behind the child's memory.
 const HOLE: u64 = 80;
 /// Xen's answer where it is built without shadow paging.
-const NOT_SUPPORTED: i64 = -95;
+const INVALID: i64 = -22;
 /// Memory for a PV child's shadow tables and its log.
 const SHADOW_MIB: u32 = 4;
 /// Another page of the child's, to put from and get into.
@@ -117,7 +117,7 @@ fn set(child: &Child, wanted: bool) -> CaseResult {
         // It goes with the log, and what the log then has by itself is too little.
         match child.release().set_shadow_memory(child.domid(), SHADOW_MIB) {
             0 => {}
-            NOT_SUPPORTED => skip!("this Xen can't shadow a PV domain's tables"),
+            INVALID => skip!("this Xen can't shadow a PV domain's tables"),
             answer => give_up!("memory for the shadow tables: Xen answered {answer}"),
         }
     }
