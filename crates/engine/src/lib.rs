@@ -11,10 +11,10 @@
 //! Where things are, from the outside in: [`Engine`] (`engine.rs`) with a file for each call
 //! (`put.rs`, `get.rs`, `flush.rs`, `destroy.rs`, `evict.rs`, `registry.rs`), who may have how much
 //! (`policy.rs`, `share.rs`), saving and restoring a domain (`save.rs`, `save_calls.rs`,
-//! `save_log.rs`, `restore.rs`), the records (`client.rs`, `pool.rs`), one lock's worth of a pool
-//! (`shard/`) with its parts (`index.rs`, `table.rs`, `block.rs`, `page_set.rs`, `page.rs`,
-//! `age_record.rs`), and memory (`slab.rs`, `chunk_info.rs`, `paged.rs`, `meta.rs`, `stock.rs`,
-//! `garbage.rs`, `directory.rs`).
+//! `save_log.rs`, `restore.rs`), how long calls took (`latency.rs`), the records (`client.rs`,
+//! `pool.rs`), one lock's worth of a pool (`shard/`) with its parts (`index.rs`, `table.rs`,
+//! `block.rs`, `page_set.rs`, `page.rs`, `age_record.rs`), and memory (`slab.rs`, `chunk_info.rs`,
+//! `paged.rs`, `meta.rs`, `stock.rs`, `garbage.rs`, `directory.rs`).
 //! The locks and their rule are in `sync.rs`.
 //!
 //! A hypervisor's stack is small: calls that are not on the data path are kept out of line, so that

@@ -132,12 +132,14 @@ fn p26_hostile_object_ids_meet_short_probes_in_small_tables() {
 
 #[test]
 fn p26_the_blocks_of_one_object_meet_short_probes_in_small_tables() {
-    const NR: u64 = 12_000;
+    const NR: u64 = 100_000;
+    // A shard's part of these is twice as many, and some.
+    const ALL: u32 = 1_700_000;
     for key in KEYS.map(HashKey::new) {
         for shift in [0, 4, 9] {
             let number = |n: u32| n << shift;
             // An index is that of a shard; neighbours in one group are in different ones.
-            let all = (0..200_000).map(|n| key.block([1, 2, 3], number(n)));
+            let all = (0..ALL).map(|n| key.block([1, 2, 3], number(n)));
             let hashes: Vec<_> = all.filter(|hash| hash.shard() == 0).map(|hash| hash.0).collect();
             let hash = |n: u64| hashes[usize::try_from(n).expect("few")];
             let filled = Filled::new(hash, NR);

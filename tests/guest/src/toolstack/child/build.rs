@@ -67,12 +67,15 @@ impl Child {
         let creation = Creation { domid, flags, emulation, max_vcpus: vcpus };
         let mut created = create(release, &creation);
         if created == Err(INVALID) && !caller.is_pv() {
-            // A Xen that is told not to use nested paging shadows the domain's tables.
-            created = create(release, &Creation { flags: CREATE_HVM, ..creation });
+            // A Xen that is told not to use nested paging shadows the domain's tables, if it can.
+            created = match create(release, &Creation { flags: CREATE_HVM, ..creation }) {
+                Err(NOT_SUPPORTED) => Err(INVALID),
+                other => other,
+            };
         }
         let domid = match created {
             Ok(domid) => domid,
-            Err(INVALID | NOT_SUPPORTED) => skip!("Xen builds no {caller:?} domain here"),
+            Err(INVALID) => skip!("Xen builds no {caller:?} domain here"),
             Err(answer) => give_up!("creating a {caller:?} domain: {answer}"),
         };
         let frames = core::array::from_fn(|page| if page < CODE { 0 } else { page as u64 });
