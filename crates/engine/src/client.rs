@@ -29,8 +29,8 @@ pub(crate) struct ClientId(pub(crate) u16);
 /// A domain that calls, and the client that it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caller {
-    pub(crate) client: ClientId,
     pub(crate) domain: DomainId,
+    pub(crate) client: ClientId,
 }
 
 impl Caller {

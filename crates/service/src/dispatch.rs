@@ -48,46 +48,54 @@ impl<P: Platform> Service<P> {
     /// Answers the block of a 64-bit caller, already copied from the guest.
     #[inline(always)]
     pub fn op(&self, domain: DomainId, block: &[u8; OP_BYTES_64]) -> Outcome {
-        self.answer(domain, block)
+        self.answer(block, domain)
     }
 
     /// Answers the block of a 32-bit caller, already copied from the guest.
     #[inline(always)]
     pub fn op_compat(&self, domain: DomainId, block: &[u8; OP_BYTES_32]) -> Outcome {
-        self.answer(domain, block)
+        self.answer(block, domain)
+    }
+
+    /// Answers a block of either layout in the caller's own terms.
+    ///
+    /// An answer of the data path is put into those terms where it is found, so that the call of a
+    /// command can be the last step of its caller.
+    #[inline(always)]
+    pub fn op_as<A: From<Outcome>>(&self, block: &impl OpBlock, domain: DomainId) -> A {
+        self.answer(block, domain)
     }
 
     /// Answers an operation that is decoded already.
     pub fn call(&self, domain: DomainId, op: Op) -> Outcome {
-        self.answer(domain, &op.encode())
+        self.answer(&op.encode(), domain)
     }
 
     /// What does not hang on the operation is asked first. Then the command is looked at, and the
     /// rest of the block is read where it is used: a call on the data path ends in a jump.
     #[inline(always)]
-    fn answer(&self, domain: DomainId, block: &impl OpBlock) -> Outcome {
+    fn answer<A: From<Outcome>>(&self, block: &impl OpBlock, domain: DomainId) -> A {
         if self.platform().is_caller_dying(domain) {
-            return Outcome::Done(Status::NoDevice);
+            return Outcome::Done(Status::NoDevice).into();
         }
-        let caller = match self.engine.client_of(domain) {
-            Some(caller) => caller,
-            None => match self.admit(domain, block) {
-                Ok(caller) => caller,
-                Err(status) => return Outcome::Done(status),
-            },
-        };
-        self.dispatch(caller, block)
+        match self.engine.client_of(domain) {
+            Some(caller) => self.dispatch(block, caller),
+            None => self.answer_first(block, domain),
+        }
     }
 
-    /// Makes a client of a domain that is none yet. Any command but a control one, a retired or
+    /// The call of a domain that is no client yet. Any command but a control one, a retired or
     /// unknown one too, makes it one.
     #[cold]
     #[inline(never)]
-    fn admit(&self, domain: DomainId, block: &impl OpBlock) -> Result<Caller, Status> {
+    fn answer_first<A: From<Outcome>>(&self, block: &impl OpBlock, domain: DomainId) -> A {
         if let Err(DecodeError::Control(_)) = block.decode() {
-            return Err(Status::NotSupported);
+            return Outcome::Done(Status::NotSupported).into();
         }
-        self.client_for(domain)
+        match self.client_for(domain) {
+            Ok(caller) => self.dispatch(block, caller),
+            Err(status) => Outcome::Done(status).into(),
+        }
     }
 
     /// The caller's client record, made if this is its first call.
@@ -108,28 +116,29 @@ impl<P: Platform> Service<P> {
     }
 
     #[inline(always)]
-    fn dispatch(&self, caller: Caller, block: &impl OpBlock) -> Outcome {
+    fn dispatch<A: From<Outcome>>(&self, block: &impl OpBlock, caller: Caller) -> A {
         match block.command() {
-            command::PUT_PAGE => self.put(caller, block),
-            command::GET_PAGE => self.get(caller, block),
-            command::FLUSH_PAGE => self.flush_page(caller, block),
-            _ => self.dispatch_any(caller, block),
+            command::PUT_PAGE => self.put(block, caller),
+            command::GET_PAGE => self.get(block, caller),
+            command::FLUSH_PAGE => self.flush_page(block, caller),
+            _ => self.dispatch_any(block, caller),
         }
     }
 
     /// The same for all commands; out of line, so that those of the data path take few steps.
     #[inline(never)]
-    fn dispatch_any(&self, caller: Caller, block: &impl OpBlock) -> Outcome {
-        match block.decode() {
-            Ok(Op::PutPage { .. }) => self.put(caller, block),
-            Ok(Op::GetPage { .. }) => self.get(caller, block),
-            Ok(Op::FlushPage { .. }) => self.flush_page(caller, block),
-            Ok(Op::FlushObject { .. }) => self.flush_object(caller, block),
-            Ok(Op::NewPool(_)) => self.new_pool(caller, block),
+    fn dispatch_any<A: From<Outcome>>(&self, block: &impl OpBlock, caller: Caller) -> A {
+        let outcome = match block.decode() {
+            Ok(Op::PutPage { .. }) => return self.put(block, caller),
+            Ok(Op::GetPage { .. }) => return self.get(block, caller),
+            Ok(Op::FlushPage { .. }) => return self.flush_page(block, caller),
+            Ok(Op::FlushObject { .. }) => self.flush_object(block, caller),
+            Ok(Op::NewPool(_)) => self.new_pool(block, caller),
             Ok(Op::DestroyPool { pool_id }) => self.destroy_pool(caller, pool_id),
             Err(DecodeError::Control(_)) => Outcome::Done(Status::NotSupported),
             Err(DecodeError::Unknown { pool_id, .. }) => self.unknown(caller, pool_id),
-        }
+        };
+        outcome.into()
     }
 
     #[cold]
@@ -149,7 +158,7 @@ impl<P: Platform> Service<P> {
     }
 
     #[inline(never)]
-    fn new_pool(&self, caller: Caller, block: &impl OpBlock) -> Outcome {
+    fn new_pool(&self, block: &impl OpBlock, caller: Caller) -> Outcome {
         let NewPool { flags, uuid } = block.new_pool();
         let Ok(flags) = PoolFlags::check(flags) else {
             return Outcome::Done(Status::NotPermitted);
@@ -164,58 +173,59 @@ impl<P: Platform> Service<P> {
 
     // Out of line, so that their stack frames don't add up in `dispatch`.
     #[inline(never)]
-    fn put(&self, caller: Caller, block: &impl OpBlock) -> Outcome {
+    fn put<A: From<Outcome>>(&self, block: &impl OpBlock, caller: Caller) -> A {
         let Handle { pool_id, object, index } = block.handle();
         let from = Gfn(block.frame_number());
         let fill = |frame| self.platform().copy_in(caller.domain(), from, frame);
         let status = match self.engine.put(caller, pool_id, object.0, index.0, fill) {
             Ok(_) => Status::Success,
             // Or it is being saved.
-            Err(PutError::NoPool) => return self.put_saving(caller, block),
+            Err(PutError::NoPool) => return self.put_saving(block, caller).into(),
             Err(PutError::Frozen) => Status::Frozen,
             Err(PutError::NoMemory) => Status::NoMemory,
             Err(PutError::NoSpace) => Status::NoSpace,
             Err(PutError::Fill(_)) => Status::BadAddress,
         };
-        Outcome::Done(status)
+        Outcome::Done(status).into()
     }
 
     #[inline(never)]
-    fn get(&self, caller: Caller, block: &impl OpBlock) -> Outcome {
+    fn get<A: From<Outcome>>(&self, block: &impl OpBlock, caller: Caller) -> A {
         let Handle { pool_id, object, index } = block.handle();
         let to = || Gfn(block.frame_number());
         let drain = |frame| self.platform().copy_out(caller.domain(), frame, to());
         match self.engine.get(caller, pool_id, object.0, index.0, drain) {
-            Ok(GetOutcome::Hit) => Outcome::Done(Status::Success),
-            Ok(GetOutcome::Miss) => Outcome::Done(Status::Nothing),
-            Err(error) => self.get_failed(caller, block, error),
+            Ok(GetOutcome::Hit) => Outcome::Done(Status::Success).into(),
+            Ok(GetOutcome::Miss) => Outcome::Done(Status::Nothing).into(),
+            Err(error) => self.get_failed(block, caller, error),
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn get_failed(
+    fn get_failed<A: From<Outcome>>(
         &self,
-        caller: Caller,
         block: &impl OpBlock,
+        caller: Caller,
         error: GetError<BadFrame>,
-    ) -> Outcome {
-        Outcome::Done(match error {
+    ) -> A {
+        let status = match error {
             // Or it is being saved.
-            GetError::NoPool => self.get_saving(caller, block),
+            GetError::NoPool => self.get_saving(block, caller),
             GetError::Empty => Status::Empty,
             GetError::Drain(_) => Status::BadAddress,
-        })
+        };
+        Outcome::Done(status).into()
     }
 
     #[inline(never)]
-    fn flush_page(&self, caller: Caller, block: &impl OpBlock) -> Outcome {
+    fn flush_page<A: From<Outcome>>(&self, block: &impl OpBlock, caller: Caller) -> A {
         let Handle { pool_id, object, index } = block.handle();
-        flushed(self.engine.flush_page(caller, pool_id, object.0, index.0))
+        flushed(self.engine.flush_page(caller, pool_id, object.0, index.0)).into()
     }
 
     #[inline(never)]
-    fn flush_object(&self, caller: Caller, block: &impl OpBlock) -> Outcome {
+    fn flush_object(&self, block: &impl OpBlock, caller: Caller) -> Outcome {
         flushed(self.engine.flush_object(caller, block.pool_id(), block.object().0))
     }
 }

@@ -181,7 +181,7 @@ impl<P: Platform> Service<P> {
     /// A guest's put into what may be a pool that is being saved.
     #[cold]
     #[inline(never)]
-    pub(crate) fn put_saving(&self, caller: Caller, block: &impl OpBlock) -> Outcome {
+    pub(crate) fn put_saving(&self, block: &impl OpBlock, caller: Caller) -> Outcome {
         let Handle { pool_id, object, index } = block.handle();
         match self.engine.put_saving(caller, pool_id, object.0, index.0) {
             PutSaving::NoSpace => Outcome::Done(Status::NoSpace),
@@ -194,7 +194,7 @@ impl<P: Platform> Service<P> {
     /// A guest's get from what may be such a pool.
     #[cold]
     #[inline(never)]
-    pub(crate) fn get_saving(&self, caller: Caller, block: &impl OpBlock) -> Status {
+    pub(crate) fn get_saving(&self, block: &impl OpBlock, caller: Caller) -> Status {
         let Handle { pool_id, object, index } = block.handle();
         let to = Gfn(block.frame_number());
         let drain = |frame| self.platform().copy_out(caller.domain(), frame, to);

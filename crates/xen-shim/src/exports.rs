@@ -5,7 +5,7 @@
 use crate::host::{Toolstack, Xen};
 use crate::{allocator, frames};
 use hypercall_abi::control::{CONTROL_BYTES, ControlStatus};
-use hypercall_abi::{OP_BYTES_32, OP_BYTES_64, Status};
+use hypercall_abi::{OP_BYTES_32, OP_BYTES_64, OpBlock, Status};
 use spin::Once;
 use tmem_service::{ControlOutcome, DomainId, NoMemory, Outcome, Progress, Service};
 
@@ -29,41 +29,47 @@ extern "C" fn tmem_rs_init(key0: u64, key1: u64, key2: u64, key3: u64) -> i32 {
 /// Carries out one operation of domain `domid`, which runs now, or a slice of it.
 ///
 /// # Safety
-/// `block` points to the 56 bytes of a 64-bit caller's operation, or to the 52 bytes of a 32-bit
-/// caller's if `compat`, which nobody changes during the call.
+/// `block` points to the 56 bytes of a 64-bit caller's operation, which nobody changes during the
+/// call.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn tmem_rs_op(domid: u16, block: *const u8, compat: bool) -> i64 {
+unsafe extern "C" fn tmem_rs_op(block: *const u8, domid: u16) -> i64 {
+    // SAFETY: that many bytes, as the caller promises.
+    op(unsafe { &*block.cast::<[u8; OP_BYTES_64]>() }, domid)
+}
+
+/// The same for a 32-bit caller.
+///
+/// # Safety
+/// `block` points to the 52 bytes of its operation, which nobody changes during the call.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn tmem_rs_op_compat(block: *const u8, domid: u16) -> i64 {
+    // SAFETY: that many bytes, as the caller promises.
+    op(unsafe { &*block.cast::<[u8; OP_BYTES_32]>() }, domid)
+}
+
+#[inline(always)]
+fn op(block: &impl OpBlock, domid: u16) -> i64 {
     assert_stack_aligned();
-    let Some(service) = SERVICE.get() else {
-        return encode(Outcome::Done(Status::NoDevice));
-    };
-    let domain = DomainId(domid);
-    let outcome = if compat {
-        // SAFETY: that many bytes, as the caller promises.
-        service.op_compat(domain, unsafe { &*block.cast::<[u8; OP_BYTES_32]>() })
-    } else {
-        // SAFETY: that many bytes, as the caller promises.
-        service.op(domain, unsafe { &*block.cast::<[u8; OP_BYTES_64]>() })
-    };
-    // What nearly all calls come to is asked first, and is the number already.
-    match outcome {
-        Outcome::Done(Status::Nothing | Status::Success) => {
-            i64::from(outcome == Outcome::Done(Status::Success))
-        }
-        rare => encode(rare),
+    match SERVICE.get() {
+        Some(service) => service.op_as::<Answer>(block, DomainId(domid)).0,
+        None => Answer::from(Outcome::Done(Status::NoDevice)).0,
     }
 }
 
-#[cold]
-#[inline(never)]
-fn encode(outcome: Outcome) -> i64 {
-    match outcome {
-        Outcome::Done(status) => status.encode(),
-        Outcome::Again => AGAIN,
+/// An outcome as C takes it: a status, or [`AGAIN`].
+struct Answer(i64);
+
+impl From<Outcome> for Answer {
+    #[inline(always)]
+    fn from(outcome: Outcome) -> Self {
+        Self(match outcome {
+            Outcome::Done(status) => status.encode(),
+            Outcome::Again => AGAIN,
+        })
     }
 }
 
-/// Counts a call of [`tmem_rs_op`] by domain `domid` that took so long. `command` and `pool_id` are the
+/// Counts such a call by domain `domid` that took so long. `command` and `pool_id` are the
 /// first two words of its operation: any numbers.
 #[unsafe(no_mangle)]
 extern "C" fn tmem_rs_measured(domid: u16, command: u32, pool_id: u32, nanoseconds: u64) {

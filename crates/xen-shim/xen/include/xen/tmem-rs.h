@@ -45,13 +45,13 @@ extern uint8_t tmem_enabled;
 int tmem_rs_init(uint64_t key0, uint64_t key1, uint64_t key2, uint64_t key3);
 /*
  * Carries out one operation, or a slice of it, for domain domid.  block is
- * TMEM_OP_BYTES long, TMEM_OP_COMPAT_BYTES if compat.  Returns the guest's
- * status or TMEM_RS_AGAIN.
+ * TMEM_OP_BYTES long.  Returns the guest's status or TMEM_RS_AGAIN.
  */
-long tmem_rs_op(domid_t domid, const void *block, bool compat);
+long tmem_rs_op(const void *block, domid_t domid);
+/* The same for a 32-bit caller's, which is TMEM_OP_COMPAT_BYTES long. */
+long tmem_rs_op_compat(const void *block, domid_t domid);
 /*
- * Counts a call of tmem_rs_op() by domid that took so many nanoseconds, for the
- * client and the pool that it named.  cmd and pool_id are the operation's first
+ * Counts such a call by domid that took so many nanoseconds, for the client and the pool that it named.  cmd and pool_id are the operation's first
  * two words, whatever the guest wrote there.  May allocate, and evict a page.
  */
 void tmem_rs_measured(domid_t domid, uint32_t cmd, uint32_t pool_id,
