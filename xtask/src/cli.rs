@@ -61,7 +61,7 @@ enum Command {
         #[arg(long)]
         long: bool,
         /// All of them on every Xen: release, debug, UBSAN and FLASK, and on the trees of --also.
-        #[arg(long, conflicts_with_all = ["cases", "debug", "ubsan", "flask", "without_tmem"])]
+        #[arg(long, conflicts_with_all = ["cases", "debug", "ubsan", "flask", "shim", "without_tmem"])]
         matrix: bool,
         /// A source tree of another release, for the matrix; may be given several times.
         #[arg(long, value_name = "DIR", requires = "matrix")]
@@ -154,8 +154,11 @@ pub(crate) struct XenArguments {
     /// With the security module FLASK, enforcing a policy.
     #[arg(long, conflicts_with_all = ["debug", "ubsan"])]
     flask: bool,
-    /// The patched tree with the option TMEM off: needs no Rust and holds none of our code.
+    /// Able to be a PV shim, too: a guest of another Xen, around one PV guest.
     #[arg(long, conflicts_with_all = ["debug", "ubsan", "flask"])]
+    shim: bool,
+    /// The patched tree with the option TMEM off: needs no Rust and holds none of our code.
+    #[arg(long, conflicts_with_all = ["debug", "ubsan", "flask", "shim"])]
     without_tmem: bool,
 }
 
@@ -165,6 +168,7 @@ impl XenArguments {
             (self.debug, Flavour::Debug),
             (self.ubsan, Flavour::Ubsan),
             (self.flask, Flavour::Flask),
+            (self.shim, Flavour::Shim),
             (self.without_tmem, Flavour::WithoutTmem),
         ];
         let one = asked.into_iter().find(|(is_asked, _)| *is_asked);

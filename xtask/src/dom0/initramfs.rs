@@ -39,6 +39,17 @@ const LIBRARIES: &str = "lib/x86_64-linux-gnu";
 /// What starts a program that uses them, and where it is looked for.
 const LOADER: &str = "ld-linux-x86-64.so.2";
 
+/// What is ours in it, beside the scripts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Own<'a> {
+    /// The domains' kernel.
+    pub(super) guest: &'a Path,
+    /// The operator's tool.
+    pub(super) tmemctl: &'a Path,
+    /// A Xen that can be a shim, if a scenario wants one.
+    pub(super) shim: Option<&'a Path>,
+}
+
 /// A thing in the file system.
 enum Thing {
     Folder,
@@ -100,13 +111,7 @@ impl Tree {
 ///
 /// # Errors
 /// When something is not where it should be.
-pub(super) fn write(
-    paths: &Paths,
-    dom0: &Dom0,
-    guest: &Path,
-    tmemctl: &Path,
-    file: &Path,
-) -> Result<()> {
+pub(super) fn write(paths: &Paths, dom0: &Dom0, own: &Own<'_>, file: &Path) -> Result<()> {
     let mut tree = Tree::default();
     FOLDERS.iter().for_each(|folder| tree.add(folder, Thing::Folder));
     // Some tools write below /var/run.
@@ -114,8 +119,11 @@ pub(super) fn write(
     add_shell(&mut tree, dom0)?;
     add_tools(&mut tree, dom0)?;
     add_libraries(&mut tree, dom0)?;
-    tree.add_file("bin/tmemctl", tmemctl)?;
-    tree.add_file("domains/tmem-guest", guest)?;
+    tree.add_file("bin/tmemctl", own.tmemctl)?;
+    tree.add_file("domains/tmem-guest", own.guest)?;
+    if let Some(shim) = own.shim {
+        tree.add_file("domains/xen-shim", shim)?;
+    }
     add_own(&mut tree, &paths.root.join("tests/linux"))?;
     tree.write(file).with_context(|| format!("cannot write {}", file.display()))
 }

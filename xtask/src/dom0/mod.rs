@@ -18,10 +18,12 @@ use crate::progress::step;
 use crate::qemu::{self, BootLog, Knock};
 use crate::results::{Outcome, Results};
 use crate::xen::build::{Request, build};
+use crate::xen::config::Flavour;
 use crate::xen::tree::copy_if_different;
 use crate::{cargo, guest, judge};
 use anyhow::{Context, Result, bail};
-use scenarios::Scenario;
+use initramfs::Own;
+use scenarios::{Boot, Scenario};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -39,8 +41,8 @@ const DOM0_MIB: u32 = 288;
 /// How much longer a boot may take with all assertions in Xen.
 const ASSERTION_SLOWNESS: u32 = 3;
 
-/// Runs the wanted scenarios, all when none is named, in one boot with tmem and one without, and adds an
-/// entry for each.
+/// Runs the wanted scenarios, all when none is named, in as many boots as they need, and adds an entry
+/// for each.
 ///
 /// # Errors
 /// When a name is unknown, something can't be had or a build fails. A scenario that fails is an entry,
@@ -57,39 +59,52 @@ pub(crate) fn run(
     }
     ensure(&boot_needs(), &paths.log("install")?)?;
     let dom0 = packages::get(paths, &Pins::read()?)?;
-    let image = build(paths, request)?;
     let guest = guest::build(paths)?;
     let tool = build_tmemctl(paths)?;
     let folder = paths.target.join("tmem-run/dom0");
     make_folder(&folder)?;
-    copy_if_different(&image.xen(), &folder.join("xen"))?;
     copy_if_different(&dom0.kernel, &folder.join("linux"))?;
-    initramfs::write(paths, &dom0, &guest, &tool, &folder.join("initramfs"))?;
-    let slowness = if request.flavour.is_slow() { ASSERTION_SLOWNESS } else { 1 };
     println!("    {}", dom0.origin);
-    let (with, without): (Vec<Scenario>, Vec<Scenario>) =
-        scenarios.into_iter().partition(|scenario| scenario.wants_tmem);
-    for (name, tmem, scenarios) in [("dom0", "tmem=1", with), ("dom0-off", "", without)] {
-        if !scenarios.is_empty() {
-            let what = format!(
-                "boot Debian's Linux {} for {} scenarios ({name})",
-                dom0.version,
-                scenarios.len()
-            );
-            let start = Instant::now();
-            let log = step(&what, || boot(paths, &folder, name, tmem, &scenarios, slowness))?;
-            add_results(name, &scenarios, &log, start.elapsed(), results);
+    for boot in Boot::ALL {
+        let scenarios: Vec<Scenario> =
+            scenarios.iter().filter(|scenario| scenario.boot == boot).cloned().collect();
+        if scenarios.is_empty() {
+            continue;
         }
+        let request = Request { own_tree: None, flavour: flavour(boot, request.flavour) };
+        let xen = build(paths, &request)?.xen();
+        let shim = (boot == Boot::Shim).then_some(xen.as_path());
+        copy_if_different(&xen, &folder.join("xen"))?;
+        let own = Own { guest: &guest, tmemctl: &tool, shim };
+        initramfs::write(paths, &dom0, &own, &folder.join("initramfs"))?;
+        let what = format!(
+            "boot Debian's Linux {} for {} scenarios ({})",
+            dom0.version,
+            scenarios.len(),
+            boot.name()
+        );
+        let slowness = if request.flavour.is_slow() { ASSERTION_SLOWNESS } else { 1 };
+        let start = Instant::now();
+        let log = step(&what, || run_boot(paths, &folder, boot, &scenarios, slowness))?;
+        add_results(boot.name(), &scenarios, &log, start.elapsed(), results);
     }
     Ok(())
 }
 
-/// Boots with `tmem` on Xen's command line, and runs the scenarios.
-fn boot(
+/// Which Xen a boot wants, when others want this one.
+fn flavour(boot: Boot, usual: Flavour) -> Flavour {
+    match (boot, usual) {
+        (Boot::Usual | Boot::Off, usual) => usual,
+        (Boot::Shim, Flavour::Debug) => Flavour::ShimDebug,
+        (Boot::Shim, _) => Flavour::Shim,
+    }
+}
+
+/// Boots what is in `folder`, and runs the scenarios.
+fn run_boot(
     paths: &Paths,
     folder: &Path,
-    name: &str,
-    tmem: &str,
+    boot: Boot,
     scenarios: &[Scenario],
     slowness: u32,
 ) -> Result<BootLog> {
@@ -97,8 +112,8 @@ fn boot(
     let limit = scenarios.iter().map(|scenario| scenario.limit_s).sum::<u64>() + BOOT_LIMIT_S;
     let limit = Duration::from_secs(limit) * slowness;
     let names: Vec<&str> = scenarios.iter().map(|scenario| scenario.name.as_str()).collect();
-    let line = arguments(&names, tmem, slowness);
-    qemu::run(paths, name, folder, &line, limit, Knock::Often, |_| ())
+    let line = arguments(&names, boot, slowness);
+    qemu::run(paths, boot.name(), folder, &line, limit, Knock::Often, |_| ())
 }
 
 /// From the start of the emulator to the first scenario.
@@ -143,9 +158,14 @@ fn add_results(
 /// Linux as a PV domain crashes on an emulated CPU with SMAP; `rdtscp` is slow there.
 const CPU: &str = "max,-smap,-smep,-rdtscp";
 
-fn arguments(scenarios: &[&str], tmem: &str, slowness: u32) -> Vec<String> {
+/// The emulated CPU says of itself that it is a K8, and a Xen that is a guest then writes to a register
+/// of K8's that the Xen below does not grant. This is a Zen's number.
+const SHIM_CPU: &str = ",family=23,model=1,stepping=2";
+
+fn arguments(scenarios: &[&str], boot: Boot, slowness: u32) -> Vec<String> {
     let memory = MACHINE_MIB.to_string();
     // A comma would begin another module.
+    let tmem = boot.tmem();
     let xen = format!(
         "console=com1 com1=115200,8n1 loglvl=warning guest_loglvl=warning {tmem} \
          dom0_mem={DOM0_MIB}M,max:{DOM0_MIB}M"
@@ -155,7 +175,11 @@ fn arguments(scenarios: &[&str], tmem: &str, slowness: u32) -> Vec<String> {
         "linux console=hvc0 loglevel=4 panic=-1 slowness={slowness} {},initramfs",
         wanted.join(" ")
     );
-    qemu::machine(CPU, &memory, "1", &xen, &modules)
+    let cpu = match boot {
+        Boot::Usual | Boot::Off => CPU.to_owned(),
+        Boot::Shim => format!("{CPU}{SHIM_CPU}"),
+    };
+    qemu::machine(&cpu, &memory, "1", &xen, &modules)
 }
 
 /// Builds `tmemctl` with everything that it needs inside it, so that it runs on any dom0.

@@ -1,7 +1,7 @@
 //! What there is to be shown in a Linux dom0: a shell script each, in `tests/linux/scenarios`.
 //!
 //! A script's head, the comment at its top, says what it shows; after `# limit: N`, how many seconds it
-//! may take; and with `# boot: off`, that it wants a Xen whose tmem was not asked for.
+//! may take; and after `# boot: `, which Xen it wants, if not the usual one ([`Boot`]).
 
 use anyhow::{Context, Result, bail};
 use std::fs;
@@ -13,6 +13,39 @@ pub(crate) const FOLDER: &str = "tests/linux/scenarios";
 /// How long a scenario may take that does not say so.
 const LIMIT_S: u64 = 120;
 
+/// A boot of a dom0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Boot {
+    /// With tmem.
+    Usual,
+    /// `off`: with a Xen whose tmem was not asked for.
+    Off,
+    /// `shim`: with tmem, on a Xen that can be a PV shim, too; the same image is there for `xl`.
+    Shim,
+}
+
+impl Boot {
+    /// All of them, in the order in which they are made.
+    pub(crate) const ALL: [Self; 3] = [Self::Usual, Self::Off, Self::Shim];
+
+    /// Name of its log and of its suite.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Usual => "dom0",
+            Self::Off => "dom0-off",
+            Self::Shim => "dom0-shim",
+        }
+    }
+
+    /// What Xen's command line says of tmem.
+    pub(crate) fn tmem(self) -> &'static str {
+        match self {
+            Self::Usual | Self::Shim => "tmem=1",
+            Self::Off => "",
+        }
+    }
+}
+
 /// A scenario.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Scenario {
@@ -22,17 +55,18 @@ pub(crate) struct Scenario {
     pub(crate) head: String,
     /// Seconds that it may take.
     pub(crate) limit_s: u64,
-    /// Whether Xen is to be booted with tmem on.
-    pub(crate) wants_tmem: bool,
+    /// In which boot it is run.
+    pub(crate) boot: Boot,
 }
 
 impl Scenario {
     fn read(name: &str, script: &str) -> Result<Self> {
         let head: Vec<&str> = script.lines().map_while(|line| line.strip_prefix('#')).collect();
         let value = |key: &str| head.iter().find_map(|line| line.trim().strip_prefix(key));
-        let wants_tmem = match value("boot: ").map(str::trim) {
-            None => true,
-            Some("off") => false,
+        let boot = match value("boot: ").map(str::trim) {
+            None => Boot::Usual,
+            Some("off") => Boot::Off,
+            Some("shim") => Boot::Shim,
             Some(other) => bail!("{name}: no boot is named {other:?}"),
         };
         let limit = value("limit: ");
@@ -40,7 +74,7 @@ impl Scenario {
             None => LIMIT_S,
             Some(text) => text.trim().parse().with_context(|| format!("{name}: limit {text:?}"))?,
         };
-        Ok(Self { name: name.to_owned(), head: head.join("\n"), limit_s, wants_tmem })
+        Ok(Self { name: name.to_owned(), head: head.join("\n"), limit_s, boot })
     }
 
     /// The first line of what it shows.
@@ -93,7 +127,10 @@ mod tests {
         assert_eq!((scenario.limit_s, scenario.about()), (7, "It is shown (R62)."));
         assert!(Scenario::read("a", "# limit: soon\n").is_err());
         assert!(Scenario::read("a", "# boot: of\n").is_err());
-        assert!(!Scenario::read("a", "# boot: off\n").expect("it is read").wants_tmem);
+        let boot = |script| Scenario::read("a", script).expect("it is read").boot;
+        assert_eq!(boot("# boot: off\n"), Boot::Off);
+        assert_eq!(boot("# boot: shim\n"), Boot::Shim);
+        assert_eq!(boot("# It is shown.\n"), Boot::Usual);
         assert_eq!(Scenario::read("a", "").expect("it is read").limit_s, LIMIT_S);
     }
 }

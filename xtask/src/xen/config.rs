@@ -20,6 +20,10 @@ pub(crate) enum Flavour {
     Flask,
     /// As it ships, but that it tells the console of the longest time between two preemption checks.
     Stretch,
+    /// As it ships, and able to run as a guest of another Xen, as a shim around one PV guest.
+    Shim,
+    /// That, with every assertion.
+    ShimDebug,
     /// The patched tree with the option off: it must need no Rust at all.
     WithoutTmem,
 }
@@ -33,6 +37,8 @@ impl Flavour {
             Self::Ubsan => "ubsan",
             Self::Flask => "flask",
             Self::Stretch => "stretch",
+            Self::Shim => "shim",
+            Self::ShimDebug => "shim-debug",
             Self::WithoutTmem => "without-tmem",
         }
     }
@@ -44,7 +50,7 @@ impl Flavour {
 
     /// Whether it runs so much slower that a boot's time limit must be stretched.
     pub(crate) fn is_slow(self) -> bool {
-        matches!(self, Self::Debug | Self::Ubsan)
+        matches!(self, Self::Debug | Self::Ubsan | Self::ShimDebug)
     }
 
     /// What the C compiler is told beyond Xen's own flags.
@@ -60,6 +66,14 @@ impl Flavour {
             Self::Ubsan => "CONFIG_DEBUG=y\nCONFIG_UBSAN=y\n",
             // The policy comes as a module: one Xen then serves every policy.
             Self::Flask => "CONFIG_XSM=y\nCONFIG_XSM_FLASK=y\nCONFIG_XSM_FLASK_POLICY=n\n",
+            // HVM's default is off with a shim; here one image is to be both host and shim.
+            Self::Shim => {
+                "CONFIG_XEN_GUEST=y\nCONFIG_PVH_GUEST=y\nCONFIG_PV_SHIM=y\nCONFIG_HVM=y\n"
+            }
+            Self::ShimDebug => {
+                "CONFIG_XEN_GUEST=y\nCONFIG_PVH_GUEST=y\nCONFIG_PV_SHIM=y\nCONFIG_HVM=y\n\
+                 CONFIG_DEBUG=y\n"
+            }
             Self::WithoutTmem => "CONFIG_TMEM=n\n",
         }
     }

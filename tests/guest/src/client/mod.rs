@@ -3,7 +3,8 @@
 //!
 //! `client=keep` on its command line puts pages once and reads them again and again, `client=few` only
 //! some; `client=churn` puts, flushes, destroys and makes pools without end; `client=cache` does as a
-//! cache of clean pages does; `client=idle` uses no tmem. Each checks every answer and every byte
+//! cache of clean pages does; `client=idle` uses no tmem; `client=refused` tries
+//! all of it where there is none for it, in a PV shim. Each checks every answer and every byte
 //! against what it remembers ([`Held`]), says after each round what it has found on the console that the
 //! toolstack gave it, and stops with the word FAILED at the first thing that is wrong.
 //!
@@ -11,13 +12,15 @@
 
 mod cache;
 mod held;
+mod refused;
 
 use crate::plain::content::Content;
 use crate::plain::rng::Rng;
 use crate::rig::{Kind, Rig};
 use crate::verdict::{CaseResult, expect};
+use crate::xen::platform::platform;
 use crate::xen::rings::{console, store::Store};
-use crate::xen::{Start, foreign, shutdown};
+use crate::xen::{Start, foreign, shutdown, version};
 use crate::{fail, say};
 use held::{Held, PAGES, POOLS};
 
@@ -49,11 +52,14 @@ pub fn run(start: Start, kind: &str) {
 
 fn use_tmem(start: Start, kind: &str) -> CaseResult {
     if !console::begin() {
-        fail!("no console: the guest must be a PVH domain that a toolstack made");
+        fail!("no console: the guest must be a domain that a toolstack made");
     }
-    say!("client: {kind}");
+    say!("client: {kind}, a {} domain of Xen {}", platform().name(), version::release());
     let Some(store) = Store::open() else { fail!("no xenstore") };
     let Some(mut rig) = Rig::new(start, 1) else { fail!("Xen's start_info makes no sense") };
+    if kind == "refused" {
+        return refused::run(&rig);
+    }
     if rig.balloon.set_room(ROOM) != ROOM {
         fail!("could not give {ROOM} frames back");
     }

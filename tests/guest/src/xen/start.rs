@@ -2,6 +2,7 @@
 //! a PV guest; for a PVH guest see [`super::pvh`].
 
 use super::pvh::{self, HvmStartInfo};
+use super::rings;
 use core::ffi::CStr;
 use core::ops::Range;
 use core::slice;
@@ -48,6 +49,7 @@ impl Start {
     pub unsafe fn read(info: *const StartInfo) -> Self {
         // SAFETY: Xen's domain builder mapped the page and filled it.
         let info: &'static StartInfo = unsafe { &*info };
+        rings::take_told(info);
         // Both are below 2^47 on this machine.
         let count = usize::try_from(info.nr_pages).unwrap_or_default();
         let list = core::ptr::with_exposed_provenance_mut(

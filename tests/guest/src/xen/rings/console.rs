@@ -1,4 +1,4 @@
-//! The console that the toolstack gives to a PVH domain. Xen's own takes lines from its first domain
+//! The console that the toolstack gives to a domain. Xen's own takes lines from its first domain
 //! alone.
 
 use super::super::foreign::give_way;

@@ -1,22 +1,57 @@
-//! What the toolstack gives to a PVH domain beside its memory: pages with rings in them, and ports to
-//! tell that something was written there.
+//! What the toolstack gives to a domain beside its memory: pages with rings in them, and ports to tell
+//! that something was written there.
 //!
-//! Page and port are asked for each time: they may be others after the domain was saved and restored,
-//! and the page is then empty.
+//! A PVH domain asks for page and port each time: they may be others after the domain was saved and
+//! restored, and the page is then empty. A PV domain was told at its start; it is not saved here.
 
 pub mod console;
 pub mod store;
 
-use super::hvm_param::{Param, get};
+use super::hvm_param::{self, Param};
 use super::hypercall::hypercall;
 use super::memory::set_mapping;
+use super::start::StartInfo;
 use crate::plain::content::Page;
 use core::cell::UnsafeCell;
-use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
-use xen_sys::__HYPERVISOR_event_channel_op;
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use xen_sys::{__HYPERVISOR_event_channel_op, SIF_INITDOMAIN};
 
 /// `EVTCHNOP_send` (`xen/include/public/event_channel.h`).
 const SEND: u64 = 4;
+
+/// What a PV domain was told, by [`place_of`]; of no meaning for another.
+static TOLD: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
+static IS_TOLD: AtomicBool = AtomicBool::new(false);
+
+const fn place_of(param: Param) -> Option<usize> {
+    match param {
+        Param::StoreFrame => Some(0),
+        Param::StorePort => Some(1),
+        Param::ConsoleFrame => Some(2),
+        Param::ConsolePort => Some(3),
+        Param::CallbackIrq => None,
+    }
+}
+
+/// Takes from a PV domain's start what it has of a toolstack: the first domain has nothing of the kind.
+pub(super) fn take_told(info: &StartInfo) {
+    if info.flags & SIF_INITDOMAIN != 0 {
+        return;
+    }
+    // SAFETY: two numbers in either case; this is no first domain, so that they are these.
+    let console = unsafe { info.console.domU };
+    let told = [info.store_mfn, info.store_evtchn.into(), console.mfn, console.evtchn.into()];
+    TOLD.iter().zip(told).for_each(|(place, number)| place.store(number, Ordering::Relaxed));
+    IS_TOLD.store(true, Ordering::Relaxed);
+}
+
+/// A frame, in the terms of this kind of guest, or a port; `None` if there is none.
+fn get(param: Param) -> Option<u64> {
+    if !IS_TOLD.load(Ordering::Relaxed) {
+        return hvm_param::get(param);
+    }
+    TOLD.get(place_of(param)?).map(|number| number.load(Ordering::Relaxed))
+}
 
 /// A page in whose place a ring is mapped.
 struct Place(UnsafeCell<Page>);
