@@ -35,7 +35,7 @@ fn fits_page(layout: Layout) -> bool {
     layout.size() <= PAGE_BYTES && layout.align() <= PAGE_BYTES
 }
 
-/// A page of Xen's, cleared; out of this CPU's stock of frames if Xen can spare no more. Who is
+/// A page of Xen's with whatever its last owner wrote; out of this CPU's stock of frames if Xen can spare no more. Who is
 /// refused evicts a page and comes again (`Host::give_room`).
 fn page() -> *mut u8 {
     let mut page = ffi::tmem_xen_alloc_meta();
@@ -61,8 +61,8 @@ unsafe impl GlobalAlloc for Pages {
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: same contract.
         let block = unsafe { self.alloc(layout) };
-        if !block.is_null() && !fits_page(layout) {
-            // SAFETY: the block has that many bytes. (A page comes cleared.)
+        if !block.is_null() {
+            // SAFETY: the block has that many bytes.
             unsafe { ptr::write_bytes(block, 0, layout.size()) };
         }
         block

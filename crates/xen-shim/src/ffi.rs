@@ -55,15 +55,26 @@ pub(crate) struct Batch {
 impl Batch {
     const EMPTY: Self = Self { numbers: [const { MaybeUninit::uninit() }; BATCH as usize], nr: 0 };
 
-    /// As many as fit of what `next` gives.
-    pub(crate) fn of(mut next: impl FnMut() -> Option<Frame>) -> Self {
+    /// As many as fit of what `numbers` gives, each of which stands for a [`Frame`].
+    pub(crate) fn of(numbers: impl Iterator<Item = u32>) -> Self {
         let mut batch = Self::EMPTY;
-        for place in &mut batch.numbers {
-            let Some(frame) = next() else { break };
-            place.write(frame.into_id().get());
+        for (place, number) in batch.numbers.iter_mut().zip(numbers) {
+            place.write(number);
             batch.nr += 1;
         }
         batch
+    }
+
+    /// The numbers, each of which stands for a [`Frame`] that is in the batch.
+    pub(crate) fn numbers(&self) -> &[u32] {
+        let nr = (self.nr as usize).min(self.numbers.len());
+        // SAFETY: the first `nr` are written.
+        unsafe { core::slice::from_raw_parts(self.numbers.as_ptr().cast(), nr) }
+    }
+
+    /// The last `nr` frames are elsewhere now.
+    pub(crate) const fn forget_last(&mut self, nr: u32) {
+        self.nr = self.nr.saturating_sub(nr);
     }
 
     /// The last frame.

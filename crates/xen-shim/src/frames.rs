@@ -74,6 +74,34 @@ impl Kept {
         FrameId::new(self.spare.take()).map(Frame::from_id)
     }
 
+    /// Moves frames out of `batch` into the spare's place, if that is empty, and into the stock: as
+    /// many as there is room for.
+    fn fill(&self, batch: &mut Batch) {
+        if self.spare.get() == 0
+            && let Some(frame) = batch.pop()
+        {
+            self.spare.set(frame.into_id().get());
+        }
+        let nr = self.nr.get();
+        let places = self.stock.get(nr as usize..).unwrap_or_default();
+        let mut moved = 0;
+        for (place, &number) in places.iter().zip(batch.numbers().iter().rev()) {
+            place.set(number);
+            moved += 1;
+        }
+        self.nr.set(nr + moved);
+        batch.forget_last(moved);
+    }
+
+    /// Takes a batch out of the stock, or what there is.
+    fn shed(&self) -> Batch {
+        let nr = self.nr.get();
+        let left = nr.saturating_sub(BATCH);
+        let places = self.stock.get(left as usize..nr as usize).unwrap_or_default();
+        self.nr.set(left);
+        Batch::of(places.iter().map(Cell::get))
+    }
+
     /// Keeps `frame`, as the spare if there is none, or hands it back: there is no room.
     fn push(&self, frame: Frame) -> Result<(), Frame> {
         if self.spare.get() == 0 {
@@ -104,10 +132,8 @@ pub(crate) fn take() -> Option<Frame> {
 fn refill_and_take() -> Option<Frame> {
     let mut batch = ffi::take_frames();
     // The stock was empty, and whatever came in meanwhile can't have filled it.
-    let over = Kept::here(|kept| {
-        core::iter::from_fn(|| batch.pop()).find_map(|frame| kept.push(frame).err())
-    });
-    for frame in over.into_iter().chain(core::iter::from_fn(|| batch.pop())) {
+    Kept::here(|kept| kept.fill(&mut batch));
+    while let Some(frame) = batch.pop() {
         ffi::free_frame(frame);
     }
     Kept::here(Kept::pop_stock)
@@ -136,8 +162,7 @@ pub(crate) fn give(frame: Frame) {
 #[cold]
 #[inline(never)]
 fn shed_and_give(frame: Frame) {
-    let batch = Kept::here(|kept| Batch::of(|| kept.pop_stock()));
-    ffi::keep_frames(batch);
+    ffi::keep_frames(Kept::here(Kept::shed));
     if let Err(frame) = Kept::here(|kept| kept.push(frame)) {
         ffi::free_frame(frame);
     }

@@ -339,12 +339,9 @@ void *tmem_xen_alloc_meta(void)
     if ( due || room() || tmem_free_kept(1) )
         page = alloc_xenheap_pages(0, MEMF_no_tmem);
 
-    /* alloc_xenheap_pages() leaves in it what the last owner wrote. */
+    /* What the last owner wrote is left in it: see tmem-rs.h. */
     if ( page )
-    {
-        clear_page(page);
         atomic_inc(&held);
-    }
 
     return page;
 }
