@@ -27,7 +27,7 @@ pub(in super::super) const CASE: Case = Case::with_domains(
     &[Boot::DomainsFour],
     "limit-race",
     "two vCPUs put and a third balloons up: together they reach the maximum, to the frame",
-    run,
+    |rig| race_to_the_limit(rig, &[Caller::Pv64, Caller::Pvh64]),
 );
 
 /// Frames between what a domain has at first and its maximum.
@@ -55,13 +55,17 @@ enum Before {
     Memory,
 }
 
-fn run(rig: &mut Rig) -> CaseResult {
+/// Races of domains of these kinds, while others have pages.
+///
+/// # Errors
+/// Failure, if a maximum is exceeded or not reached, or a page is lost.
+pub(super) fn race_to_the_limit(rig: &Rig, callers: &[Caller]) -> CaseResult {
     let bystander = at(rig.new_pool(Kind::Persistent)?, 1, 1);
     rig.put(bystander, Content(1))?;
     let other = Child::build(Plan::new(Caller::Pv64, 10))?;
     let others = at(other.new_pool(Kind::Persistent)?, 1, 1);
     other.put(others, Content(2))?;
-    for caller in [Caller::Pv64, Caller::Pvh64] {
+    for &caller in callers {
         for before in [Before::Nothing, Before::Puts, Before::Memory] {
             let mut attempts = 0;
             while !race(caller, before)? {
@@ -166,7 +170,7 @@ impl Full {
         let page = |object: usize| at(self.pool, object as u64, 0);
         let op = match act {
             // Frames that it did not get are asked for again.
-            Act::Grow => return Ok(Call::populate(vcpu, 0, FRAMES + u64::from(self.got))),
+            Act::Grow => return child.populate_call(vcpu, 0, FRAMES + u64::from(self.got)),
             Act::Put(object) => Op::PutPage { handle: page(object), cmfn: child.source_frame() },
             Act::Flush(object) => Op::FlushPage { handle: page(object) },
             Act::Get(object) => Op::GetPage { handle: page(object), cmfn: child.target_frame() },

@@ -27,7 +27,7 @@ pub(in super::super) const CASE: Case = Case::with_domains(
     &[Boot::DomainsFour],
     "restart-elsewhere",
     "a long call goes on in order on another processor and on another vCPU",
-    run,
+    |rig| move_long_calls(rig, &[Caller::Pv64, Caller::Pvh64]),
 );
 
 /// Pages of the pool and of its one object.
@@ -62,10 +62,14 @@ impl Long {
     }
 }
 
-fn run(rig: &mut Rig) -> CaseResult {
+/// Long calls of domains of these kinds, moved in each way.
+///
+/// # Errors
+/// Failure, if one is not carried out to its end, or a frame is lost.
+pub(super) fn move_long_calls(rig: &Rig, callers: &[Caller]) -> CaseResult {
     let bystander = at(rig.new_pool(Kind::Persistent)?, 1, 1);
     rig.put(bystander, Content(1))?;
-    for caller in [Caller::Pv64, Caller::Pvh64] {
+    for &caller in callers {
         for long in [Long::Destroy, Long::Flush] {
             for way in [on_another_processor, on_another_vcpu] {
                 until_in_the_middle(caller, long, way)?;
@@ -109,7 +113,7 @@ fn check(child: Child, long: Long) -> CaseResult {
     for pool in [POOL, OTHER.pool_id] {
         expect("destroy", child.destroy_pool(pool)?, SUCCESS)?;
     }
-    child.start(1, &[Call::populate(1, 0, 0x1_0000)], ROOM + 10)?;
+    child.start(1, &[child.populate_call(1, 0, 0x1_0000)?], ROOM + 10)?;
     child.wait(1)?;
     expect("frames of room in the end", child.counts(1, 0)?.0.into(), ROOM.into())?;
     child.destroy()

@@ -27,7 +27,7 @@ pub(in super::super) const CASE: Case = Case::with_domains(
     &[Boot::DomainsFour],
     "vcpu-races",
     "two vCPUs at one page and at one pool get allowed answers, whole pages, none too old",
-    run,
+    |rig| race_at_a_page(rig, &[Caller::Pv64, Caller::Pvh64]),
 );
 
 /// Frames that the domain's maximum leaves for pages.
@@ -41,10 +41,14 @@ const OWN: Handle = at(0, 2, 2);
 /// What the words of the vCPUs' pages begin with.
 const KIND: u32 = 0x7e57;
 
-fn run(rig: &mut Rig) -> CaseResult {
+/// All races of domains of these kinds.
+///
+/// # Errors
+/// Failure, if an answer or a page is not one that the rules allow, or a frame is lost.
+pub(super) fn race_at_a_page(rig: &Rig, callers: &[Caller]) -> CaseResult {
     let bystander = at(rig.new_pool(Kind::Persistent)?, 1, 1);
     rig.put(bystander, Content(1))?;
-    for caller in [Caller::Pv64, Caller::Pvh64] {
+    for &caller in callers {
         replaced_and_read(caller)?;
         for kind in Kind::BOTH {
             flushed_and_read(caller, kind)?;
@@ -139,7 +143,7 @@ impl Race {
         for pool in 0..4 {
             self.0.destroy_pool(pool)?;
         }
-        self.0.start(2, &[Call::populate(2, 0, 0x1_0000)], ROOM + 10)?;
+        self.0.start(2, &[self.0.populate_call(2, 0, 0x1_0000)?], ROOM + 10)?;
         self.0.wait(2)?;
         expect("frames of room in the end", self.hits(2, 0)?.into(), ROOM.into())?;
         self.0.destroy()
