@@ -7,7 +7,7 @@
 //! **A broken host** keeps the maximum with one layout and exceeds it with the other.
 
 use super::super::Case;
-use super::limit_race::race_to_the_limit;
+use super::limit_race::{Before, race_to_the_limit};
 use crate::plain::args::Boot;
 use crate::toolstack::Caller;
 
@@ -15,5 +15,5 @@ pub(in super::super) const CASE: Case = Case::with_domains(
     &[Boot::DomainsFour],
     "limit-race-32",
     "the same of domains in 32-bit mode: together they reach the maximum, to the frame",
-    |rig| race_to_the_limit(rig, &[Caller::Pvh32]),
+    |rig| race_to_the_limit(rig, Caller::Pvh32, &[Before::Memory]),
 );

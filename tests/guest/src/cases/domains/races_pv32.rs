@@ -8,9 +8,9 @@
 //! **A broken host** does all of this right for every other kind of caller.
 
 use super::super::Case;
-use super::limit_race::race_to_the_limit;
-use super::restart_elsewhere::move_long_calls;
-use super::vcpu_races::race_at_a_page;
+use super::limit_race::{Before, race_to_the_limit};
+use super::restart_elsewhere::{Long, Way, move_long_calls, on_another_processor, on_another_vcpu};
+use super::vcpu_races::{Racers, race_at_a_page};
 use crate::plain::args::Boot;
 use crate::rig::Rig;
 use crate::toolstack::Caller;
@@ -23,10 +23,11 @@ pub(in super::super) const CASE: Case = Case::with_domains(
     run,
 );
 
-const CALLERS: [Caller; 1] = [Caller::Pv32];
-
 fn run(rig: &mut Rig) -> CaseResult {
-    race_to_the_limit(rig, &CALLERS)?;
-    race_at_a_page(rig, &CALLERS)?;
-    move_long_calls(rig, &CALLERS)
+    let caller = Caller::Pv32;
+    race_to_the_limit(rig, caller, &[Before::Nothing, Before::Puts])?;
+    race_at_a_page(rig, Racers { caller, rounds: 1000 })?;
+    let moves: [(Long, Way); 2] =
+        [(Long::Destroy, on_another_processor), (Long::Flush, on_another_vcpu)];
+    move_long_calls(rig, caller, &moves)
 }

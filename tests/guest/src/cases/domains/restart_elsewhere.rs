@@ -27,7 +27,17 @@ pub(in super::super) const CASE: Case = Case::with_domains(
     &[Boot::DomainsFour],
     "restart-elsewhere",
     "a long call goes on in order on another processor and on another vCPU",
-    |rig| move_long_calls(rig, &[Caller::Pv64, Caller::Pvh64]),
+    |rig| {
+        let moves: [(Long, Way); 4] = [
+            (Long::Destroy, on_another_processor),
+            (Long::Destroy, on_another_vcpu),
+            (Long::Flush, on_another_processor),
+            (Long::Flush, on_another_vcpu),
+        ];
+        [Caller::Pv64, Caller::Pvh64]
+            .into_iter()
+            .try_for_each(|caller| move_long_calls(rig, caller, &moves))
+    },
 );
 
 /// Pages of the pool and of its one object.
@@ -48,8 +58,10 @@ const ALL_PROCESSORS: u64 = 0xf;
 
 /// The calls that take long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Long {
+pub(super) enum Long {
+    /// A pool's destruction.
     Destroy,
+    /// The flush of an object.
     Flush,
 }
 
@@ -62,25 +74,21 @@ impl Long {
     }
 }
 
-/// Long calls of domains of these kinds, moved in each way.
+/// Long calls of domains of one kind, each moved in a way.
 ///
 /// # Errors
 /// Failure, if one is not carried out to its end, or a frame is lost.
-pub(super) fn move_long_calls(rig: &Rig, callers: &[Caller]) -> CaseResult {
+pub(super) fn move_long_calls(rig: &Rig, caller: Caller, moves: &[(Long, Way)]) -> CaseResult {
     let bystander = at(rig.new_pool(Kind::Persistent)?, 1, 1);
     rig.put(bystander, Content(1))?;
-    for &caller in callers {
-        for long in [Long::Destroy, Long::Flush] {
-            for way in [on_another_processor, on_another_vcpu] {
-                until_in_the_middle(caller, long, way)?;
-            }
-        }
+    for &(long, way) in moves {
+        until_in_the_middle(caller, long, way)?;
     }
     rig.get_hit(bystander, Content(1))
 }
 
 /// A way to have a call go on elsewhere; whether it was in the middle then.
-type Way = fn(&Child, Long) -> CaseResult<bool>;
+pub(super) type Way = fn(&Child, Long) -> CaseResult<bool>;
 
 fn until_in_the_middle(caller: Caller, long: Long, way: Way) -> CaseResult {
     for _ in 0..ATTEMPTS {
@@ -119,7 +127,8 @@ fn check(child: Child, long: Long) -> CaseResult {
     child.destroy()
 }
 
-fn on_another_processor(child: &Child, long: Long) -> CaseResult<bool> {
+/// On another processor, to which the vCPU is moved.
+pub(super) fn on_another_processor(child: &Child, long: Long) -> CaseResult<bool> {
     let mut moves = 0;
     pin(child, 1 << PROCESSORS[0])?;
     child.start(0, &[long.call(child)?], 1)?;
@@ -143,7 +152,8 @@ fn pin(child: &Child, processors: u64) -> CaseResult {
     }
 }
 
-fn on_another_vcpu(child: &Child, long: Long) -> CaseResult<bool> {
+/// On another vCPU, when the first one has turned to something else.
+pub(super) fn on_another_vcpu(child: &Child, long: Long) -> CaseResult<bool> {
     let before = available_pages()?;
     let begun = &child.mailbox(0)?.begun;
     let at_first = begun.load(Ordering::SeqCst);

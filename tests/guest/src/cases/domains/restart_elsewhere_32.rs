@@ -6,7 +6,7 @@
 //! **A broken host** resumes such a call with the arguments of another, or takes the rest for done.
 
 use super::super::Case;
-use super::restart_elsewhere::move_long_calls;
+use super::restart_elsewhere::{Long, Way, move_long_calls, on_another_processor, on_another_vcpu};
 use crate::plain::args::Boot;
 use crate::toolstack::Caller;
 
@@ -14,5 +14,9 @@ pub(in super::super) const CASE: Case = Case::with_domains(
     &[Boot::DomainsFour],
     "restart-elsewhere-32",
     "a long call from 32-bit mode goes on on another processor and on another vCPU",
-    |rig| move_long_calls(rig, &[Caller::Pvh32]),
+    |rig| {
+        let moves: [(Long, Way); 2] =
+            [(Long::Destroy, on_another_vcpu), (Long::Flush, on_another_processor)];
+        move_long_calls(rig, Caller::Pvh32, &moves)
+    },
 );

@@ -8,7 +8,7 @@
 //! one named.
 
 use super::super::Case;
-use super::vcpu_races::race_at_a_page;
+use super::vcpu_races::{Racers, race_at_a_page};
 use crate::plain::args::Boot;
 use crate::toolstack::Caller;
 
@@ -16,5 +16,5 @@ pub(in super::super) const CASE: Case = Case::with_domains(
     &[Boot::DomainsFour],
     "vcpu-races-32",
     "the same of domains in 32-bit mode: allowed answers, whole pages, none too old",
-    |rig| race_at_a_page(rig, &[Caller::Pvh32]),
+    |rig| race_at_a_page(rig, Racers { caller: Caller::Pvh32, rounds: 400 }),
 );
