@@ -19,7 +19,7 @@ use crate::rig::{
 };
 use crate::toolstack::{Call, Caller, Child, Plan};
 use crate::verdict::{CaseResult, expect};
-use crate::{fail, give_up};
+use crate::{fail, give_up, say};
 use core::sync::atomic::Ordering;
 use hypercall_abi::{Handle, Op};
 
@@ -91,7 +91,7 @@ pub(super) fn move_long_calls(rig: &Rig, caller: Caller, moves: &[(Long, Way)]) 
 pub(super) type Way = fn(&Child, Long) -> CaseResult<bool>;
 
 fn until_in_the_middle(caller: Caller, long: Long, way: Way) -> CaseResult {
-    for _ in 0..ATTEMPTS {
+    for attempt in 1..=ATTEMPTS {
         let child = Child::build(Plan::new(caller, ROOM.into()).with_vcpus(2))?;
         expect("the first pool", child.new_pool(Kind::Persistent)?.into(), 0)?;
         child.put(OTHER, Content(7))?;
@@ -100,6 +100,7 @@ fn until_in_the_middle(caller: Caller, long: Long, way: Way) -> CaseResult {
         let in_the_middle = way(&child, long)?;
         check(child, long)?;
         if in_the_middle {
+            say!("{caller:?} {long:?}: moved in the middle at attempt {attempt}");
             return Ok(());
         }
     }
