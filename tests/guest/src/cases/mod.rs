@@ -215,8 +215,12 @@ cases![
     death_anywhen,
     death_anywhen_long,
     limit_race,
+    limit_race_32,
     vcpu_races,
+    vcpu_races_32,
     restart_elsewhere,
+    restart_elsewhere_32,
+    races_pv32,
     claim_refused;
     memory:
     full_build,
@@ -226,6 +230,8 @@ cases![
     full_low,
     full_nodes,
     processors,
+    full_deaths,
+    full_deaths_long,
     full_high,
     full_on_demand,
 ];

@@ -41,6 +41,8 @@ pub enum Boot {
     MemoryNodes,
     /// The same with four processors.
     MemorySmp,
+    /// The same as `MemorySmp`, for cases that take long.
+    MemoryLong,
     /// The same with memory above 4 GiB.
     MemoryHigh,
     /// A machine that counts instructions.
@@ -70,6 +72,7 @@ impl Boot {
             Self::Memory => "memory",
             Self::MemoryNodes => "memory-nodes",
             Self::MemorySmp => "memory-smp",
+            Self::MemoryLong => "memory-long",
             Self::MemoryHigh => "memory-high",
             Self::Price => "price",
         }

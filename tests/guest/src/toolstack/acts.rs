@@ -1,4 +1,4 @@
-//! What a puppet in 64-bit mode does itself between its calls: fills pages, and checks what a get brought.
+//! What a puppet does itself between its calls: fills pages, and checks what a get brought.
 //! So each of thousands of answers and pages is judged where it comes, and not the last one only.
 
 use super::child::{Call, Child};

@@ -9,8 +9,8 @@ use core::arch::global_asm;
 use core::mem::offset_of;
 use core::sync::atomic::{AtomicI64, AtomicU32, AtomicU64};
 
-/// In place of a hypercall's number: an act of the puppet's own, in 64-bit mode only, on the page at the
-/// first argument. This one fills it with a word: the second argument, and the index that steps added up.
+/// In place of a hypercall's number: an act of the puppet's own on the page at the first argument. This
+/// one fills it with a word: the second argument, and the index that steps added up.
 pub(super) const FILL: u32 = 0x8000_0001;
 /// Answers 1 if the page is as [`FILL`] with the same arguments would leave it, else 0.
 pub(super) const SAME: u32 = 0x8000_0002;
@@ -32,8 +32,8 @@ pub struct Slot {
     pub number: AtomicU32,
     /// Added to the block's index of a page after each time the call was made.
     pub step: AtomicU32,
-    /// Arguments. A tmem operation has one: the others are the answers besides 1 that a 64-bit caller
-    /// does not call strange.
+    /// Arguments. A tmem operation has one: the others are the answers besides 1 that are not called
+    /// strange.
     pub arguments: [AtomicU64; 5],
     /// The last answer.
     pub answer: AtomicI64,
@@ -294,20 +294,22 @@ global_asm!(
         jae 8f
         inc dword ptr [ebp + 0x14]
         shl eax, 7
-        lea eax, [eax + ebp + 0x80]
-        mov ebx, [eax + 0x08]
-        mov ecx, [eax + 0x10]
-        mov edx, [eax + 0x18]
-        mov esi, [eax + 0x20]
-        mov edi, [eax + 0x28]
-        mov eax, [eax]
+        lea ebx, [eax + ebp + 0x80]
+        mov eax, [ebx]
+        test eax, eax
+        js 30f
         shl eax, 5
         add eax, [ebp + 0x20]
+        mov ecx, [ebx + 0x10]
+        mov edx, [ebx + 0x18]
+        mov esi, [ebx + 0x20]
+        mov edi, [ebx + 0x28]
+        mov ebx, [ebx + 0x08]
         call eax
-        cdq
         mov ebx, [ebp + 0x2c]
         shl ebx, 7
         lea ebx, [ebx + ebp + 0x80]
+    22: cdq
         mov [ebx + 0x30], eax
         mov [ebx + 0x34], edx
         inc dword ptr [ebp + 0x18]
@@ -316,6 +318,18 @@ global_asm!(
         inc dword ptr [ebx + 0x38]
         jmp 7f
     6:  inc dword ptr [ebx + 0x3c]
+        // An answer is as wide as a register.
+        cmp eax, [ebx + 0x10]
+        je 7f
+        cmp eax, [ebx + 0x18]
+        je 7f
+        cmp eax, [ebx + 0x20]
+        je 7f
+        cmp eax, [ebx + 0x28]
+        je 7f
+        mov [ebp + 0x30], eax
+        mov [ebp + 0x34], edx
+        mov [ebp + 0x38], ebx
     7:  mov eax, [ebx + 0x04]
         add [ebx + 0x60], eax
         inc dword ptr [ebp + 0x2c]
@@ -330,6 +344,39 @@ global_asm!(
     9:  mov eax, [ebp]
         mov [ebp + 0x04], eax
         jmp 2b
+    30: // An act of the puppet's own on a page. esi:edx is the word.
+        mov edi, [ebx + 0x08]
+        mov edx, [ebx + 0x60]
+        add edx, [ebx + 0x10]
+        mov esi, [ebx + 0x14]
+        mov ecx, 512
+        cmp eax, {fill}
+        jne 31f
+    33: mov [edi], edx
+        mov [edi + 4], esi
+        add edi, 8
+        dec ecx
+        jnz 33b
+        jmp 34f
+    31: cmp eax, {same}
+        je 32f
+        mov edx, [edi]
+    32: cmp [edi], edx
+        jne 35f
+        cmp [edi + 4], esi
+        jne 35f
+        add edi, 8
+        dec ecx
+        jnz 32b
+        cmp eax, {later}
+        jne 34f
+        cmp edx, [ebx + 0x18]
+        jb 35f
+        mov [ebx + 0x18], edx
+    34: mov eax, 1
+        jmp 22b
+    35: xor eax, eax
+        jmp 22b
     puppet32_end:
     .code64
     .popsection

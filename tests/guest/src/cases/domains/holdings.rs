@@ -15,11 +15,8 @@ const FRAME: u64 = 4096;
 ///
 /// # Errors
 /// Failure, if they differ.
-pub(super) fn check(control: Control) -> CaseResult<StatsCounters> {
-    let told = match control.figures(StatsOf::Host) {
-        Ok(figures) => figures.info().counters,
-        Err(answer) => fail!("GET_STATS of the host: {answer}"),
-    };
+pub(in super::super) fn check(control: Control) -> CaseResult<StatsCounters> {
+    let told = told(control)?;
     let (answer, found) = control.audit();
     if answer != 0 {
         fail!("AUDIT: {answer}");
@@ -45,4 +42,15 @@ pub(super) fn check(control: Control) -> CaseResult<StatsCounters> {
         );
     }
     Ok(told)
+}
+
+/// The host's counters.
+///
+/// # Errors
+/// Failure, if tmem does not tell them.
+pub(in super::super) fn told(control: Control) -> CaseResult<StatsCounters> {
+    match control.figures(StatsOf::Host) {
+        Ok(figures) => Ok(figures.info().counters),
+        Err(answer) => fail!("GET_STATS of the host: {answer}"),
+    }
 }

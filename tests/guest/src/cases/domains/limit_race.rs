@@ -27,7 +27,12 @@ pub(in super::super) const CASE: Case = Case::with_domains(
     &[Boot::DomainsFour],
     "limit-race",
     "two vCPUs put and a third balloons up: together they reach the maximum, to the frame",
-    run,
+    |rig| {
+        let befores = [Before::Nothing, Before::Puts, Before::Memory];
+        [Caller::Pv64, Caller::Pvh64]
+            .into_iter()
+            .try_for_each(|caller| race_to_the_limit(rig, caller, &befores))
+    },
 );
 
 /// Frames between what a domain has at first and its maximum.
@@ -49,26 +54,31 @@ const ATTEMPTS: u32 = 20;
 
 /// Which of the two has begun before the race.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Before {
+pub(super) enum Before {
+    /// Neither; and in the end the maximum is raised, frame by frame.
     Nothing,
+    /// Half of the room is taken by pages.
     Puts,
+    /// Half of it is taken by memory.
     Memory,
 }
 
-fn run(rig: &mut Rig) -> CaseResult {
+/// Races of domains of one kind, while others have pages.
+///
+/// # Errors
+/// Failure, if a maximum is exceeded or not reached, or a page is lost.
+pub(super) fn race_to_the_limit(rig: &Rig, caller: Caller, befores: &[Before]) -> CaseResult {
     let bystander = at(rig.new_pool(Kind::Persistent)?, 1, 1);
     rig.put(bystander, Content(1))?;
     let other = Child::build(Plan::new(Caller::Pv64, 10))?;
     let others = at(other.new_pool(Kind::Persistent)?, 1, 1);
     other.put(others, Content(2))?;
-    for caller in [Caller::Pv64, Caller::Pvh64] {
-        for before in [Before::Nothing, Before::Puts, Before::Memory] {
-            let mut attempts = 0;
-            while !race(caller, before)? {
-                attempts += 1;
-                if attempts == ATTEMPTS {
-                    give_up!("{caller:?} {before:?}: one vCPU was through before the others began");
-                }
+    for &before in befores {
+        let mut attempts = 0;
+        while !race(caller, before)? {
+            attempts += 1;
+            if attempts == ATTEMPTS {
+                give_up!("{caller:?} {before:?}: one vCPU was through before the others began");
             }
         }
     }
@@ -166,7 +176,7 @@ impl Full {
         let page = |object: usize| at(self.pool, object as u64, 0);
         let op = match act {
             // Frames that it did not get are asked for again.
-            Act::Grow => return Ok(Call::populate(vcpu, 0, FRAMES + u64::from(self.got))),
+            Act::Grow => return child.populate_call(vcpu, 0, FRAMES + u64::from(self.got)),
             Act::Put(object) => Op::PutPage { handle: page(object), cmfn: child.source_frame() },
             Act::Flush(object) => Op::FlushPage { handle: page(object) },
             Act::Get(object) => Op::GetPage { handle: page(object), cmfn: child.target_frame() },

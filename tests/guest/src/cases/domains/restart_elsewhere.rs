@@ -19,7 +19,7 @@ use crate::rig::{
 };
 use crate::toolstack::{Call, Caller, Child, Plan};
 use crate::verdict::{CaseResult, expect};
-use crate::{fail, give_up};
+use crate::{fail, give_up, say};
 use core::sync::atomic::Ordering;
 use hypercall_abi::{Handle, Op};
 
@@ -27,7 +27,17 @@ pub(in super::super) const CASE: Case = Case::with_domains(
     &[Boot::DomainsFour],
     "restart-elsewhere",
     "a long call goes on in order on another processor and on another vCPU",
-    run,
+    |rig| {
+        let moves: [(Long, Way); 4] = [
+            (Long::Destroy, on_another_processor),
+            (Long::Destroy, on_another_vcpu),
+            (Long::Flush, on_another_processor),
+            (Long::Flush, on_another_vcpu),
+        ];
+        [Caller::Pv64, Caller::Pvh64]
+            .into_iter()
+            .try_for_each(|caller| move_long_calls(rig, caller, &moves))
+    },
 );
 
 /// Pages of the pool and of its one object.
@@ -48,8 +58,10 @@ const ALL_PROCESSORS: u64 = 0xf;
 
 /// The calls that take long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Long {
+pub(super) enum Long {
+    /// A pool's destruction.
     Destroy,
+    /// The flush of an object.
     Flush,
 }
 
@@ -62,24 +74,24 @@ impl Long {
     }
 }
 
-fn run(rig: &mut Rig) -> CaseResult {
+/// Long calls of domains of one kind, each moved in a way.
+///
+/// # Errors
+/// Failure, if one is not carried out to its end, or a frame is lost.
+pub(super) fn move_long_calls(rig: &Rig, caller: Caller, moves: &[(Long, Way)]) -> CaseResult {
     let bystander = at(rig.new_pool(Kind::Persistent)?, 1, 1);
     rig.put(bystander, Content(1))?;
-    for caller in [Caller::Pv64, Caller::Pvh64] {
-        for long in [Long::Destroy, Long::Flush] {
-            for way in [on_another_processor, on_another_vcpu] {
-                until_in_the_middle(caller, long, way)?;
-            }
-        }
+    for &(long, way) in moves {
+        until_in_the_middle(caller, long, way)?;
     }
     rig.get_hit(bystander, Content(1))
 }
 
 /// A way to have a call go on elsewhere; whether it was in the middle then.
-type Way = fn(&Child, Long) -> CaseResult<bool>;
+pub(super) type Way = fn(&Child, Long) -> CaseResult<bool>;
 
 fn until_in_the_middle(caller: Caller, long: Long, way: Way) -> CaseResult {
-    for _ in 0..ATTEMPTS {
+    for attempt in 1..=ATTEMPTS {
         let child = Child::build(Plan::new(caller, ROOM.into()).with_vcpus(2))?;
         expect("the first pool", child.new_pool(Kind::Persistent)?.into(), 0)?;
         child.put(OTHER, Content(7))?;
@@ -88,6 +100,7 @@ fn until_in_the_middle(caller: Caller, long: Long, way: Way) -> CaseResult {
         let in_the_middle = way(&child, long)?;
         check(child, long)?;
         if in_the_middle {
+            say!("{caller:?} {long:?}: moved in the middle at attempt {attempt}");
             return Ok(());
         }
     }
@@ -109,13 +122,14 @@ fn check(child: Child, long: Long) -> CaseResult {
     for pool in [POOL, OTHER.pool_id] {
         expect("destroy", child.destroy_pool(pool)?, SUCCESS)?;
     }
-    child.start(1, &[Call::populate(1, 0, 0x1_0000)], ROOM + 10)?;
+    child.start(1, &[child.populate_call(1, 0, 0x1_0000)?], ROOM + 10)?;
     child.wait(1)?;
     expect("frames of room in the end", child.counts(1, 0)?.0.into(), ROOM.into())?;
     child.destroy()
 }
 
-fn on_another_processor(child: &Child, long: Long) -> CaseResult<bool> {
+/// On another processor, to which the vCPU is moved.
+pub(super) fn on_another_processor(child: &Child, long: Long) -> CaseResult<bool> {
     let mut moves = 0;
     pin(child, 1 << PROCESSORS[0])?;
     child.start(0, &[long.call(child)?], 1)?;
@@ -139,7 +153,8 @@ fn pin(child: &Child, processors: u64) -> CaseResult {
     }
 }
 
-fn on_another_vcpu(child: &Child, long: Long) -> CaseResult<bool> {
+/// On another vCPU, when the first one has turned to something else.
+pub(super) fn on_another_vcpu(child: &Child, long: Long) -> CaseResult<bool> {
     let before = available_pages()?;
     let begun = &child.mailbox(0)?.begun;
     let at_first = begun.load(Ordering::SeqCst);

@@ -20,7 +20,7 @@ use crate::rig::{
     Kind, Rig, at,
     statuses::{FROZEN, NO_SPACE, NOTHING, SUCCESS},
 };
-use crate::toolstack::{Call, Caller, Child, Control, Plan, SavedPage};
+use crate::toolstack::{Caller, Child, Control, Plan, SavedPage};
 use crate::verdict::{CaseResult, expect};
 use hypercall_abi::control::{ClientId, StatsFlags, StatsOf};
 
@@ -314,7 +314,7 @@ fn leave(child: Child) -> CaseResult {
         expect("destroy", child.destroy_pool(pool)?, SUCCESS)?;
     }
     if child.caller().is_wide() {
-        child.start(0, &[Call::populate(0, 0, 0x1_0000)], ROOM + 10)?;
+        child.start(0, &[child.populate_call(0, 0, 0x1_0000)?], ROOM + 10)?;
         child.wait(0)?;
         expect("frames of room in the end", child.counts(0, 0)?.0.into(), ROOM.into())?;
     }

@@ -27,13 +27,15 @@ pub(in super::super) const CASE: Case = Case::with_domains(
     &[Boot::DomainsFour],
     "vcpu-races",
     "two vCPUs at one page and at one pool get allowed answers, whole pages, none too old",
-    run,
+    |rig| {
+        [Caller::Pv64, Caller::Pvh64]
+            .into_iter()
+            .try_for_each(|caller| race_at_a_page(rig, Racers { caller, rounds: 2000 }))
+    },
 );
 
 /// Frames that the domain's maximum leaves for pages.
 const ROOM: u32 = 200;
-/// How often each vCPU goes through its list.
-const ROUNDS: u32 = 2000;
 /// The page that both are at.
 const PAGE: Handle = at(0, 1, 1);
 /// One that only the first is at.
@@ -41,91 +43,108 @@ const OWN: Handle = at(0, 2, 2);
 /// What the words of the vCPUs' pages begin with.
 const KIND: u32 = 0x7e57;
 
-fn run(rig: &mut Rig) -> CaseResult {
+/// Who races.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Racers {
+    /// The kind of domain.
+    pub(super) caller: Caller,
+    /// How often each vCPU goes through its list.
+    pub(super) rounds: u32,
+}
+
+/// All races of domains of one kind.
+///
+/// # Errors
+/// Failure, if an answer or a page is not one that the rules allow, or a frame is lost.
+pub(super) fn race_at_a_page(rig: &Rig, racers: Racers) -> CaseResult {
     let bystander = at(rig.new_pool(Kind::Persistent)?, 1, 1);
     rig.put(bystander, Content(1))?;
-    for caller in [Caller::Pv64, Caller::Pvh64] {
-        replaced_and_read(caller)?;
-        for kind in Kind::BOTH {
-            flushed_and_read(caller, kind)?;
-            both_write(caller, kind)?;
-            destroyed_under(caller, kind)?;
-            both_destroy(caller, kind)?;
-        }
+    replaced_and_read(racers)?;
+    for kind in Kind::BOTH {
+        flushed_and_read(racers, kind)?;
+        both_write(racers, kind)?;
+        destroyed_under(racers, kind)?;
+        both_destroy(racers, kind)?;
     }
     rig.get_hit(bystander, Content(1))
 }
 
 /// A domain of two racing vCPUs, and a third that asks for memory in the end.
-struct Race(Child);
+struct Race {
+    child: Child,
+    rounds: u32,
+}
 
 impl Race {
-    fn new(caller: Caller) -> CaseResult<Self> {
-        let race = Self(Child::build(Plan::new(caller, ROOM.into()).with_vcpus(3))?);
+    fn new(racers: Racers) -> CaseResult<Self> {
+        let Racers { caller, rounds } = racers;
+        let child = Child::build(Plan::new(caller, ROOM.into()).with_vcpus(3))?;
+        let race = Self { child, rounds };
         // A target is whole before the first hit.
         let fill = [race.source(0).fill(), race.target(0).fill(), race.target(1).fill()];
-        race.0.run(0, &fill)?;
+        race.child.run(0, &fill)?;
         Ok(race)
     }
 
     /// The page that a vCPU puts from.
     fn source(&self, vcpu: usize) -> Words {
-        Words { address: self.0.address(vcpu * 2), kind: KIND }
+        Words { address: self.child.address(vcpu * 2), kind: KIND }
     }
 
     /// The page that a vCPU gets into.
     fn target(&self, vcpu: usize) -> Words {
-        Words { address: self.0.address(vcpu * 2 + 1), kind: KIND }
+        Words { address: self.child.address(vcpu * 2 + 1), kind: KIND }
     }
 
     fn put(&self, vcpu: usize, handle: Handle) -> CaseResult<Call> {
-        self.0.tmem_call(&Op::PutPage { handle, cmfn: self.0.frame(vcpu * 2) }).map(strict)
+        self.child.tmem_call(&Op::PutPage { handle, cmfn: self.child.frame(vcpu * 2) }).map(strict)
     }
 
     fn get(&self, vcpu: usize, handle: Handle) -> CaseResult<Call> {
-        self.0.tmem_call(&Op::GetPage { handle, cmfn: self.0.frame(vcpu * 2 + 1) }).map(strict)
+        let cmfn = self.child.frame(vcpu * 2 + 1);
+        self.child.tmem_call(&Op::GetPage { handle, cmfn }).map(strict)
     }
 
     fn flush(&self, handle: Handle) -> CaseResult<Call> {
-        self.0.tmem_call(&Op::FlushPage { handle }).map(strict)
+        self.child.tmem_call(&Op::FlushPage { handle }).map(strict)
     }
 
     fn flush_object(&self, handle: Handle) -> CaseResult<Call> {
         let op = Op::FlushObject { pool_id: handle.pool_id, object: handle.object };
-        self.0.tmem_call(&op).map(strict)
+        self.child.tmem_call(&op).map(strict)
     }
 
     fn new_pool(&self, kind: Kind) -> CaseResult<Call> {
         let pool = NewPool { flags: kind.flags(), ..NewPool::default() };
-        self.0.tmem_call(&Op::NewPool(pool)).map(strict)
+        self.child.tmem_call(&Op::NewPool(pool)).map(strict)
     }
 
     fn destroy_pool(&self, pool_id: u32) -> CaseResult<Call> {
-        self.0.tmem_call(&Op::DestroyPool { pool_id }).map(strict)
+        self.child.tmem_call(&Op::DestroyPool { pool_id }).map(strict)
     }
 
     /// Both go through their lists at once.
     fn race(&self, lists: [&[Call]; 2]) -> CaseResult {
-        self.0.set_running(true)?;
+        self.child.set_running(true)?;
         for (vcpu, list) in lists.iter().enumerate() {
-            self.0.start(vcpu, list, ROUNDS)?;
+            self.child.start(vcpu, list, self.rounds)?;
         }
         for vcpu in 0..2 {
-            self.0.wait(vcpu)?;
+            self.child.wait(vcpu)?;
         }
-        (0..2).try_for_each(|vcpu| self.0.nothing_strange(vcpu))
+        (0..2).try_for_each(|vcpu| self.child.nothing_strange(vcpu))
     }
 
     /// How often a vCPU's call was answered 1.
     fn hits(&self, vcpu: usize, number: usize) -> CaseResult<u32> {
-        Ok(self.0.counts(vcpu, number)?.0)
+        Ok(self.child.counts(vcpu, number)?.0)
     }
 
     /// A check of the vCPU's list must have been answered 1 each time.
     fn always(&self, what: &str, vcpu: usize, number: usize) -> CaseResult {
-        let (good, bad) = self.0.counts(vcpu, number)?;
-        if bad != 0 || good != ROUNDS {
-            fail!("{:?}: {what}: {bad} times not, {good} times", self.0.caller());
+        let (good, bad) = self.child.counts(vcpu, number)?;
+        if bad != 0 || good != self.rounds {
+            fail!("{:?}: {what}: {bad} times not, {good} times", self.child.caller());
         }
         Ok(())
     }
@@ -137,12 +156,12 @@ impl Race {
     /// Without pools the domain can have all the memory that its maximum allows, and no more.
     fn end(self) -> CaseResult {
         for pool in 0..4 {
-            self.0.destroy_pool(pool)?;
+            self.child.destroy_pool(pool)?;
         }
-        self.0.start(2, &[Call::populate(2, 0, 0x1_0000)], ROOM + 10)?;
-        self.0.wait(2)?;
+        self.child.start(2, &[self.child.populate_call(2, 0, 0x1_0000)?], ROOM + 10)?;
+        self.child.wait(2)?;
         expect("frames of room in the end", self.hits(2, 0)?.into(), ROOM.into())?;
-        self.0.destroy()
+        self.child.destroy()
     }
 }
 
@@ -152,10 +171,10 @@ fn strict(call: Call) -> Call {
 }
 
 /// One replaces a page; the other never misses it.
-fn replaced_and_read(caller: Caller) -> CaseResult {
-    let race = Race::new(caller)?;
-    race.0.new_pool(Kind::Persistent)?;
-    race.0.run(0, &[race.put(0, PAGE)?])?;
+fn replaced_and_read(racers: Racers) -> CaseResult {
+    let race = Race::new(racers)?;
+    race.child.new_pool(Kind::Persistent)?;
+    race.child.run(0, &[race.put(0, PAGE)?])?;
     let writer = [
         race.source(0).fill().stepping(),
         race.put(0, PAGE)?,
@@ -171,9 +190,9 @@ fn replaced_and_read(caller: Caller) -> CaseResult {
 }
 
 /// One puts and flushes; the other may miss.
-fn flushed_and_read(caller: Caller, kind: Kind) -> CaseResult {
-    let race = Race::new(caller)?;
-    race.0.new_pool(kind)?;
+fn flushed_and_read(racers: Racers, kind: Kind) -> CaseResult {
+    let race = Race::new(racers)?;
+    race.child.new_pool(kind)?;
     let misses = [NOTHING, EMPTY];
     let writer = [
         race.source(0).fill().stepping(),
@@ -197,10 +216,10 @@ fn flushed_and_read(caller: Caller, kind: Kind) -> CaseResult {
 }
 
 /// Both put, get and flush. Of an ephemeral page there are no more hits than puts.
-fn both_write(caller: Caller, kind: Kind) -> CaseResult {
-    let race = Race::new(caller)?;
-    race.0.new_pool(kind)?;
-    race.0.run(1, &[race.source(1).fill()])?;
+fn both_write(racers: Racers, kind: Kind) -> CaseResult {
+    let race = Race::new(racers)?;
+    race.child.new_pool(kind)?;
+    race.child.run(1, &[race.source(1).fill()])?;
     let misses = [NOTHING, EMPTY];
     let list = |vcpu| -> CaseResult<[Call; 8]> {
         Ok([
@@ -219,16 +238,16 @@ fn both_write(caller: Caller, kind: Kind) -> CaseResult {
         race.always("a page is one put's", vcpu, 4)?;
     }
     let hits = race.hits(0, 2)? + race.hits(0, 3)? + race.hits(1, 2)? + race.hits(1, 3)?;
-    if kind == Kind::Ephemeral && hits > 4 * ROUNDS {
-        fail!("{hits} hits of a page that was put {} times", 4 * ROUNDS);
+    if kind == Kind::Ephemeral && hits > 4 * race.rounds {
+        fail!("{hits} hits of a page that was put {} times", 4 * race.rounds);
     }
-    expect("the flushed pool", race.0.op(&get_of(&race, PAGE))?, EMPTY)?;
+    expect("the flushed pool", race.child.op(&get_of(&race, PAGE))?, EMPTY)?;
     race.end()
 }
 
 /// One makes and destroys the pool; the other works with it.
-fn destroyed_under(caller: Caller, kind: Kind) -> CaseResult {
-    let race = Race::new(caller)?;
+fn destroyed_under(racers: Racers, kind: Kind) -> CaseResult {
+    let race = Race::new(racers)?;
     let maker = [
         race.new_pool(kind)?.or(&[0]),
         race.source(0).fill().stepping(),
@@ -257,8 +276,8 @@ fn destroyed_under(caller: Caller, kind: Kind) -> CaseResult {
 }
 
 /// Both make pools and destroy both ids.
-fn both_destroy(caller: Caller, kind: Kind) -> CaseResult {
-    let race = Race::new(caller)?;
+fn both_destroy(racers: Racers, kind: Kind) -> CaseResult {
+    let race = Race::new(racers)?;
     let gone = [NO_DEVICE, NOTHING, EMPTY];
     let list = |vcpu| -> CaseResult<[Call; 8]> {
         Ok([
@@ -272,17 +291,17 @@ fn both_destroy(caller: Caller, kind: Kind) -> CaseResult {
             race.destroy_pool(1)?.or(&[NOTHING]),
         ])
     };
-    race.0.run(1, &[race.source(1).fill()])?;
+    race.child.run(1, &[race.source(1).fill()])?;
     race.race([&list(0)?, &list(1)?])?;
     for vcpu in 0..2 {
         race.always("a page is one put's", vcpu, 4)?;
     }
-    expect("the first pool afterwards", race.0.new_pool(kind)?.into(), 0)?;
-    expect("a get from it", race.0.op(&get_of(&race, PAGE))?, EMPTY)?;
-    expect("its destruction", race.0.destroy_pool(0)?, SUCCESS)?;
+    expect("the first pool afterwards", race.child.new_pool(kind)?.into(), 0)?;
+    expect("a get from it", race.child.op(&get_of(&race, PAGE))?, EMPTY)?;
+    expect("its destruction", race.child.destroy_pool(0)?, SUCCESS)?;
     race.end()
 }
 
 fn get_of(race: &Race, handle: Handle) -> Op {
-    Op::GetPage { handle, cmfn: race.0.target_frame() }
+    Op::GetPage { handle, cmfn: race.child.target_frame() }
 }

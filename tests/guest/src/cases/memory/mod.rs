@@ -4,6 +4,8 @@
 
 pub(super) mod full_build;
 pub(super) mod full_claim;
+pub(super) mod full_deaths;
+pub(super) mod full_deaths_long;
 pub(super) mod full_high;
 pub(super) mod full_low;
 pub(super) mod full_nodes;
