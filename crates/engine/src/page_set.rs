@@ -80,6 +80,14 @@ enum Form {
     Map([u32; 2 * INLINE_LEN]),
 }
 
+impl Form {
+    #[expect(clippy::cast_possible_truncation, reason = "takes words apart")]
+    fn labelled([a, b, c]: [u64; 3]) -> Self {
+        let (low, high) = (|word: u64| word as u32, |word: u64| (word >> 32) as u32);
+        Self::Map([low(a), high(a), low(b), high(b), low(c), high(c)])
+    }
+}
+
 impl Default for PageSet {
     fn default() -> Self {
         let form = Form::Inline([const { Entry::none() }; INLINE_LEN]);
@@ -259,31 +267,22 @@ impl PageSet {
         self.len.set(self.len.get() + 1);
     }
 
-    /// Adds a page at a place that has none. [`prepare`](Self::prepare) went before. `label` is kept if
-    /// that takes a map.
+    /// Moves the pages of a full record into a map, for which there is a slot, labels it, and counts one
+    /// page more, which is to be put there.
     #[inline(never)]
-    #[expect(clippy::cast_possible_truncation, reason = "takes words apart")]
-    pub(crate) fn insert(&mut self, place: u8, page: Entry, maps: &mut Maps, [a, b, c]: [u64; 3]) {
-        let (low, high) = (|word: u64| word as u32, |word: u64| (word >> 32) as u32);
-        let label = [low(a), high(a), low(b), high(b), low(c), high(c)];
-        if let Form::Inline(entries) = &mut self.form
-            && usize::from(self.len.get()) == INLINE_LEN
-        {
-            let map = maps.insert_empty();
-            for (&at, entry) in self.places.iter().zip(entries) {
-                *maps.get_mut(map).entry_mut(at) = core::mem::take(entry);
+    pub(crate) fn move_to_map(&mut self, maps: &mut Maps, o0: u64, o1: u64, o2: u64) -> SlotId {
+        let map = maps.insert_empty();
+        let entries = maps.get_mut(map);
+        let label = Form::labelled([o0, o1, o2]);
+        if let Form::Inline(pages) = core::mem::replace(&mut self.form, label) {
+            for (at, page) in self.places.into_iter().zip(pages) {
+                *entries.entry_mut(at) = page;
             }
-            let [low, middle, high, _] = map.0.to_le_bytes();
-            self.places = [low, middle, high];
-            self.form = Form::Map(label);
         }
-        match self.map().some() {
-            Some(map) => {
-                *maps.get_mut(map).entry_mut(place) = page;
-                self.added();
-            }
-            None => self.insert_inline(place, page),
-        }
+        let [low, middle, high, _] = map.0.to_le_bytes();
+        self.places = [low, middle, high];
+        self.added();
+        map
     }
 
     /// Notes that a page was taken out of its entry. Whether few are left, so that block or map may
@@ -328,6 +327,16 @@ mod tests {
         set.get(place, maps).and_then(Entry::frame_id).map(FrameId::get)
     }
 
+    fn insert(set: &mut PageSet, place: u8, page: Entry, maps: &mut Maps, [a, b, c]: [u64; 3]) {
+        if set.has_inline_room() {
+            set.insert_inline(place, page);
+            return;
+        }
+        let map = set.map().some().inspect(|_| set.added());
+        let map = map.unwrap_or_else(|| set.move_to_map(maps, a, b, c));
+        *maps.get_mut(map).entry_mut(place) = page;
+    }
+
     fn take(set: &mut PageSet, place: u8, maps: &mut Maps) -> bool {
         let is_there = set.get_mut(place, maps).map(core::mem::take).is_some();
         if is_there && set.taken() {
@@ -345,7 +354,7 @@ mod tests {
         for (nr, &place) in (1..).zip(&places) {
             assert_eq!(frame(&set, place, &maps), None);
             set.prepare(&mut maps, &mut supply).expect("there is a chunk");
-            set.insert(place, page(nr), &mut maps, [7, u64::MAX, 1 << 33]);
+            insert(&mut set, place, page(nr), &mut maps, [7, u64::MAX, 1 << 33]);
             let is_labelled = set.map().some().map(|_| [7, u64::MAX, 1 << 33]);
             assert_eq!(set.label(), is_labelled);
             assert_eq!((set.len(), frame(&set, place, &maps)), (nr, Some(nr)));
@@ -364,7 +373,7 @@ mod tests {
         assert_eq!(maps.recount().0, 0);
         take(&mut set, 30, &mut maps);
         assert_eq!(set.any(&maps), Some(62));
-        set.insert(0, page(9), &mut maps, [0; 3]);
+        insert(&mut set, 0, page(9), &mut maps, [0; 3]);
         assert_eq!((frame(&set, 62, &maps), frame(&set, 0, &maps)), (Some(6), Some(9)));
     }
 }

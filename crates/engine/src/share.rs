@@ -42,7 +42,8 @@ impl<H: Host> Engine<H> {
         let word = |slot: &Slot| SlotWord(slot.word.load(Acquire));
         slots.iter().enumerate().filter_map(move |(at, slot)| {
             let own = word(slot);
-            if !own.is_usable() {
+            // Most slots are empty, and this is asked at each fetching of metadata.
+            if own == SlotWord::EMPTY || !own.is_usable() {
                 return None;
             }
             let pool = self.pools.get(own.pool())?;

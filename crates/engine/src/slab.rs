@@ -170,6 +170,7 @@ impl<T: Slot, const N: usize, const W: usize, const INLINE: usize> Slab<T, N, W,
         SlotId((at as u32) << Self::PLACE_BITS | place)
     }
 
+    #[inline(always)]
     fn info(&mut self, at: u16) -> &mut ChunkInfo<W> {
         match self.infos.get_mut(at.into()) {
             Some(info) => info,

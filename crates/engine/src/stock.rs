@@ -75,6 +75,9 @@ impl Stock {
             + u32::from(table.is_some())
             + u32::from(directory.is_some())
             + tables.nr_blocks();
+        if unused == 0 {
+            return;
+        }
         ages.clear();
         blocks.clear();
         maps.clear();

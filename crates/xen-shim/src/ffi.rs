@@ -2,8 +2,8 @@
 //!
 //! The other side of each is in `xen/include/xen/tmem-rs.h`. Must not know: why they are called.
 
+use core::cell::Cell;
 use core::ffi::c_void;
-use core::mem::MaybeUninit;
 use hypercall_abi::control::LATENCY_BUCKETS;
 use tmem_engine::{Frame, FrameId};
 
@@ -45,64 +45,25 @@ unsafe extern "C" {
     fn tmem_xen_panic(file: *const u8, len: usize, line: u32) -> !;
 }
 
-/// Up to [`BATCH`] frames on their way from or to the glue. It lies on the stack and is not cleared.
-pub(crate) struct Batch {
-    /// Each of the first `nr` stands for a [`Frame`].
-    numbers: [MaybeUninit<u32>; BATCH as usize],
-    nr: u32,
+/// Takes frames, as many as can be had and fit, and writes their numbers into the first `places`; how
+/// many. They hold what their last owner left: for being overwritten in full only.
+///
+/// Each of the numbers stands for a [`Frame`]. No call comes back to us from this one: what it
+/// allocates it allocates without asking tmem for room.
+pub(crate) fn take_frames(places: &[Cell<u32>; BATCH as usize]) -> u32 {
+    // SAFETY: room for BATCH numbers, which may be written through a shared reference, as cells.
+    unsafe { tmem_xen_take_frames(places.as_ptr().cast_mut().cast(), BATCH) }
 }
 
-impl Batch {
-    const EMPTY: Self = Self { numbers: [const { MaybeUninit::uninit() }; BATCH as usize], nr: 0 };
-
-    /// As many as fit of what `numbers` gives, each of which stands for a [`Frame`].
-    pub(crate) fn of(numbers: impl Iterator<Item = u32>) -> Self {
-        let mut batch = Self::EMPTY;
-        for (place, number) in batch.numbers.iter_mut().zip(numbers) {
-            place.write(number);
-            batch.nr += 1;
-        }
-        batch
-    }
-
-    /// The numbers, each of which stands for a [`Frame`] that is in the batch.
-    pub(crate) fn numbers(&self) -> &[u32] {
-        let nr = (self.nr as usize).min(self.numbers.len());
-        // SAFETY: the first `nr` are written.
-        unsafe { core::slice::from_raw_parts(self.numbers.as_ptr().cast(), nr) }
-    }
-
-    /// The last `nr` frames are elsewhere now.
-    pub(crate) const fn forget_last(&mut self, nr: u32) {
-        self.nr = self.nr.saturating_sub(nr);
-    }
-
-    /// The last frame.
-    pub(crate) fn pop(&mut self) -> Option<Frame> {
-        let nr = self.nr.checked_sub(1)?;
-        let place = self.numbers.get(nr as usize)?;
-        self.nr = nr;
-        // SAFETY: one of the first `nr`.
-        let number = unsafe { place.assume_init() };
-        // Frame 0 is no free memory: Xen never has it to give.
-        FrameId::new(number).map(Frame::from_id)
-    }
-}
-
-/// Takes frames, as many as can be had. They hold what their last owner left: for being overwritten
-/// in full only.
-pub(crate) fn take_frames() -> Batch {
-    let mut batch = Batch::EMPTY;
-    // SAFETY: room for BATCH numbers, as said; C has written as many as it says.
-    batch.nr = unsafe { tmem_xen_take_frames(batch.numbers.as_mut_ptr().cast(), BATCH) };
-    batch
-}
-
-/// Gives frames back: to whoever takes some next, on any CPU, or to Xen.
-pub(crate) fn keep_frames(batch: Batch) {
-    // SAFETY: so many numbers are there. A `Frame` is one that was taken and not given back, and
-    // each of these has ended in the batch.
-    unsafe { tmem_xen_keep_frames(batch.numbers.as_ptr().cast(), batch.nr) }
+/// Gives frames back by their numbers: to whoever takes some next, on any CPU, or to Xen. No call
+/// comes back to us from this one.
+///
+/// # Safety
+/// Each number stands for a [`Frame`] that was taken and not given back, and ends here.
+pub(crate) unsafe fn keep_frames(numbers: &[Cell<u32>]) {
+    let nr = u32::try_from(numbers.len()).unwrap_or_default();
+    // SAFETY: so many numbers are there, and the caller's promise.
+    unsafe { tmem_xen_keep_frames(numbers.as_ptr().cast(), nr) }
 }
 
 /// Gives a frame back to Xen, which scrubs it before anybody else can read it.

@@ -7,7 +7,7 @@
 //! Must not know: what frames are for. The state is in C's per-CPU area, of plain cells: a call
 //! into Xen may come back in here on the same CPU, so nothing is assumed to last across one.
 
-use crate::ffi::{self, BATCH, Batch, PERCPU_ALIGN, PERCPU_BYTES};
+use crate::ffi::{self, BATCH, PERCPU_ALIGN, PERCPU_BYTES};
 use core::cell::Cell;
 use core::ffi::c_void;
 use core::mem::offset_of;
@@ -57,7 +57,8 @@ impl Kept {
         unsafe { &*area.cast() }
     }
 
-    /// Does `action` with this CPU's frames. `action` makes no call into Xen.
+    /// Does `action` with this CPU's frames. `action` makes no call into Xen from which one might come
+    /// back in here.
     fn here<T>(action: impl FnOnce(&Self) -> T) -> T {
         // SAFETY: this CPU; it does not change before the call returns to Xen.
         action(unsafe { Self::in_area(ffi::tmem_xen_this_percpu()) })
@@ -74,32 +75,27 @@ impl Kept {
         FrameId::new(self.spare.take()).map(Frame::from_id)
     }
 
-    /// Moves frames out of `batch` into the spare's place, if that is empty, and into the stock: as
-    /// many as there is room for.
-    fn fill(&self, batch: &mut Batch) {
+    /// Fetches a batch from Xen into the empty stock, and the spare, if that is missing, out of it.
+    fn refill(&self) {
+        if let Some(places) = self.stock.first_chunk() {
+            self.nr.set(ffi::take_frames(places));
+        }
         if self.spare.get() == 0
-            && let Some(frame) = batch.pop()
+            && let Some(frame) = self.pop_stock()
         {
             self.spare.set(frame.into_id().get());
         }
-        let nr = self.nr.get();
-        let places = self.stock.get(nr as usize..).unwrap_or_default();
-        let mut moved = 0;
-        for (place, &number) in places.iter().zip(batch.numbers().iter().rev()) {
-            place.set(number);
-            moved += 1;
-        }
-        self.nr.set(nr + moved);
-        batch.forget_last(moved);
     }
 
-    /// Takes a batch out of the stock, or what there is.
-    fn shed(&self) -> Batch {
+    /// Gives a batch of the stock to where all CPUs take from.
+    fn shed(&self) {
         let nr = self.nr.get();
         let left = nr.saturating_sub(BATCH);
-        let places = self.stock.get(left as usize..nr as usize).unwrap_or_default();
         self.nr.set(left);
-        Batch::of(places.iter().map(Cell::get))
+        if let Some(numbers) = self.stock.get(left as usize..nr as usize) {
+            // SAFETY: each stands for a frame that was kept here, and no longer is.
+            unsafe { ffi::keep_frames(numbers) }
+        }
     }
 
     /// Keeps `frame`, as the spare if there is none, or hands it back: there is no room.
@@ -125,18 +121,14 @@ pub(crate) fn take() -> Option<Frame> {
     Kept::here(Kept::pop_stock).or_else(refill_and_take)
 }
 
-/// Fetches a batch from Xen first. Out of line: the batch's numbers lie on the stack, and the caller
-/// goes on to deeper calls.
+/// Fetches a batch from Xen first. Out of line: the common way takes few registers.
 #[cold]
 #[inline(never)]
 fn refill_and_take() -> Option<Frame> {
-    let mut batch = ffi::take_frames();
-    // The stock was empty, and whatever came in meanwhile can't have filled it.
-    Kept::here(|kept| kept.fill(&mut batch));
-    while let Some(frame) = batch.pop() {
-        ffi::free_frame(frame);
-    }
-    Kept::here(Kept::pop_stock)
+    Kept::here(|kept| {
+        kept.refill();
+        kept.pop_stock()
+    })
 }
 
 /// Gives a frame of this CPU's stock back to Xen, to make room for a page of metadata. `false`: the
@@ -162,8 +154,11 @@ pub(crate) fn give(frame: Frame) {
 #[cold]
 #[inline(never)]
 fn shed_and_give(frame: Frame) {
-    ffi::keep_frames(Kept::here(Kept::shed));
-    if let Err(frame) = Kept::here(|kept| kept.push(frame)) {
+    let pushed = Kept::here(|kept| {
+        kept.shed();
+        kept.push(frame)
+    });
+    if let Err(frame) = pushed {
         ffi::free_frame(frame);
     }
 }

@@ -10,7 +10,7 @@ use crate::index::Lead;
 use crate::member::Members;
 use crate::page::{Entry, Standing};
 use crate::page_set::PageSet;
-use crate::slab::SlotId;
+use crate::slab::{SlabNeed, SlotId};
 use crate::stock::{Need, Stock};
 use core::cell::Cell;
 
@@ -119,7 +119,7 @@ impl State {
                     let mut pages = block.pages_mut();
                     let at = pages.as_ref().and_then(|pages| pages.inline_at(name.place));
                     match &mut pages {
-                        Some(pages) if at.is_none() && is_ready && pages.has_inline_room() => {
+                        Some(pages) if at.is_none() && is_ready && pages.is_ready(&self.maps) => {
                             let entry = match aging {
                                 Aging::Ageless => Entry::ageless(frame),
                                 Aging::Aged => {
@@ -127,7 +127,14 @@ impl State {
                                     Entry::aged(frame, record)
                                 }
                             };
-                            pages.insert_inline(name.place, entry);
+                            if pages.has_inline_room() {
+                                pages.insert_inline(name.place, entry);
+                            } else {
+                                let [o0, o1, o2] = name.oid;
+                                let map = pages.move_to_map(&mut self.maps, o0, o1, o2);
+                                *self.maps.get_mut(map).entry_mut(name.place) = entry;
+                                self.index.set_map(name.block_hash.0, way.block(), map);
+                            }
                             self.set_last_user(way.block(), members);
                             self.count_added(head);
                             return PutStep::Stored;
@@ -219,22 +226,31 @@ impl State {
             );
             return PutStep::Stored;
         }
-        let is_ready = |lead: &Lead| {
+        let has_record = aging == Aging::Ageless || self.ages.records.is_ready();
+        let has_place = |lead: &Lead| {
             let pages = || self.blocks.get(lead.block()).pages();
-            (put.aging == Aging::Ageless || self.ages.records.is_ready())
-                && (lead.map().is_some() || pages().is_some_and(|pages| pages.is_ready(&self.maps)))
+            lead.map().is_some() || pages().is_some_and(|pages| pages.is_ready(&self.maps))
         };
-        let prepared = match (lead.filter(is_ready), stock) {
-            (Some(lead), _) => Ok(lead),
-            // Where the caller has brought nothing, what there is may do.
-            (None, None) => self.prepare(&put, lead, &mut Stock::default()),
-            (None, Some(stock)) => self.prepare(&put, lead, stock),
+        let ready = if has_record { lead.filter(has_place) } else { None };
+        let lead = match (ready, stock) {
+            (Some(lead), _) => lead,
+            (None, stock) => {
+                let prepared = match stock {
+                    // What is lacking is seen from here in most cases.
+                    None if !has_record => Err(Need::Aged(SlabNeed::Chunk)),
+                    None if lead.is_some() => Err(Need::Maps(SlabNeed::Chunk)),
+                    None if !self.blocks.is_ready() => Err(Need::Blocks(SlabNeed::Chunk)),
+                    // Where the caller has brought nothing, what there is may do.
+                    None => self.prepare(&put, lead, &mut Stock::default()),
+                    Some(stock) => self.prepare(&put, lead, stock),
+                };
+                match prepared {
+                    Ok(lead) => lead,
+                    Err(need) => return PutStep::Unput(Unput::Need(need), frame),
+                }
+            }
         };
-        let lead = match prepared {
-            Ok(lead) => lead,
-            Err(need) => return PutStep::Unput(Unput::Need(need), frame),
-        };
-        self.add(&put, lead, frame, stamp);
+        self.add(name.oid, name.place, hash, members, aging, lead, frame, stamp);
         PutStep::Stored
     }
 
@@ -335,9 +351,20 @@ impl State {
     }
 
     /// Adds a page that is not there. All is prepared.
-    fn add(&mut self, put: &Put<'_>, lead: Lead, frame: Frame, stamp: impl FnOnce() -> u64) {
-        let Put { name, members, aging, .. } = *put;
-        let (block, place) = (lead.block(), name.place);
+    #[inline(always)]
+    #[expect(clippy::too_many_arguments, reason = "part of its only caller")]
+    fn add(
+        &mut self,
+        oid: [u64; 3],
+        place: u8,
+        hash: BlockHash,
+        members: Option<&Members<'_>>,
+        aging: Aging,
+        lead: Lead,
+        frame: Frame,
+        stamp: impl FnOnce() -> u64,
+    ) {
+        let block = lead.block();
         let entry = match aging {
             Aging::Ageless => Entry::ageless(frame),
             Aging::Aged => {
@@ -349,10 +376,22 @@ impl State {
         let record = self.blocks.get_mut(block);
         let head = record.head();
         let Some(pages) = record.pages_mut() else { broken::no_such_page() };
-        pages.insert(place, entry, &mut self.maps, name.oid);
-        if pages.map() != lead.map().unwrap_or(SlotId::NONE) {
-            let map = pages.map();
-            self.index.set_map(name.block_hash.0, block, map);
+        if pages.has_inline_room() {
+            pages.insert_inline(place, entry);
+        } else {
+            let map = match pages.map().some() {
+                Some(map) => {
+                    pages.added();
+                    map
+                }
+                None => {
+                    let [o0, o1, o2] = oid;
+                    let map = pages.move_to_map(&mut self.maps, o0, o1, o2);
+                    self.index.set_map(hash.0, block, map);
+                    map
+                }
+            };
+            *self.maps.get_mut(map).entry_mut(place) = entry;
         }
         self.count_added(head);
     }

@@ -316,7 +316,8 @@ uint64_t tmem_xen_ready_pages(void)
 
     for_each_online_cpu ( cpu )
         nr += read_atomic(&per_cpu(tmem_percpu, cpu).nr) +
-              !!read_atomic(&per_cpu(tmem_percpu, cpu).spare);
+              !!read_atomic(&per_cpu(tmem_percpu, cpu).spare) +
+              tmem_nr_ready_meta(cpu);
 
     return nr;
 }
@@ -336,6 +337,7 @@ static int cf_check cpu_callback(
     if ( action == CPU_DEAD && system_state != SYS_STATE_suspend )
     {
         tmem_rs_cpu_dead((unsigned long)hcpu);
+        tmem_drain_meta((unsigned long)hcpu);
         tmem_keep_latencies((unsigned long)hcpu);
     }
 

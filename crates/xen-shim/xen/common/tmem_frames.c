@@ -328,28 +328,84 @@ void tmem_xen_free_for_meta(uint64_t frame)
     this_cpu(meta_due) = true;
 }
 
-void *tmem_xen_alloc_meta(void)
+/*
+ * A few pages of metadata that each CPU keeps: Xen's heap takes longer over
+ * one than the library does over what it is for.  Of no use to anybody else.
+ */
+#define META_ORDER   2
+#define META_MAX     8
+struct meta_stock {
+    unsigned int nr;
+    void *pages[META_MAX];
+};
+static DEFINE_PER_CPU(struct meta_stock, meta_stock);
+
+unsigned int tmem_nr_ready_meta(unsigned int cpu)
 {
-    void *page = NULL;
+    return read_atomic(&per_cpu(meta_stock, cpu).nr);
+}
+
+/* A page out of Xen's heap, which is asked for several if there is plenty. */
+static void *noinline meta_from_heap(struct meta_stock *stock)
+{
     bool due = this_cpu(meta_due);
+    unsigned long left = room();
+    unsigned int i, order = left >= SINGLES_BELOW ? META_ORDER : 0;
+    void *page = NULL;
 
     this_cpu(meta_due) = false;
 
     /* Not asked here is tmem_growth_forbidden(): no eviction makes up for it. */
-    if ( due || room() || tmem_free_kept(1) )
-        page = alloc_xenheap_pages(0, MEMF_no_tmem);
+    if ( !due && !left && !tmem_free_kept(1) )
+        return NULL;
 
-    /* What the last owner wrote is left in it: see tmem-rs.h. */
-    if ( page )
-        atomic_inc(&held);
+    if ( order )
+        page = alloc_xenheap_pages(order, MEMF_no_tmem);
+    if ( !page )
+        page = alloc_xenheap_pages(order = 0, MEMF_no_tmem);
+    if ( !page )
+        return NULL;
+
+    /* Each page of the block is freed alone; the buddies merge again. */
+    for ( i = 1; i < (1U << order); i++ )
+        stock->pages[stock->nr++] = page + i * PAGE_SIZE;
+    atomic_add(1U << order, &held);
 
     return page;
 }
 
+void *tmem_xen_alloc_meta(void)
+{
+    struct meta_stock *stock = &this_cpu(meta_stock);
+
+    /* What the last owner wrote is left in it: see tmem-rs.h. */
+    return likely(stock->nr) ? stock->pages[--stock->nr]
+                             : meta_from_heap(stock);
+}
+
 void tmem_xen_free_meta(void *page)
 {
+    struct meta_stock *stock = &this_cpu(meta_stock);
+
+    if ( likely(stock->nr < META_MAX) )
+    {
+        stock->pages[stock->nr++] = page;
+        return;
+    }
+
     free_xenheap_page(page);
     atomic_dec(&held);
+}
+
+void tmem_drain_meta(unsigned int cpu)
+{
+    struct meta_stock *stock = &per_cpu(meta_stock, cpu);
+
+    while ( stock->nr )
+    {
+        free_xenheap_page(stock->pages[--stock->nr]);
+        atomic_dec(&held);
+    }
 }
 
 void *tmem_xen_alloc_boot(size_t bytes, size_t align)

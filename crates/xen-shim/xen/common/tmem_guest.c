@@ -107,6 +107,38 @@ bool tmem_xen_domain_is_dying(domid_t domid)
 }
 
 /*
+ * get_page(), without a call where it would do no more than count: the page is
+ * d's, and somebody holds it already.
+ */
+static always_inline bool get_own_page(struct page_info *page,
+                                       const struct domain *d)
+{
+    unsigned long x = ACCESS_ONCE(page->count_info);
+
+    if ( likely(((x + 2) & PGC_count_mask) > 2) &&
+         likely(cmpxchg(&page->count_info, x, x + 1) == x) )
+    {
+        /* Only now: it stays whose it is while a reference is held. */
+        if ( likely(page_get_owner(page) == d) )
+            return true;
+
+        put_page(page);
+    }
+
+    return get_page(page, d);
+}
+
+/* put_page(), in the same way: of a page that somebody else holds too. */
+static always_inline void put_held_page(struct page_info *page)
+{
+    unsigned long x = ACCESS_ONCE(page->count_info);
+
+    if ( unlikely((x & PGC_count_mask) < 2) ||
+         unlikely(cmpxchg(&page->count_info, x, x - 1) != x) )
+        put_page(page);
+}
+
+/*
  * get_page_type(page, PGT_writable_page), without a call where it would do no
  * more than count: the page has the type, and somebody holds it already, as a
  * PV guest does that has the page mapped.
@@ -131,7 +163,7 @@ static always_inline void put_writable_page(struct page_info *page)
 
     if ( likely(!(x & PGT_locked)) && likely((x & PGT_count_mask) > 1) &&
          likely(cmpxchg(&page->u.inuse.type_info, x, x - 1) == x) )
-        put_page(page);
+        put_held_page(page);
     else
         put_page_and_type(page);
 }
@@ -190,7 +222,7 @@ static always_inline struct page_info *get_guest_page(
 
     *pdx = pfn_to_pdx(cmfn);
     page = pdx_to_page(*pdx);
-    if ( unlikely(!get_page(page, d)) )
+    if ( unlikely(!get_own_page(page, d)) )
         return NULL;
 
     if ( !write || get_writable_type(page) )
@@ -256,7 +288,7 @@ int tmem_xen_copy_from_guest(uint64_t cmfn, uint64_t frame)
         return -EFAULT;
 
     copy_frame(frame, from);
-    put_page(page);
+    put_held_page(page);
 
     return 0;
 }

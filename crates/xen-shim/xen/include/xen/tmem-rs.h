@@ -122,10 +122,14 @@ bool tmem_free_spare(unsigned int order);
 /* How many frames are kept, those of spare blocks included. */
 unsigned int tmem_nr_kept(void);
 /*
- * One page that is mapped in every context, or NULL: out of what is free
- * above the reserve, or in the place of one that was just given back for it.
+ * One page that is mapped in every context, or NULL: out of what this CPU
+ * keeps, or of what is free above the reserve, or in the place of one that was
+ * just given back for it.  It holds what its last owner wrote.
  */
 void *tmem_xen_alloc_meta(void);
+/* How many such pages a CPU keeps; and gives those of an offline CPU back. */
+unsigned int tmem_nr_ready_meta(unsigned int cpu);
+void tmem_drain_meta(unsigned int cpu);
 void tmem_xen_free_meta(void *page);
 /* Pages of Xen's heap that tmem has since: frames, kept or not, and metadata. */
 uint64_t tmem_xen_held_pages(void);
