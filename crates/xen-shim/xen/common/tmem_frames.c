@@ -87,11 +87,6 @@ uint64_t tmem_xen_held_pages(void)
     return (unsigned int)atomic_read(&held);
 }
 
-void __init tmem_frames_started(void)
-{
-    atomic_set(&held, 0);
-}
-
 unsigned long __init tmem_frames_init(void)
 {
     reserve = min_t(unsigned long, total_pages / 128, RESERVE_MAX);
@@ -395,6 +390,12 @@ void tmem_xen_free_meta(void *page)
 
     free_xenheap_page(page);
     atomic_dec(&held);
+}
+
+void __init tmem_frames_started(void)
+{
+    /* What start-up has asked for and not used is kept like any other. */
+    atomic_set(&held, this_cpu(meta_stock).nr);
 }
 
 void tmem_drain_meta(unsigned int cpu)

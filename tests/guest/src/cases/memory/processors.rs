@@ -3,11 +3,13 @@
 //! which nothing is free, it can be taken into use again, for which Xen needs blocks of eight pages, and
 //! serves calls.
 //!
-//! **Why:** each processor keeps up to 65 frames. What is in its memory is gone when it is.
+//! **Why:** each processor keeps up to 65 frames, and up to eight pages of metadata. What is in its
+//! memory is gone when it is.
 //!
 //! **A broken host** forgets these frames, or uses what a processor kept after its memory was freed.
 
 use super::super::Case;
+use super::super::domains::holdings;
 use super::{FullHost, Hoard, available_pages, build, free_pages};
 use crate::plain::args::Boot;
 use crate::plain::content::Content;
@@ -15,7 +17,7 @@ use crate::rig::{
     Kind, Rig, at,
     statuses::{NOTHING, SUCCESS},
 };
-use crate::toolstack::{Caller, Child, Plan};
+use crate::toolstack::{Caller, Child, Control, Plan};
 use crate::verdict::{CaseResult, expect};
 use crate::xen::memory::DOMAIN_0;
 use crate::xen::release::Release;
@@ -75,7 +77,11 @@ fn with_everything_pinned(rig: &Rig, release: Release) -> CaseResult {
     if filled + 3 * BATCH > before {
         fail!("{before} frames available, {filled} when all processors are to have kept some");
     }
+    let control = Control::new()?;
+    holdings::check(control)?;
     set_all(release, false)?;
+    // Frames and pages of metadata alike: what a processor that is gone had is nobody's stock.
+    holdings::check(control)?;
     // On the processor that is left all goes on.
     expect("destroy", child.destroy_pool(pool)?, SUCCESS)?;
     let pool = child.new_pool(Kind::Ephemeral)?;
