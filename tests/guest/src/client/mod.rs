@@ -3,10 +3,10 @@
 //!
 //! `client=keep` on its command line puts pages once and reads them again and again, `client=few` only
 //! some; `client=churn` puts, flushes, destroys and makes pools without end; `client=cache` does as a
-//! cache of clean pages does; `client=idle` uses no tmem; `client=refused` tries
-//! all of it where there is none for it, in a PV shim. Each checks every answer and every byte
-//! against what it remembers ([`Held`]), says after each round what it has found on the console that the
-//! toolstack gave it, and stops with the word FAILED at the first thing that is wrong.
+//! cache of clean pages does; `client=idle` uses no tmem; `client=refused` tries all of it where there is
+//! none for it, in a PV shim. Each checks every answer and every byte against what it remembers
+//! ([`Held`]), says after each round what it has found on the console that the toolstack gave it, and
+//! stops with the word FAILED at the first thing that is wrong.
 //!
 //! It suspends itself when the toolstack asks for it, and must find all as it was when it goes on.
 
