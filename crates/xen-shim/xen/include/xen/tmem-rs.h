@@ -51,8 +51,9 @@ long tmem_rs_op(const void *block, domid_t domid);
 /* The same for a 32-bit caller's, which is TMEM_OP_COMPAT_BYTES long. */
 long tmem_rs_op_compat(const void *block, domid_t domid);
 /*
- * Counts such a call by domid that took so many nanoseconds, for the client and the pool that it named.  cmd and pool_id are the operation's first
- * two words, whatever the guest wrote there.  May allocate, and evict a page.
+ * Counts such a call by domid that took so many nanoseconds, for the client
+ * and the pool that it named.  cmd and pool_id are the operation's first two
+ * words, whatever the guest wrote there.  May allocate, and evict a page.
  */
 void tmem_rs_measured(domid_t domid, uint32_t cmd, uint32_t pool_id,
                       uint64_t ns);
