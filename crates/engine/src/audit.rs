@@ -24,8 +24,8 @@ pub enum AuditError {
     VacantBlock,
     /// A head's list is broken.
     BlockList,
-    /// The age list is out of order, or not all records.
-    AgeList,
+    /// The log of ages is out of order, or has not all records.
+    AgeLog,
     /// A counter is not what it counts.
     Counters,
     /// What pools, clients and host say of themselves does not add up.

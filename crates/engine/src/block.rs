@@ -15,7 +15,7 @@ use static_assertions::const_assert;
 pub(crate) const PER_CHUNK: usize = 64;
 
 /// All blocks of a shard.
-pub(crate) type Blocks = Slab<Block, PER_CHUNK, 1, 1>;
+pub(crate) type Blocks = Slab<Block, PER_CHUNK, 1>;
 
 // A cache line, and 64 of them a frame.
 const_assert!(size_of::<Block>() == 64);

@@ -327,7 +327,7 @@ impl<'a> Access<'a> {
         if self.is_kind(Kind::Persistent) { Some(self.caller.domain) } else { None }
     }
 
-    /// Whether the pool's pages are in the age list.
+    /// Whether the pool's pages are in the log of ages.
     #[inline(always)]
     pub(crate) const fn aging(&self) -> Aging {
         if self.is_kind(Kind::Persistent) { Aging::Ageless } else { Aging::Aged }

@@ -5,12 +5,13 @@
 //! private pools this is first in, first out.
 //!
 //! Each shard keeps its pages in the order of their stamps, which one counter gives out under the
-//! shard's lock. So the host's oldest page is the oldest among the shards' oldest, and each shard
-//! tells its oldest stamp without a lock. To find the least of many, a heap holds for each
-//! ephemeral pool a lower bound of its oldest stamp. New pages are younger than all that exist, so
-//! a pool's oldest stamp only grows and a bound stays a bound without anybody keeping it up to
-//! date: a put or a get never touches the heap. Eviction looks at the pool with the least bound; if
-//! its true oldest page is younger than the bound, the bound is raised and the heap asked again.
+//! shard's lock. So the host's oldest page is the oldest among the shards' oldest. Each shard tells,
+//! without a lock, a lower bound of its oldest stamp; and to find the least of many, a heap holds one
+//! for each ephemeral pool. New pages are younger than all that exist, so an oldest stamp only grows
+//! and a bound stays a bound without anybody keeping it up to date: a put or a get touches neither
+//! the heap nor, if it removes the oldest page, the shard's bound. Eviction looks at the pool and the
+//! shard with the least bounds; if the true oldest page there is younger, the bound is raised and
+//! the choice made again.
 //!
 //! The order is exact for calls that do not overlap. Where calls overlap, a page may be passed over
 //! by as many as are being put at that moment.
@@ -22,7 +23,7 @@ use crate::frame::Frame;
 use crate::host::{DomainId, EvictedPage, Host};
 use crate::meta::Payer;
 use crate::pool::{FREE, Pool, SHARDS};
-use crate::shard::{Aging, Shard};
+use crate::shard::{Aging, Evicted, Shard};
 use crate::sync::atomic::Ordering::{Acquire, Relaxed};
 use alloc::collections::BinaryHeap;
 use alloc::collections::binary_heap::PeekMut;
@@ -31,6 +32,10 @@ use core::cmp::Reverse;
 /// Raised bounds that one eviction pays for. Each is the price of an earlier removal, so only a
 /// guest with very many pools makes one call come near this, and the next call goes on from there.
 const RAISES_PER_EVICTION_MAX: u32 = 256;
+
+/// Shards' bounds that one eviction raises; after that it takes the oldest page of the shard that it
+/// has come to. Each takes a shard's lock.
+const SHARD_RAISES_PER_EVICTION_MAX: u32 = 64;
 
 /// Pools that one eviction passes over because all that it saw there is being read.
 const PASSED_OVER_MAX: usize = 3;
@@ -42,7 +47,7 @@ struct Bound {
     pool: u32,
 }
 
-/// A pool with its oldest page: the shard that has it, and its stamp.
+/// A pool with its oldest page: the shard that has it, and a lower bound of its stamp.
 struct Choice<'a> {
     pool: Pool<'a>,
     shard: usize,
@@ -55,6 +60,36 @@ impl<'a> Choice<'a> {
         let oldest = pool.shards().iter().map(Shard::oldest).enumerate();
         let (shard, stamp) = oldest.min_by_key(|&(_, stamp)| stamp)?;
         (stamp != u64::MAX).then_some(Self { pool, shard, stamp })
+    }
+}
+
+/// What became of a choice.
+enum Attempt {
+    /// This frame has come of it.
+    Evicted(Frame),
+    /// The oldest page there is younger than was thought, and another may be older.
+    Younger,
+    /// Pages are being read, or gone.
+    Nothing,
+}
+
+/// How often an eviction may still choose anew.
+struct Patience(u32);
+
+impl Patience {
+    const fn new() -> Self {
+        Self(SHARD_RAISES_PER_EVICTION_MAX)
+    }
+
+    /// What the chosen page's stamp must not be above.
+    const fn bound(&mut self, choice: &Choice<'_>) -> u64 {
+        match self.0.checked_sub(1) {
+            Some(left) => {
+                self.0 = left;
+                choice.stamp
+            }
+            None => u64::MAX,
+        }
     }
 }
 
@@ -102,30 +137,47 @@ impl<H: Host> Engine<H> {
     /// Evicts the oldest page of the pools that `client` owns.
     #[inline(never)]
     pub(crate) fn evict_own(&self, client: ClientId, left: &mut u32) -> Option<Frame> {
-        let oldest =
-            self.owned_ephemeral(client).filter_map(Choice::of).min_by_key(|own| own.stamp)?;
-        *left = left.checked_sub(1)?;
-        self.evict_from(&oldest)
+        let mut patience = Patience::new();
+        let mut is_counted = false;
+        loop {
+            let oldest =
+                self.owned_ephemeral(client).filter_map(Choice::of).min_by_key(|own| own.stamp)?;
+            if !is_counted {
+                *left = left.checked_sub(1)?;
+                is_counted = true;
+            }
+            match self.evict_from(&oldest, patience.bound(&oldest)) {
+                Attempt::Evicted(frame) => return Some(frame),
+                Attempt::Younger => {}
+                Attempt::Nothing => return None,
+            }
+        }
     }
 
     /// Evicts the host's oldest page. Counts down `left`, as [`evict`](Self::evict).
     pub(crate) fn evict_oldest(&self, left: &mut u32) -> Option<Frame> {
         let mut passed_over = [None; PASSED_OVER_MAX];
         let mut frame = None;
-        for place in &mut passed_over {
-            if *left == 0 {
-                break;
+        let mut patience = Patience::new();
+        let mut nr_passed = 0;
+        while *left > 0
+            && let Some(place) = passed_over.get_mut(nr_passed)
+            && let Some((bound, choice)) = self.oldest_pool()
+        {
+            match self.evict_from(&choice, patience.bound(&choice)) {
+                Attempt::Evicted(evicted) => {
+                    *left -= 1;
+                    frame = Some(evicted);
+                    break;
+                }
+                Attempt::Younger => {}
+                Attempt::Nothing => {
+                    *left -= 1;
+                    nr_passed += 1;
+                    *place = Some(bound);
+                    self.unqueue(bound, choice.pool);
+                }
             }
-            let Some((bound, choice)) = self.oldest_pool() else {
-                break;
-            };
-            *left -= 1;
-            frame = self.evict_from(&choice);
-            if frame.is_some() {
-                break;
-            }
-            *place = Some(bound);
-            self.unqueue(bound, choice.pool);
         }
         for bound in passed_over.into_iter().flatten() {
             if let Some(pool) = self.pools.get(bound.pool) {
@@ -181,34 +233,46 @@ impl<H: Host> Engine<H> {
         }
     }
 
-    /// Evicts the pool's oldest page, from the shard that has it, or else from another one.
-    fn evict_from(&self, choice: &Choice<'_>) -> Option<Frame> {
+    /// Evicts the chosen page, if its stamp is not above `bound`; if all that is old there is being
+    /// read, one of another shard.
+    fn evict_from(&self, choice: &Choice<'_>, bound: u64) -> Attempt {
         let Choice { pool, shard, .. } = *choice;
         let shards = pool.shards();
-        let frame = (shard..shard + SHARDS)
-            .find_map(|at| self.evict_from_shard(pool, &shards[at % SHARDS]));
+        let mut attempt = self.evict_from_shard(pool, &shards[shard % SHARDS], bound);
+        for at in shard + 1..shard + SHARDS {
+            if !matches!(attempt, Attempt::Nothing) {
+                break;
+            }
+            attempt = self.evict_from_shard(pool, &shards[at % SHARDS], u64::MAX);
+        }
         if self.weight_sum.load(Relaxed) > 0 {
             self.settle(pool);
         }
-        frame
+        attempt
     }
 
     #[inline(never)]
-    fn evict_from_shard(&self, pool: Pool<'_>, shard: &Shard) -> Option<Frame> {
+    fn evict_from_shard(&self, pool: Pool<'_>, shard: &Shard, bound: u64) -> Attempt {
         let mut state = shard.state.lock(&self.host);
         // The record may have been reused for a persistent pool since it was chosen.
         if pool.aging() == Aging::Ageless {
-            return None;
+            return Attempt::Nothing;
         }
-        let (frame, name) = state.evict(&self.key, H::REPORTS_EVICTIONS)?;
+        let evicted = state.evict(&self.key, bound, H::REPORTS_EVICTIONS);
         let payer = Payer { domain: None, nr_metadata: Some(pool.nr_metadata()) };
         self.release_all(shard, state, payer);
-        if H::REPORTS_EVICTIONS
-            && let Some((object, index)) = name
-        {
-            self.report(pool, object, index);
+        match evicted {
+            Evicted::Page(frame, name) => {
+                if H::REPORTS_EVICTIONS
+                    && let Some((object, index)) = name
+                {
+                    self.report(pool, object, index);
+                }
+                Attempt::Evicted(frame)
+            }
+            Evicted::Younger => Attempt::Younger,
+            Evicted::Nothing => Attempt::Nothing,
         }
-        Some(frame)
     }
 
     /// Tells the host the name of an evicted page, as the pool's owner knows it.

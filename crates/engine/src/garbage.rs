@@ -1,6 +1,6 @@
 //! What a hold of a shard's lock leaves to be freed once the lock is released.
 
-use crate::age_record::{self, Aged};
+use crate::age_log::{AgeChunk, LINKS_PER_LEAF, Link};
 use crate::block::{self, Block};
 use crate::broken;
 use crate::chunk_info::ChunkInfo;
@@ -25,7 +25,6 @@ const BOXES_PER_REMOVAL: usize = 4;
 const TABLES_PER_REMOVAL: usize = 2;
 
 /// A frame of slots of each kind.
-type AgedChunk = Chunk<Aged, { age_record::PER_CHUNK }>;
 type BlockChunk = Chunk<Block, { block::PER_CHUNK }>;
 type MapChunk = Chunk<PageMap, MAPS_PER_CHUNK>;
 
@@ -47,20 +46,20 @@ macro_rules! boxed_kinds {
     };
 }
 boxed_kinds! {
-    Aged(AgedChunk),
+    Ages(AgeChunk),
     Blocks(BlockChunk),
     Maps(MapChunk),
     Directory(Directory),
-    AgedLeaf(Leaf<Option<AgedChunk>, CHUNKS_PER_LEAF>),
-    AgedRoot(Root<Option<AgedChunk>, CHUNKS_PER_LEAF>),
+    AgeLeaf(Leaf<Option<AgeChunk>, CHUNKS_PER_LEAF>),
+    AgeRoot(Root<Option<AgeChunk>, CHUNKS_PER_LEAF>),
     BlockLeaf(Leaf<Option<BlockChunk>, CHUNKS_PER_LEAF>),
     BlockRoot(Root<Option<BlockChunk>, CHUNKS_PER_LEAF>),
     MapLeaf(Leaf<Option<MapChunk>, CHUNKS_PER_LEAF>),
     MapRoot(Root<Option<MapChunk>, CHUNKS_PER_LEAF>),
-    InfoLeaf(Leaf<ChunkInfo<1>, INFOS_PER_LEAF>),
-    InfoRoot(Root<ChunkInfo<1>, INFOS_PER_LEAF>),
-    AgedInfoLeaf(Leaf<ChunkInfo<{ age_record::WORDS }>, INFOS_PER_LEAF>),
-    AgedInfoRoot(Root<ChunkInfo<{ age_record::WORDS }>, INFOS_PER_LEAF>),
+    InfoLeaf(Leaf<ChunkInfo, INFOS_PER_LEAF>),
+    InfoRoot(Root<ChunkInfo, INFOS_PER_LEAF>),
+    LinkLeaf(Leaf<Link, LINKS_PER_LEAF>),
+    LinkRoot(Root<Link, LINKS_PER_LEAF>),
     LogBlock(LogBlock),
     LogLeaf(Leaf<Option<LogBlock>, BLOCKS_PER_LEAF>),
     LogRoot(Root<Option<LogBlock>, BLOCKS_PER_LEAF>),

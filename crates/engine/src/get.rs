@@ -11,7 +11,13 @@ use crate::frame::FrameId;
 use crate::host::Host;
 use crate::policy::{Age, Event, Policy};
 use crate::pool::Kind;
-use crate::shard::{PageName, Taking};
+use crate::put::EVICTIONS_PER_PUT_MAX;
+use crate::shard::{PageName, Pinned, Shard, Taking};
+use crate::stock::Stock;
+
+/// Blocks of metadata that one refresh may ask for: a chunk of the log of ages, and root and leaf of
+/// its two arrays.
+const NEEDS_PER_REFRESH_MAX: u32 = 6;
 
 /// What a get found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,8 +98,8 @@ impl<H: Host> Engine<H> {
             state.stats.misses += 1;
             return Ok(GetOutcome::Miss);
         };
-        if taking == Taking::Exclusive || taking == Taking::Refreshing {
-            state.foresee_removal(pinned, name.number, taking, &self.host);
+        if taking == Taking::Exclusive {
+            state.foresee_removal(pinned, name.number, &self.host);
         }
         drop(state);
 
@@ -104,6 +110,7 @@ impl<H: Host> Engine<H> {
         // Who has left a shared pool meanwhile is no longer anybody's last user.
         let user = if is_shared && is_current { access.own() } else { Membership::NOBODY };
         let tick = || self.tick();
+        let lacks_age = taking == Taking::Refreshing && !state.is_age_ready() && copied.is_ok();
         let frame = state.finish_get(&self.key, pinned, taking, copied.is_ok(), user, tick);
         if taking == Taking::Keeping && frame.is_none() {
             // Nothing that others are told has changed.
@@ -118,6 +125,31 @@ impl<H: Host> Engine<H> {
                 self.recycle_if_drained(access.pool(), access.pool_number(), access.payer());
             }
         }
+        if lacks_age && is_current {
+            self.refresh(*access, shard, pinned);
+        }
         copied.map_or_else(|error| Err(GetError::Drain(error)), |()| Ok(GetOutcome::Hit))
+    }
+
+    /// Makes a page the youngest where that wants metadata, evicting pages if the host has no memory.
+    /// If there is none to be had, the page stays as old as it is.
+    #[cold]
+    #[inline(never)]
+    fn refresh(&self, access: Access<'_>, shard: &Shard, pinned: Pinned) {
+        let mut evictions_left = EVICTIONS_PER_PUT_MAX;
+        let mut stock = Stock::default();
+        for _ in 0..NEEDS_PER_REFRESH_MAX {
+            let mut state = shard.state.lock(&self.host);
+            if !access.is_current() {
+                break;
+            }
+            let step = state.make_youngest(pinned, || self.tick(), &mut stock);
+            self.release_all(shard, state, access.payer());
+            let Err(need) = step else { break };
+            if !self.fetch(need, &mut stock, &access, &mut evictions_left) {
+                break;
+            }
+        }
+        stock.discard(&self.host, access.payer());
     }
 }

@@ -13,7 +13,7 @@
 //! (`policy.rs`, `share.rs`), saving and restoring a domain (`save.rs`, `save_calls.rs`,
 //! `save_log.rs`, `restore.rs`), how long calls took (`latency.rs`), the records (`client.rs`,
 //! `pool.rs`), one lock's worth of a pool (`shard/`) with its parts (`index.rs`, `table.rs`,
-//! `block.rs`, `page_set.rs`, `page.rs`, `age_record.rs`), and memory (`slab.rs`, `chunk_info.rs`,
+//! `block.rs`, `page_set.rs`, `page.rs`, `age_log.rs`, `age_chunk.rs`), and memory (`slab.rs`, `chunk_info.rs`,
 //! `paged.rs`, `meta.rs`, `stock.rs`, `garbage.rs`, `directory.rs`).
 //! The locks and their rule are in `sync.rs`.
 //!
@@ -26,7 +26,8 @@ extern crate alloc;
 #[cfg(loom)]
 extern crate std;
 
-mod age_record;
+mod age_chunk;
+mod age_log;
 mod audit;
 mod audit_slices;
 mod auths;

@@ -1,7 +1,7 @@
 //! A page: its entry in its block.
 //!
 //! The entry is all that a get needs: eight bytes, so that a get touches one line that grows with
-//! the pool. What eviction needs is in the record of age (`age_record.rs`), in ephemeral pools only.
+//! the pool. What eviction needs is in the record of age (`age_log.rs`), in ephemeral pools only.
 
 use crate::frame::{Frame, FrameId};
 use crate::shard::Aging;
@@ -82,6 +82,11 @@ impl Entry {
     /// The record of age of a page in an ephemeral pool.
     pub(crate) const fn record(&self) -> SlotId {
         SlotId(self.mark & RECORD_MASK)
+    }
+
+    /// Notes that the record of age has this number now.
+    pub(crate) const fn set_record(&mut self, record: SlotId) {
+        self.mark = self.mark & !RECORD_MASK | record.0 & RECORD_MASK;
     }
 
     pub(crate) const fn standing(&self) -> Standing {

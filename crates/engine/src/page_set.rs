@@ -17,7 +17,7 @@ pub(crate) const PLACES: usize = 1 << PLACE_BITS;
 /// Maps in a chunk.
 pub(crate) const MAPS_PER_CHUNK: usize = 8;
 /// All maps of a shard.
-pub(crate) type Maps = Slab<PageMap, MAPS_PER_CHUNK, 1, 1>;
+pub(crate) type Maps = Slab<PageMap, MAPS_PER_CHUNK, 1>;
 
 /// Pages that need no map, and pages at which a map is given up: what makes a block's record a
 /// cache line.
@@ -253,7 +253,7 @@ impl PageSet {
     pub(crate) fn prepare(
         &self,
         maps: &mut Maps,
-        supply: &mut SlabSupply<PageMap, MAPS_PER_CHUNK, 1>,
+        supply: &mut SlabSupply<PageMap, MAPS_PER_CHUNK>,
     ) -> Result<(), SlabNeed> {
         match self.form {
             Form::Inline(_) if usize::from(self.len.get()) == INLINE_LEN => maps.prepare(supply),

@@ -60,7 +60,7 @@ impl Kind {
         }
     }
 
-    /// Whether the pool's pages are in the age list.
+    /// Whether the pool's pages are in the log of ages.
     pub(crate) const fn aging(self) -> Aging {
         match self {
             Self::Persistent => Aging::Ageless,

@@ -295,7 +295,7 @@ impl<H: Host> Engine<H> {
 
     /// Fetches one block of metadata, evicting pages if the host has no memory.
     #[inline(never)]
-    fn fetch(
+    pub(crate) fn fetch(
         &self,
         need: Need,
         stock: &mut Stock,

@@ -4,7 +4,7 @@
 //! addresses lie in an array of their own, which is all that a look-up reads; what else is known of
 //! a chunk is in `chunk_info.rs`.
 //!
-//! Up to 64 free places of one chunk lie ready on the *desk*: an insertion takes the next one and
+//! The free places of one chunk lie ready on the *desk*: an insertion takes the next one and
 //! looks nowhere else. They count as used in their chunk, so a chunk with places on the desk is
 //! kept, and a lone page that comes and goes does not allocate each time. A chunk without a used
 //! place goes back at once.
@@ -71,19 +71,19 @@ pub(crate) enum Scanned {
 
 /// Blocks for new slots, allocated beforehand.
 #[derive(Debug)]
-pub(crate) struct SlabSupply<T, const N: usize, const W: usize> {
+pub(crate) struct SlabSupply<T, const N: usize> {
     chunk: Option<Chunk<T, N>>,
     chunks: PagedSupply<Option<Chunk<T, N>>, CHUNKS_PER_LEAF>,
-    infos: PagedSupply<ChunkInfo<W>, INFOS_PER_LEAF>,
+    infos: PagedSupply<ChunkInfo, INFOS_PER_LEAF>,
 }
 
-impl<T, const N: usize, const W: usize> Default for SlabSupply<T, N, W> {
+impl<T, const N: usize> Default for SlabSupply<T, N> {
     fn default() -> Self {
         Self { chunk: None, chunks: PagedSupply::default(), infos: PagedSupply::default() }
     }
 }
 
-impl<T: Slot, const N: usize, const W: usize> SlabSupply<T, N, W> {
+impl<T: Slot, const N: usize> SlabSupply<T, N> {
     /// Allocates what `need` names. `false`: not to be had.
     pub(crate) fn fetch(&mut self, need: SlabNeed) -> bool {
         match need {
@@ -110,16 +110,16 @@ impl<T: Slot, const N: usize, const W: usize> SlabSupply<T, N, W> {
     }
 }
 
-/// A slab of chunks with `N` slots each, a power of two, and `W` words of marks for them; the first
-/// `INLINE` chunks cost no other frame.
+/// A slab of chunks with `N` slots each, a power of two and at most 64; the first `INLINE` chunks cost
+/// no other frame.
 ///
 /// # Invariants
 /// The list from `open` holds each chunk with a place that is neither used nor on the desk; the list
 /// from `bare` each number below `nr_chunks` without a chunk.
 #[derive(Debug)]
-pub(crate) struct Slab<T, const N: usize, const W: usize, const INLINE: usize> {
+pub(crate) struct Slab<T, const N: usize, const INLINE: usize> {
     chunks: Paged<Option<Chunk<T, N>>, INLINE, 1, CHUNKS_PER_LEAF>,
-    infos: Paged<ChunkInfo<W>, INLINE, 0, INFOS_PER_LEAF>,
+    infos: Paged<ChunkInfo, INLINE, 0, INFOS_PER_LEAF>,
     /// A bit for each place on the desk, and the slot number that the lowest bit stands for.
     desk: u64,
     desk_base: u32,
@@ -133,18 +133,18 @@ pub(crate) struct Slab<T, const N: usize, const W: usize, const INLINE: usize> {
     excess: [u16; 2],
 }
 
-impl<T: Slot, const N: usize, const W: usize, const INLINE: usize> Slab<T, N, W, INLINE> {
+impl<T: Slot, const N: usize, const INLINE: usize> Slab<T, N, INLINE> {
     const PLACE_BITS: u32 = N.trailing_zeros();
     const PLACE_MASK: u32 = (1 << Self::PLACE_BITS) - 1;
     const CHUNKS_MAX: usize = {
         let named = T::CHUNKS_MAX;
-        let kept = Paged::<ChunkInfo<W>, INLINE, 0, INFOS_PER_LEAF>::LEN_MAX;
+        let kept = Paged::<ChunkInfo, INLINE, 0, INFOS_PER_LEAF>::LEN_MAX;
         if named < kept { named } else { kept }
     };
 
     pub(crate) fn new() -> Self {
         const {
-            assert!(N.is_power_of_two() && N.div_ceil(64) == W);
+            assert!(N.is_power_of_two() && N <= 64);
             assert!(Self::CHUNKS_MAX <= NO_CHUNK as usize);
         };
         Self {
@@ -171,7 +171,7 @@ impl<T: Slot, const N: usize, const W: usize, const INLINE: usize> Slab<T, N, W,
     }
 
     #[inline(always)]
-    fn info(&mut self, at: u16) -> &mut ChunkInfo<W> {
+    fn info(&mut self, at: u16) -> &mut ChunkInfo {
         match self.infos.get_mut(at.into()) {
             Some(info) => info,
             None => broken::no_such_chunk(),
@@ -200,14 +200,6 @@ impl<T: Slot, const N: usize, const W: usize, const INLINE: usize> Slab<T, N, W,
         Some(&chunk[id.0 as usize % N])
     }
 
-    /// The slots `ids`, as far as they are in the chunk of slot `id` (others of it in place of those
-    /// that are not); whatever they hold. `None`: there is no such chunk.
-    #[inline(always)]
-    pub(crate) fn beside<const M: usize>(&self, id: SlotId, ids: [SlotId; M]) -> Option<[&T; M]> {
-        let chunk = self.chunks.owned(Self::chunk_of(id))?;
-        Some(ids.map(|id| &chunk[id.0 as usize % N]))
-    }
-
     /// The chunk of slot `id`, which is in use.
     #[inline(always)]
     pub(crate) fn chunk_mut(&mut self, id: SlotId) -> &mut [T; N] {
@@ -215,12 +207,6 @@ impl<T: Slot, const N: usize, const W: usize, const INLINE: usize> Slab<T, N, W,
             Some(chunk) => chunk,
             None => broken::no_such_slot(),
         }
-    }
-
-    /// Whether both are in one chunk.
-    #[inline(always)]
-    pub(crate) const fn are_together(a: SlotId, b: SlotId) -> bool {
-        Self::chunk_of(a) == Self::chunk_of(b)
     }
 
     /// The slot `id`, if its chunk is still there; whatever it holds now.
@@ -240,7 +226,7 @@ impl<T: Slot, const N: usize, const W: usize, const INLINE: usize> Slab<T, N, W,
     ///
     /// # Errors
     /// The block that `supply` lacks.
-    pub(crate) fn prepare(&mut self, supply: &mut SlabSupply<T, N, W>) -> Result<(), SlabNeed> {
+    pub(crate) fn prepare(&mut self, supply: &mut SlabSupply<T, N>) -> Result<(), SlabNeed> {
         if self.is_ready() { Ok(()) } else { self.open_chunk(supply) }
     }
 
@@ -248,7 +234,7 @@ impl<T: Slot, const N: usize, const W: usize, const INLINE: usize> Slab<T, N, W,
     ///
     /// # Errors
     /// As [`prepare`](Self::prepare).
-    pub(crate) fn prepare_two(&mut self, supply: &mut SlabSupply<T, N, W>) -> Result<(), SlabNeed> {
+    pub(crate) fn prepare_two(&mut self, supply: &mut SlabSupply<T, N>) -> Result<(), SlabNeed> {
         self.prepare(supply)?;
         let mut nr_ready = self.desk.count_ones() as usize;
         if self.open != NO_CHUNK {
@@ -261,7 +247,7 @@ impl<T: Slot, const N: usize, const W: usize, const INLINE: usize> Slab<T, N, W,
 
     /// Puts a fresh chunk at the head of the open ones.
     #[inline(never)]
-    fn open_chunk(&mut self, supply: &mut SlabSupply<T, N, W>) -> Result<(), SlabNeed> {
+    fn open_chunk(&mut self, supply: &mut SlabSupply<T, N>) -> Result<(), SlabNeed> {
         let fresh = self.bare == NO_CHUNK;
         let at = if fresh { self.nr_chunks } else { self.bare };
         if usize::from(at) >= Self::CHUNKS_MAX {
@@ -316,12 +302,9 @@ impl<T: Slot, const N: usize, const W: usize, const INLINE: usize> Slab<T, N, W,
             broken::unprepared_slot();
         }
         let info = self.info(at);
-        let (first, desk) = info.take_word::<N>();
-        if info.nr_free::<N>() == 0 {
-            self.unlink_open(at);
-        }
-        self.desk = desk;
-        self.desk_base = Self::slot_at(at, first).0;
+        self.desk = info.take_free::<N>();
+        self.unlink_open(at);
+        self.desk_base = Self::slot_at(at, 0).0;
         self.scan_from = self.scan_from.min(at);
     }
 
@@ -367,12 +350,12 @@ impl<T: Slot, const N: usize, const W: usize, const INLINE: usize> Slab<T, N, W,
         #[expect(clippy::cast_possible_truncation, reason = "chunk numbers have 16 bits")]
         let at = Self::chunk_of(id) as u16;
         let info = self.info(at);
-        let nr_free = info.nr_free::<N>();
+        let was_full = info.is_full::<N>();
         info.mark_free(id.0 & Self::PLACE_MASK, bits);
-        if nr_free > 0 && !info.is_empty() {
+        if !was_full && !info.is_empty() {
             return false;
         }
-        self.note(at, nr_free == 0)
+        self.note(at, was_full)
     }
 
     /// Notes that a chunk `was_full`, or is empty now.
@@ -458,8 +441,8 @@ impl<T: Slot, const N: usize, const W: usize, const INLINE: usize> Slab<T, N, W,
         Boxed: From<Chunk<T, N>>
             + From<Leaf<Option<Chunk<T, N>>, CHUNKS_PER_LEAF>>
             + From<Root<Option<Chunk<T, N>>, CHUNKS_PER_LEAF>>
-            + From<Leaf<ChunkInfo<W>, INFOS_PER_LEAF>>
-            + From<Root<ChunkInfo<W>, INFOS_PER_LEAF>>,
+            + From<Leaf<ChunkInfo, INFOS_PER_LEAF>>
+            + From<Root<ChunkInfo, INFOS_PER_LEAF>>,
     {
         let desk = core::mem::take(&mut self.desk);
         if desk != 0 {

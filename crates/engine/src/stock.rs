@@ -1,7 +1,7 @@
 //! The blocks of metadata that a call brings along when it takes a shard's lock, and how an insertion
 //! says which one it is short of.
 
-use crate::age_record::{self, Aged};
+use crate::age_log::AgeSupply;
 use crate::block::{self, Block};
 use crate::host::Host;
 use crate::index::{CELLS_PER_LEAF, Directory, TableCell};
@@ -14,7 +14,7 @@ use crate::table::Table;
 /// The block that an insertion is short of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Need {
-    Aged(SlabNeed),
+    Ages(SlabNeed),
     Blocks(SlabNeed),
     Maps(SlabNeed),
     Table,
@@ -27,9 +27,9 @@ pub(crate) enum Need {
 /// Blocks that a call brings along when it takes a shard's lock.
 #[derive(Debug, Default)]
 pub(crate) struct Stock {
-    pub(crate) ages: SlabSupply<Aged, { age_record::PER_CHUNK }, { age_record::WORDS }>,
-    pub(crate) blocks: SlabSupply<Block, { block::PER_CHUNK }, 1>,
-    pub(crate) maps: SlabSupply<PageMap, MAPS_PER_CHUNK, 1>,
+    pub(crate) ages: AgeSupply,
+    pub(crate) blocks: SlabSupply<Block, { block::PER_CHUNK }>,
+    pub(crate) maps: SlabSupply<PageMap, MAPS_PER_CHUNK>,
     pub(crate) table: Option<Table>,
     pub(crate) directory: Option<Directory>,
     pub(crate) tables: PagedSupply<TableCell, CELLS_PER_LEAF>,
@@ -45,7 +45,7 @@ impl Stock {
     ) -> Result<(), Unpaid> {
         pay(host, payer)?;
         let fetched = match need {
-            Need::Aged(need) => self.ages.fetch(need),
+            Need::Ages(need) => self.ages.fetch(need),
             Need::Blocks(need) => self.blocks.fetch(need),
             Need::Maps(need) => self.maps.fetch(need),
             Need::Table => {

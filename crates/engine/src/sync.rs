@@ -8,7 +8,7 @@
 //!
 //! | lock | protects | held for |
 //! |---|---|---|
-//! | a shard's | that shard's index, blocks, pages and their age list | one look-up and a few links, or one slice of at most 32 pages |
+//! | a shard's | that shard's index, blocks, pages and their log of ages | one look-up and a few links, one slice of at most 32 pages, or two thin chunks of the log, of at most 64 records each, made one |
 //! | the registry's | client and pool slots, members of shared pools, authorisations | a scan of 16 slots |
 //! | the eviction queue's | the order in which pools are asked for their oldest page | a few heap steps |
 //!

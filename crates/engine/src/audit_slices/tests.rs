@@ -180,7 +180,7 @@ fn a_count_that_is_wrong_is_found() {
 fn neighbours_that_disagree_are_found() {
     let engine = engine();
     harm(&engine, 1, crate::shard::State::harm_ages);
-    assert!(matches!(audit(&engine), Err(AuditError::AgeList)));
+    assert!(matches!(audit(&engine), Err(AuditError::AgeLog)));
     let engine = self::engine();
     harm(&engine, 0, |state| {
         state.harm_block(|block| match block {

@@ -25,20 +25,9 @@ impl State {
     /// Compares everything that is said twice. See [`crate::Engine::audit`].
     pub(crate) fn audit(&mut self, key: &HashKey, aging: Aging) -> Result<ShardAudit, AuditError> {
         let mut found = ShardAudit::default();
-        let (mut at, mut unbounded) = (SlotId(0), usize::MAX);
-        while let Scanned::Found(id) = self.ages.records.next_used(at, &mut unbounded) {
-            at = SlotId(id.0 + 1);
-            let aged = self.ages.records.get(id);
-            let pages = self.blocks.get(aged.block()).pages();
-            let entry = pages.and_then(|pages| pages.get(aged.place(), &self.maps));
-            if entry.is_none_or(|entry| entry.record() != id) {
-                return Err(AuditError::PageNotInBlock);
-            }
-        }
+        let (ages, age_blocks) = self.audit_ages()?;
         let blocks = self.audit_blocks(key, &mut found)?;
         let (entries, index_blocks) = self.index.recount().ok_or(AuditError::Counters)?;
-        let (ages, age_blocks) = self.ages.records.recount();
-        self.audit_ages(ages)?;
         let (_, block_blocks) = self.blocks.recount();
         let (maps, map_blocks) = self.maps.recount();
         let frames = index_blocks + age_blocks + block_blocks + map_blocks;
@@ -149,22 +138,24 @@ impl State {
         }
     }
 
-    /// That the age list holds each record once, linked both ways, in the order of the stamps.
-    fn audit_ages(&self, nr_all: u32) -> Result<(), AuditError> {
-        let (mut nr_aged, mut stamp, mut before, mut at) = (0, 0, SlotId::NONE, self.ages.oldest);
-        while let Some(id) = at.some() {
-            let aged = self.ages.records.get(id);
-            nr_aged += 1;
-            if aged.stamp() < stamp || aged.older() != before || nr_aged > nr_all {
-                return Err(AuditError::AgeList);
+    /// That the log of ages names each page once that names it, in the order of the stamps. Records,
+    /// and frames of metadata.
+    fn audit_ages(&self) -> Result<(u32, u32), AuditError> {
+        let (nr_all, nr_blocks) = self.ages.recount().ok_or(AuditError::AgeLog)?;
+        let (mut nr_aged, mut at) = (0, self.ages.oldest());
+        while let Some(id) = at {
+            let (block, place) = self.ages.page(id);
+            let pages = self.blocks.get(block).pages();
+            let entry = pages.and_then(|pages| pages.get(place, &self.maps));
+            if entry.is_none_or(|entry| entry.record() != id) {
+                return Err(AuditError::PageNotInBlock);
             }
-            (stamp, before, at) = (aged.stamp(), id, aged.younger());
+            if !self.ages.is_in_place(id) {
+                return Err(AuditError::AgeLog);
+            }
+            nr_aged += 1;
+            at = self.ages.younger(id);
         }
-        let oldest_stamp =
-            self.ages.oldest.some().map_or(u64::MAX, |id| self.ages.records.get(id).stamp());
-        let is_right = nr_aged == nr_all
-            && before == self.ages.youngest
-            && oldest_stamp == self.ages.oldest_stamp;
-        if is_right { Ok(()) } else { Err(AuditError::AgeList) }
+        if nr_aged == nr_all { Ok((nr_all, nr_blocks)) } else { Err(AuditError::AgeLog) }
     }
 }

@@ -63,7 +63,9 @@ impl State {
     pub(crate) fn change_count(&self) -> u64 {
         let stats = &self.stats;
         let events = [stats.puts_stored, stats.puts_replaced, stats.hits, stats.evicted];
-        let states = [self.nr_live, self.nr_dead_pages, self.nr_dead, self.nr_heads];
+        // A page that is made the youngest after its get has a record elsewhere.
+        let end = self.ages.end();
+        let states = [self.nr_live, self.nr_dead_pages, self.nr_dead, self.nr_heads, end];
         let mix = |word: u64, next: u64| {
             (word ^ next).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
         };
@@ -88,7 +90,7 @@ impl State {
     pub(crate) fn count_blocks(&self, from: u32) -> (u32, Option<u32>) {
         let (part, at) = (from >> PART_SHIFT, (from & PART_MASK) as usize);
         let (count, next) = match part {
-            0 => self.ages.records.count_blocks(at),
+            0 => self.ages.count_blocks(at),
             1 => self.blocks.count_blocks(at),
             2 => self.maps.count_blocks(at),
             _ => self.index.count_blocks(at),
@@ -115,7 +117,7 @@ impl State {
         let (mut at, mut left) = (from, SLICE_RECORDS);
         loop {
             let scanned = match walk {
-                Walk::Ages => self.ages.records.next_used(at, &mut left),
+                Walk::Ages => self.ages.next_used(at, &mut left),
                 Walk::Blocks => self.blocks.next_used(at, &mut left),
             };
             let id = match scanned {
@@ -131,32 +133,16 @@ impl State {
         }
     }
 
-    /// That a record of age names its page, and its neighbours name it.
+    /// That a record of age names its page, which names it, and that it is in its place in the log.
     fn audit_age(&mut self, id: SlotId, counted: &mut Counted) -> Result<(), AuditError> {
         counted.ages += 1;
-        let aged = self.ages.records.get(id);
-        let (older, younger, stamp) = (aged.older(), aged.younger(), aged.stamp());
-        let (block, place) = (aged.block(), aged.place());
+        let (block, place) = self.ages.page(id);
         let block = self.blocks.try_get_mut(block).ok_or(AuditError::PageNotInBlock)?;
         let entry = block.pages().and_then(|pages| pages.get(place, &self.maps));
         if entry.is_none_or(|entry| entry.record() != id) {
             return Err(AuditError::PageNotInBlock);
         }
-        let is_after = match older.some() {
-            None => self.ages.oldest == id && self.ages.oldest_stamp == stamp,
-            Some(older) => self
-                .ages
-                .records
-                .try_get_mut(older)
-                .is_some_and(|older| older.younger() == id && older.stamp() <= stamp),
-        };
-        let is_before = match younger.some() {
-            None => self.ages.youngest == id,
-            Some(younger) => {
-                self.ages.records.try_get_mut(younger).is_some_and(|younger| younger.older() == id)
-            }
-        };
-        if is_after && is_before { Ok(()) } else { Err(AuditError::AgeList) }
+        if self.ages.is_in_place(id) { Ok(()) } else { Err(AuditError::AgeLog) }
     }
 
     /// That a block can be found by its name, has the pages that it says, and is in its head's list.
@@ -256,11 +242,9 @@ impl State {
         has_pages
     }
 
-    /// Makes the oldest page its own neighbour.
+    /// Disorders the log of ages.
     pub(crate) fn harm_ages(&mut self) -> bool {
-        let Some(oldest) = self.ages.oldest.some() else { return false };
-        self.ages.records.get_mut(oldest).set_younger(oldest);
-        true
+        self.ages.harm()
     }
 
     /// Changes the first block that `change` takes.

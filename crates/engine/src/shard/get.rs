@@ -10,9 +10,6 @@ use crate::member::Members;
 use crate::page::{Entry, Standing};
 use crate::slab::SlotId;
 
-/// Records of age in a cache line.
-const AGED_PER_LINE: u32 = 4;
-
 /// How a get takes the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Taking {
@@ -39,8 +36,8 @@ impl Taking {
 /// A page that a get is copying out: where it was, and its frame, which stays as it is meanwhile.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pinned {
-    lead: Lead,
-    place: u8,
+    pub(super) lead: Lead,
+    pub(super) place: u8,
     /// In ephemeral pools.
     record: SlotId,
     pub(crate) frame: FrameId,
@@ -85,26 +82,10 @@ impl State {
         Some(Pinned { lead, place, record, frame })
     }
 
-    /// Tells `host` what [`finish_get`](Self::finish_get) is going to change, so that it comes while
-    /// the page is copied. `number`: of the page's block in its object.
+    /// Tells `host` what the removal of the page is going to change, so that it comes while the page is
+    /// copied. `number`: of the page's block in its object.
     #[inline(always)]
-    pub(crate) fn foresee_removal<H: Host>(
-        &self,
-        pinned: Pinned,
-        number: u32,
-        taking: Taking,
-        host: &H,
-    ) {
-        // Its neighbours' ages are mostly its neighbours in memory too, and so close enough to be
-        // fetched by guess; to read them from it would be to wait for it.
-        let record = pinned.record;
-        let near = [record.0, record.0.wrapping_sub(AGED_PER_LINE), record.0 + AGED_PER_LINE];
-        for aged in self.ages.records.beside(record, near.map(SlotId)).into_iter().flatten() {
-            host.prefetch(aged);
-        }
-        if taking != Taking::Exclusive {
-            return;
-        }
+    pub(crate) fn foresee_removal<H: Host>(&self, pinned: Pinned, number: u32, host: &H) {
         if number > 0
             && let Block::Further { head, .. } = self.blocks.get(pinned.lead.block())
         {
@@ -115,6 +96,9 @@ impl State {
     /// Ends what [`begin_get`](Self::begin_get) began. `copied`: whether the guest has the page;
     /// `user`: who used the block last now, if it still is in the pool and is not alone in it. A frame
     /// that nobody needs any more is handed over.
+    ///
+    /// A page that is to be the youngest stays as old as it is where there [is no
+    /// room](Self::is_age_ready) for its age.
     #[inline(always)]
     pub(crate) fn finish_get(
         &mut self,
@@ -158,11 +142,10 @@ impl State {
             return self.finish_rare_get(key, lead, place, frame, taking, copied, user, stamp);
         }
         match taking {
-            Taking::Refreshing => {
-                self.ages.unlink(record);
-                self.ages.append(record, stamp());
+            Taking::Refreshing if self.ages.is_ready() => {
+                self.refresh(lead, place, record, stamp());
             }
-            Taking::Exclusive | Taking::Keeping | Taking::Leaving => {}
+            _ => {}
         }
         if user != Membership::NOBODY {
             self.blocks.get_mut(lead.block()).set_last_user(user);
@@ -212,10 +195,9 @@ impl State {
                 copied
             }
             Standing::Hooked => {
-                if copied && taking == Taking::Refreshing {
+                if copied && taking == Taking::Refreshing && self.ages.is_ready() {
                     let record = entry.record();
-                    self.ages.unlink(record);
-                    self.ages.append(record, stamp());
+                    self.refresh(lead, place, record, stamp());
                 }
                 if copied && user != Membership::NOBODY {
                     self.blocks.get_mut(block).set_last_user(user);

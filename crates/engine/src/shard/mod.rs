@@ -1,10 +1,10 @@
-//! A shard: one lock's worth of a pool, with its index, blocks, pages and age list.
+//! A shard: one lock's worth of a pool, with its index, blocks, pages and log of ages.
 //!
 //! Everything here happens under the shard's lock and touches nothing outside: no host, no guest,
 //! no allocator. What must be allocated comes in as a `Stock`, what must be freed goes out as
 //! `Garbage`. The calls that take the lock are in `put.rs`, `get.rs`, `flush.rs`, `evict.rs`.
 
-mod age;
+mod ages;
 mod audit;
 mod audit_slice;
 mod dead;
@@ -20,13 +20,13 @@ pub(crate) use audit_slice::{Counted, Walk};
 pub(crate) use find::{FullName, PageName};
 pub(crate) use get::{Pinned, Taking};
 pub(crate) use put::{Put, PutStep, Unput};
-pub(crate) use remove::Removed;
+pub(crate) use remove::{Evicted, Removed};
 pub(crate) use save::{NextPage, Place};
 
-use self::age::AgeList;
 use self::find::RecentHead;
 use self::foresight::Foresight;
 use self::orphans::Orphans;
+use crate::age_log::AgeLog;
 use crate::block::Blocks;
 use crate::index::Index;
 use crate::page_set::Maps;
@@ -46,7 +46,7 @@ use crate::{meta::BLOCK_BYTES_MAX, pool::SHARDS};
 #[repr(C, align(64))]
 pub(crate) struct Shard {
     pub(crate) state: Lock<State>,
-    /// Stamp of the oldest page; `u64::MAX` when there is none.
+    /// No page's stamp is less; `u64::MAX` when there is none.
     oldest: AtomicU64,
     /// Pages that can be found.
     nr_live: AtomicU32,
@@ -81,9 +81,10 @@ impl Shard {
         }
     }
 
-    /// Stamp of the oldest page a moment ago; `u64::MAX` when there was none.
+    /// A lower bound of the stamps of its pages a moment ago; `u64::MAX` when there was none.
     pub(crate) fn oldest(&self) -> u64 {
-        self.oldest.load(Relaxed)
+        // The bound of a shard that has been emptied by gets stands still.
+        if self.nr_live() == 0 && !self.has_dead() { u64::MAX } else { self.oldest.load(Relaxed) }
     }
 
     /// Pages that could be found a moment ago.
@@ -106,7 +107,7 @@ impl Shard {
     #[inline(always)]
     pub(crate) fn publish_pages(&self, state: &State, aging: Aging) {
         if aging == Aging::Aged {
-            self.oldest.store(state.ages.oldest_stamp, Relaxed);
+            self.oldest.store(state.ages.bound(), Relaxed);
         }
         self.nr_live.store(state.nr_live, Relaxed);
     }
@@ -120,7 +121,7 @@ impl Shard {
     }
 }
 
-/// Whether the pool's pages are in the age list.
+/// Whether the pool's pages are in the log of ages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Aging {
     /// Ephemeral: pages are aged and may be evicted.
@@ -135,7 +136,7 @@ pub(crate) struct State {
     index: Index,
     blocks: Blocks,
     maps: Maps,
-    ages: AgeList,
+    ages: AgeLog,
     /// First of the blocks and heads that were flushed and whose pages wait to be freed.
     dead: SlotId,
     /// How many these are.
@@ -165,7 +166,7 @@ impl State {
             index: Index::new(),
             blocks: Slab::new(),
             maps: Slab::new(),
-            ages: AgeList::new(),
+            ages: AgeLog::new(),
             dead: SlotId::NONE,
             nr_dead: 0,
             nr_heads: 0,

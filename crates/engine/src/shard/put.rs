@@ -93,7 +93,7 @@ impl State {
         let found = look_up(&self.index, &self.blocks, &self.nr_dead, foresight, &name);
         let lead = found.map(|(lead, _)| lead);
         if let Some((way, block)) = found.filter(|(lead, _)| self.is_kept(lead.block(), members)) {
-            let is_ready = may_add && (aging == Aging::Ageless || self.ages.records.is_ready());
+            let is_ready = may_add && (aging == Aging::Ageless || self.ages.is_ready());
             let entry = match way.map() {
                 Some(map) => {
                     let entry = self.maps.get_mut(map).entry_mut(name.place);
@@ -147,7 +147,7 @@ impl State {
                 if !entry.is_idle(aging) || refreshes {
                     let place = name.place;
                     return self.replace(
-                        key, place, members, aging, refreshes, may_add, way, frame, stamp,
+                        key, place, members, aging, refreshes, may_add, way, frame, stamp, stock,
                     );
                 }
                 let Some(old) = entry.swap_frame(Some(frame)) else { broken::no_such_page() };
@@ -209,7 +209,7 @@ impl State {
         }
         if lead.is_none()
             && name.number == 0
-            && (aging == Aging::Ageless || self.ages.records.is_ready())
+            && (aging == Aging::Ageless || self.ages.is_ready())
             && self.blocks.is_ready()
             && let Some(table) = self.index.table_with_room(hash.0)
         {
@@ -226,7 +226,7 @@ impl State {
             );
             return PutStep::Stored;
         }
-        let has_record = aging == Aging::Ageless || self.ages.records.is_ready();
+        let has_record = aging == Aging::Ageless || self.ages.is_ready();
         let has_place = |lead: &Lead| {
             let pages = || self.blocks.get(lead.block()).pages();
             lead.map().is_some() || pages().is_some_and(|pages| pages.is_ready(&self.maps))
@@ -237,7 +237,7 @@ impl State {
             (None, stock) => {
                 let prepared = match stock {
                     // What is lacking is seen from here in most cases.
-                    None if !has_record => Err(Need::Aged(SlabNeed::Chunk)),
+                    None if !has_record => Err(Need::Ages(SlabNeed::Chunk)),
                     None if lead.is_some() => Err(Need::Maps(SlabNeed::Chunk)),
                     None if !self.blocks.is_ready() => Err(Need::Blocks(SlabNeed::Chunk)),
                     // Where the caller has brought nothing, what there is may do.
@@ -299,15 +299,28 @@ impl State {
         lead: Lead,
         frame: Frame,
         stamp: impl FnOnce() -> u64,
+        stock: Option<&mut Stock>,
     ) -> PutStep {
         let block = lead.block();
-        let has_room = self.orphans.has_room();
         let Some(entry) = self.page_mut(lead, place) else {
             return PutStep::Unput(Unput::Absent, frame);
         };
-        let nr_pins = entry.nr_pins(aging);
         // A page that an exclusive get has claimed is as good as gone: the put creates one.
         let creates = entry.standing() != Standing::Hooked;
+        let is_aged_anew = aging == Aging::Aged && (creates || refreshes);
+        // A put that may add nothing does without metadata; then the page stays as old as it is.
+        if is_aged_anew && may_add && !self.ages.is_ready() {
+            let prepared = match stock {
+                None => Err(SlabNeed::Chunk),
+                Some(stock) => self.prepare_age(&mut stock.ages),
+            };
+            if let Err(need) = prepared {
+                return PutStep::Unput(Unput::Need(Need::Ages(need)), frame);
+            }
+        }
+        let has_room = self.orphans.has_room();
+        let Some(entry) = self.page_mut(lead, place) else { broken::no_such_page() };
+        let nr_pins = entry.nr_pins(aging);
         // Somebody is reading the old frame without a lock, so it needs a place of its own, and it
         // keeps its charge until it is freed.
         if nr_pins > 0 && !(may_add && has_room) {
@@ -322,9 +335,8 @@ impl State {
             Some(old) if nr_pins > 0 => self.orphans.push(old, nr_pins).err(),
             old => old,
         };
-        if aging == Aging::Aged && (creates || refreshes) {
-            self.ages.unlink(record);
-            self.ages.append(record, stamp());
+        if is_aged_anew && self.ages.is_ready() {
+            self.refresh(lead, place, record, stamp());
         }
         self.set_last_user(block, members);
         self.stats.puts_replaced += 1;
@@ -341,7 +353,7 @@ impl State {
         stock: &mut Stock,
     ) -> Result<Lead, Need> {
         if put.aging == Aging::Aged {
-            self.ages.records.prepare(&mut stock.ages).map_err(Need::Aged)?;
+            self.prepare_age(&mut stock.ages).map_err(Need::Ages)?;
         }
         let Some(lead) = lead else { return self.new_block(put, stock).map(Lead::to) };
         if let Some(pages) = self.blocks.get(lead.block()).pages() {

@@ -39,6 +39,18 @@ impl Removed {
     }
 }
 
+/// What an eviction came to.
+#[derive(Debug)]
+#[must_use = "a frame that is dropped is lost"]
+pub(crate) enum Evicted {
+    /// A page is gone: its frame and its name.
+    Page(Frame, Option<FullName>),
+    /// The oldest page, if there is one, is younger than was thought.
+    Younger,
+    /// No page, or none that nobody is reading among the oldest.
+    Nothing,
+}
+
 /// What a block comes to when one of its pages is taken out.
 #[derive(Clone, Copy)]
 struct Counted {
@@ -149,8 +161,7 @@ impl State {
         Counted { is_sparse, is_empty, head }: Counted,
     ) {
         if aging == Aging::Aged {
-            self.ages.unlink(record);
-            self.has_news |= self.ages.records.remove_empty(record);
+            self.forget_age(record);
         }
         let Some(head) = head else { return self.taken_from_dead(key, lead, is_sparse, is_empty) };
         if let Some(head) = head.some() {
@@ -221,7 +232,7 @@ impl State {
             self.index.collect(garbage);
             self.blocks.collect(garbage);
             self.maps.collect(garbage);
-            self.ages.records.collect(garbage);
+            self.ages.collect(garbage);
         }
     }
 
@@ -291,28 +302,30 @@ impl State {
         }
     }
 
-    /// Evicts the oldest page that nobody is reading; its frame, and its name if that is asked for
-    /// and the page could still be found.
-    pub(crate) fn evict(
-        &mut self,
-        key: &HashKey,
-        with_name: bool,
-    ) -> Option<(Frame, Option<FullName>)> {
-        let mut at = self.ages.oldest;
-        for _ in 0..EVICTION_SEARCH_MAX {
-            let id = at.some()?;
-            let aged = self.ages.records.get(id);
-            let (block, place, younger) = (aged.block(), aged.place(), aged.younger());
-            let lead = self.lead_to(block);
-            if self.page_mut(lead, place)?.nr_pins(Aging::Aged) == 0 {
-                let name = if with_name { self.name_of(block, place) } else { None };
-                let frame = self.remove(key, lead, place, Aging::Aged)?.frame()?;
-                self.stats.evicted += 1;
-                return Some((frame, name));
-            }
-            at = younger;
+    /// Evicts the oldest page that nobody is reading, if no page is younger than `bound` that is the
+    /// oldest: its frame, and its name if that is asked for and the page could still be found.
+    pub(crate) fn evict(&mut self, key: &HashKey, bound: u64, with_name: bool) -> Evicted {
+        self.ages.raise_bound();
+        if self.ages.bound() > bound {
+            return Evicted::Younger;
         }
-        None
+        let mut at = self.ages.oldest();
+        for _ in 0..EVICTION_SEARCH_MAX {
+            let Some(id) = at else { break };
+            let (block, place) = self.ages.page(id);
+            let lead = self.lead_to(block);
+            let page = self.page_mut(lead, place);
+            if page.is_some_and(|page| page.nr_pins(Aging::Aged) == 0) {
+                let name = if with_name { self.name_of(block, place) } else { None };
+                let removed = self.remove(key, lead, place, Aging::Aged);
+                let Some(frame) = removed.and_then(Removed::frame) else { break };
+                self.stats.evicted += 1;
+                self.ages.raise_bound();
+                return Evicted::Page(frame, name);
+            }
+            at = self.ages.younger(id);
+        }
+        Evicted::Nothing
     }
 
     /// Hands one more block of an emptied shard to the garbage. `true` when none is left.
@@ -320,6 +333,6 @@ impl State {
         self.index.dismantle(garbage)
             && self.blocks.dismantle(garbage)
             && self.maps.dismantle(garbage)
-            && self.ages.records.dismantle(garbage)
+            && self.ages.dismantle(garbage)
     }
 }

@@ -5,13 +5,13 @@ use super::{Slab, Slot};
 /// Chunks that one slice counts.
 pub(crate) const CHUNKS_PER_SLICE: usize = 256;
 
-impl<T: Slot, const N: usize, const W: usize, const INLINE: usize> Slab<T, N, W, INLINE> {
+impl<T: Slot, const N: usize, const INLINE: usize> Slab<T, N, INLINE> {
     /// Used slots, and blocks of metadata.
     pub(crate) fn recount(&self) -> (u32, u32) {
         let mut counts = (0, self.chunks.nr_blocks() + self.infos.nr_blocks());
         for at in 0..usize::from(self.nr_chunks) {
             if let (Some(Some(_)), Some(info)) = (self.chunks.get(at), self.infos.get(at)) {
-                counts.0 += info.recount();
+                counts.0 += info.nr_used();
                 counts.1 += 1;
             }
         }

@@ -1,15 +1,16 @@
 //! A slab against a list of what is in it.
 
 use super::*;
-use crate::age_record::{Aged, Ages, PER_CHUNK, WORDS};
+use crate::block::{Block, Blocks, PER_CHUNK};
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
+use core::cell::Cell;
 
-type Supply = SlabSupply<Aged, PER_CHUNK, WORDS>;
+type Supply = SlabSupply<Block, PER_CHUNK>;
 
 /// A slab with the slots that are in use.
 struct Listed {
-    ages: Ages,
+    blocks: Blocks,
     used: BTreeSet<u32>,
     /// Blocks of metadata that it has been given and has not given back.
     nr_blocks: u32,
@@ -17,27 +18,31 @@ struct Listed {
 
 impl Listed {
     fn new() -> Self {
-        Self { ages: Slab::new(), used: BTreeSet::new(), nr_blocks: 0 }
+        Self { blocks: Slab::new(), used: BTreeSet::new(), nr_blocks: 0 }
     }
 
     fn insert(&mut self) -> SlotId {
         let mut supply = Supply::default();
-        while let Err(need) = self.ages.prepare(&mut supply) {
+        while let Err(need) = self.blocks.prepare(&mut supply) {
             assert!(supply.fetch(need));
             self.nr_blocks += 1;
         }
         assert_eq!(supply.nr_blocks(), 0, "no more than it asked for");
-        let id = self.ages.insert(Aged::youngest_of(SlotId(7), 9, SlotId::NONE, 0));
+        let id = self.blocks.insert(Block::Head {
+            oid: [7, 8, 9],
+            first: SlotId(1),
+            nr_pages: Cell::new(0),
+        });
         assert!(self.used.insert(id.0), "a slot is given once");
         id
     }
 
     fn remove(&mut self, id: SlotId) {
         assert!(self.used.remove(&id.0));
-        let (aged, has_excess) = self.ages.remove(id);
-        assert_eq!((aged.block(), aged.place()), (SlotId(7), 9));
+        let (block, has_excess) = self.blocks.remove(id);
+        assert!(matches!(block, Block::Head { oid: [7, 8, 9], .. }), "as it was put there");
         let mut garbage = Garbage::<0>::new();
-        self.ages.collect(&mut garbage);
+        self.blocks.collect(&mut garbage);
         let nr_freed = garbage.nr_blocks();
         assert_eq!(nr_freed > 0, has_excess);
         self.nr_blocks -= nr_freed;
@@ -48,7 +53,7 @@ impl Listed {
         let (mut found, mut at) = (Vec::new(), SlotId(0));
         loop {
             let mut chunks = step;
-            match self.ages.next_used(at, &mut chunks) {
+            match self.blocks.next_used(at, &mut chunks) {
                 Scanned::Found(id) => {
                     found.push(id.0);
                     at = SlotId(id.0 + 1);
@@ -64,7 +69,7 @@ impl Listed {
         assert_eq!(self.walk(usize::MAX), used);
         assert_eq!(self.walk(1), used, "in short steps");
         let nr_used = u32::try_from(used.len()).expect("few");
-        assert_eq!(self.ages.recount(), (nr_used, self.nr_blocks));
+        assert_eq!(self.blocks.recount(), (nr_used, self.nr_blocks));
     }
 }
 
@@ -94,11 +99,11 @@ fn slots_come_and_go_and_every_chunk_goes_back() {
     }
     listed.check();
     let mut garbage = Garbage::<0>::new();
-    while !listed.ages.dismantle(&mut garbage) {
+    while !listed.blocks.dismantle(&mut garbage) {
         listed.nr_blocks -= garbage.nr_blocks();
         garbage = Garbage::new();
     }
-    assert_eq!((listed.nr_blocks, listed.ages.recount()), (0, (0, 0)));
+    assert_eq!((listed.nr_blocks, listed.blocks.recount()), (0, (0, 0)));
 }
 
 #[test]
@@ -127,9 +132,9 @@ fn a_walk_looks_at_no_more_chunks_than_it_may() {
     }
     let mut chunks = 3;
     let from = SlotId(1);
-    let found = listed.ages.next_used(from, &mut chunks);
-    assert_eq!((found, chunks), (Scanned::Found(SlotId(256)), 1));
+    let found = listed.blocks.next_used(from, &mut chunks);
+    assert_eq!((found, chunks), (Scanned::Found(SlotId(64)), 1));
     let mut chunks = 1;
-    let found = listed.ages.next_used(from, &mut chunks);
-    assert_eq!((found, chunks), (Scanned::Unfinished(SlotId(256)), 0));
+    let found = listed.blocks.next_used(from, &mut chunks);
+    assert_eq!((found, chunks), (Scanned::Unfinished(SlotId(64)), 0));
 }

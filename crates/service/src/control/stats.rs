@@ -371,7 +371,7 @@ const fn fault(error: AuditError) -> u32 {
         AuditError::PageCount => 3,
         AuditError::VacantBlock => 4,
         AuditError::BlockList => 5,
-        AuditError::AgeList => 6,
+        AuditError::AgeLog => 6,
         AuditError::Counters => 7,
         AuditError::Sums => 8,
         AuditError::Slot => 9,
