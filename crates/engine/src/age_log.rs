@@ -163,6 +163,12 @@ impl AgeLog {
         !self.next.is_multiple_of(END)
     }
 
+    /// What the next [`add`](Self::add) hands back, if it finds a place.
+    #[inline(always)]
+    pub(crate) fn next_record(&self) -> Option<SlotId> {
+        self.is_ready().then_some(SlotId(self.next))
+    }
+
     /// Makes the page at `place` of `block` the youngest. There [is](Self::is_ready) a place for it.
     #[inline(always)]
     pub(crate) fn add(&mut self, block: SlotId, place: u8, stamp: u64) -> SlotId {

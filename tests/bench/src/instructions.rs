@@ -6,7 +6,7 @@
 //! made N times and 2 N times after the same preparation; the difference is that of N operations,
 //! and neither the preparation nor the loop around the calls is in it.
 
-use crate::guest::{Guest, Page};
+use crate::guest::{Guest, Page, shared_pool};
 use crate::original::Original;
 use crate::report::Instructions;
 use crate::workloads::{host_frames, service};
@@ -40,6 +40,8 @@ pub enum Counted {
     PutEphemeral,
     /// A get that removes one of these, permuted.
     ExclusiveGet,
+    /// A get in a shared pool, which makes one of these the youngest, permuted.
+    SharedGet,
     /// A flush of one of the first, permuted.
     Flush,
     /// A get from an object that is not there.
@@ -49,12 +51,13 @@ pub enum Counted {
 }
 
 impl Counted {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Put,
         Self::Get,
         Self::DuplicatePut,
         Self::PutEphemeral,
         Self::ExclusiveGet,
+        Self::SharedGet,
         Self::Flush,
         Self::MissNoObject,
         Self::MissNoIndex,
@@ -68,6 +71,7 @@ impl Counted {
             Self::DuplicatePut => "duplicate_put",
             Self::PutEphemeral => "put_ephemeral",
             Self::ExclusiveGet => "exclusive_get",
+            Self::SharedGet => "shared_get",
             Self::Flush => "flush",
             Self::MissNoObject => "miss_no_object",
             Self::MissNoIndex => "miss_no_index",
@@ -82,10 +86,12 @@ impl Counted {
 pub fn calls(op: Counted, nr_calls: usize) -> Result<()> {
     ensure!(nr_calls <= NR_PAGES, "there are {NR_PAGES} pages to be visited once each");
     let service = service(host_frames(NR_PAGES))?;
-    let guest = Guest::new(&service, 1)?;
-    let is_ephemeral = matches!(op, Counted::PutEphemeral | Counted::ExclusiveGet);
+    let guests = [Guest::new(&service, 1)?, Guest::new(&service, 2)?];
+    let guest = &guests[0];
+    let is_shared = op == Counted::SharedGet;
+    let is_ephemeral = is_shared || matches!(op, Counted::PutEphemeral | Counted::ExclusiveGet);
     let flags = if is_ephemeral { PoolFlags::empty() } else { PoolFlags::PERSIST };
-    let pool = guest.new_pool(flags, [0; 2])?;
+    let pool = if is_shared { shared_pool(&guests)? } else { guest.new_pool(flags, [0; 2])? };
     let page = |nth: usize| {
         let (object, index) =
             if is_ephemeral { (1000 + nth / OBJECT_PAGES, nth % OBJECT_PAGES) } else { (1, nth) };
@@ -103,7 +109,9 @@ pub fn calls(op: Counted, nr_calls: usize) -> Result<()> {
             Counted::Put | Counted::PutEphemeral => {
                 guest.put(nth, in_order, [nth as u64, 1])?;
             }
-            Counted::Get | Counted::ExclusiveGet => guest.get(nth, page, stamp)?,
+            Counted::Get | Counted::ExclusiveGet | Counted::SharedGet => {
+                guest.get(nth, page, stamp)?;
+            }
             Counted::DuplicatePut => guest.put(nth, page, [number as u64, 2])?,
             Counted::Flush => guest.flush(page)?,
             Counted::MissNoObject => guest.miss(Page { object: page.object + 1, ..page })?,

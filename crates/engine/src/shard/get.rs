@@ -129,10 +129,14 @@ impl State {
             }
             return self.finish_rare_get(key, lead, place, frame, taking, copied, user, stamp);
         }
+        let young = if taking == Taking::Refreshing { self.ages.next_record() } else { None };
         let unpin = |entry: &mut Entry| {
             let is_left = entry.is(frame, left);
             if is_left {
                 entry.clear_pins(aging);
+                if let Some(young) = young {
+                    entry.set_record(young);
+                }
             }
             is_left
         };
@@ -141,11 +145,9 @@ impl State {
         } else {
             return self.finish_rare_get(key, lead, place, frame, taking, copied, user, stamp);
         }
-        match taking {
-            Taking::Refreshing if self.ages.is_ready() => {
-                self.refresh(lead, place, record, stamp());
-            }
-            _ => {}
+        if young.is_some() {
+            self.ages.add(lead.block(), place, stamp());
+            self.forget_age(record);
         }
         if user != Membership::NOBODY {
             self.blocks.get_mut(lead.block()).set_last_user(user);
