@@ -102,7 +102,7 @@ pub(crate) const fn free(words: &mut Words, place: u32) -> bool {
 pub(crate) fn first_used(words: &Words, from: u32, end: u32) -> Option<u32> {
     let mut from = from.max(FIRST);
     while from < end.min(END) {
-        let rest = words[(from / u64::BITS) as usize].0 >> (from % u64::BITS);
+        let rest = words[(from % END / u64::BITS) as usize].0 >> (from % u64::BITS);
         if rest != 0 {
             return Some(from + rest.trailing_zeros()).filter(|place| *place < end);
         }
@@ -145,7 +145,7 @@ pub(crate) fn pack(words: &mut Words, behind: &Words, mut moved: impl FnMut((Slo
     while let Some(place) = first_used(words, from, END) {
         from = place + 1;
         if place != to {
-            words[to as usize] = words[place as usize];
+            words[(to % END) as usize] = words[(place % END) as usize];
             moved(page(words, to), to);
         }
         to += 1;

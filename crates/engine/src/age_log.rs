@@ -33,6 +33,7 @@ pub(crate) struct Link(u16);
 pub(crate) const LINKS_PER_LEAF: usize = 2048;
 
 /// Numbers below the one that stands for none.
+#[expect(clippy::cast_possible_truncation, reason = "a slot's number has 23 bits, nine of a place")]
 const CHUNKS_MAX: u16 = ((1 << SLOT_BITS) / WORDS - 1) as u16;
 
 /// Blocks for the next record, allocated beforehand.
@@ -93,6 +94,7 @@ pub(crate) struct AgeLog {
     excess: [u16; 2],
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "a slot's number has 23 bits, nine of a place")]
 const fn chunk_of(id: SlotId) -> u16 {
     (id.0 / END) as u16
 }

@@ -11,9 +11,11 @@ use crate::frame::FrameId;
 use crate::host::Host;
 use crate::policy::{Age, Event, Policy};
 use crate::pool::Kind;
-use crate::put::EVICTIONS_PER_PUT_MAX;
 use crate::shard::{PageName, Pinned, Shard, Taking};
 use crate::stock::Stock;
+
+/// Pages that one get may evict, whatever was stored.
+const EVICTIONS_PER_REFRESH_MAX: u32 = 1;
 
 /// Blocks of metadata that one refresh may ask for: a chunk of the log of ages, and root and leaf of
 /// its two arrays.
@@ -131,12 +133,13 @@ impl<H: Host> Engine<H> {
         copied.map_or_else(|error| Err(GetError::Drain(error)), |()| Ok(GetOutcome::Hit))
     }
 
-    /// Makes a page the youngest where that wants metadata, evicting pages if the host has no memory.
-    /// If there is none to be had, the page stays as old as it is.
+    /// Makes a page the youngest where that wants metadata: once in some 450 times. If the host has no
+    /// memory, its oldest page makes room, for on a full host the order of ages is what counts most.
+    /// If there is still none to be had, the page stays as old as it is.
     #[cold]
     #[inline(never)]
     fn refresh(&self, access: Access<'_>, shard: &Shard, pinned: Pinned) {
-        let mut evictions_left = EVICTIONS_PER_PUT_MAX;
+        let mut evictions_left = EVICTIONS_PER_REFRESH_MAX;
         let mut stock = Stock::default();
         for _ in 0..NEEDS_PER_REFRESH_MAX {
             let mut state = shard.state.lock(&self.host);

@@ -53,7 +53,8 @@ impl Listed {
             self.merge(thin);
         }
         self.stamp += 1;
-        let (block, place) = (SlotId((self.stamp >> 6) as u32), (self.stamp % 64) as u8);
+        let block = SlotId(u32::try_from(self.stamp >> 6).expect("few"));
+        let place = u8::try_from(self.stamp % 64).expect("6 bits");
         let id = self.log.add(block, place, self.stamp);
         assert_eq!((self.log.page(id), self.log.stamp(id)), ((block, place), self.stamp));
         self.pages.insert(self.stamp, id);

@@ -319,7 +319,9 @@ impl State {
             }
         }
         let has_room = self.orphans.has_room();
-        let Some(entry) = self.page_mut(lead, place) else { broken::no_such_page() };
+        let Some(entry) = self.page_mut(lead, place) else {
+            return PutStep::Unput(Unput::Absent, frame);
+        };
         let nr_pins = entry.nr_pins(aging);
         // Somebody is reading the old frame without a lock, so it needs a place of its own, and it
         // keeps its charge until it is freed.

@@ -7,6 +7,9 @@ use hypercall_abi::{Handle, ObjectId};
 use tmem_host_sim::{Content, Fault};
 use tmem_service::DomainId;
 
+/// Pages that one get may evict.
+const EVICTED_PER_GET_MAX: usize = 1;
+
 fn page_key(handle: Handle) -> PageKey {
     (handle.object, handle.index.0)
 }
@@ -93,12 +96,12 @@ impl Model {
         is_bad: bool,
         seen: &Seen,
     ) -> Verdict {
-        if !seen.evicted.is_empty() {
-            return Err("a get evicted pages".into());
-        }
         let page = page_key(handle);
         let key = self.pool_key(caller, handle.pool_id);
         let is_hit = seen.answer == Some(answer::SUCCESS);
+        if !is_hit && !seen.evicted.is_empty() {
+            return Err("a get without a hit evicted pages".into());
+        }
         if !is_hit && seen.content != before {
             return Err(format!("no hit, but the frame changed to {:?}", seen.content));
         }
@@ -124,9 +127,23 @@ impl Model {
             return Err(format!("got {:?}, stored was {:?}", seen.content, stored.content));
         }
         if is_shared {
-            self.refresh(key, page);
+            // The new age may want metadata, for which the oldest page makes room: that may be this one.
+            let nr_evicted = seen.evicted.len();
+            if nr_evicted > EVICTED_PER_GET_MAX {
+                return Err(format!("a get evicted {nr_evicted} pages"));
+            }
             self.note_user(key, handle.object, caller);
-        } else if !is_persistent {
+            self.evict(caller, seen)?;
+            // Without metadata the page stays as old as it is.
+            if seen.refusals.of(Fault::Metadata) <= nr_evicted as u64 && self.has(key, page) {
+                self.refresh(key, page);
+            }
+            return Ok(());
+        }
+        if !seen.evicted.is_empty() {
+            return Err("a get evicted pages".into());
+        }
+        if !is_persistent {
             let _ = self.remove(key, page);
         }
         Ok(())

@@ -5,6 +5,7 @@
 //! leaks; see `World`.
 
 mod accounting;
+mod ages;
 mod bad_frames;
 mod control;
 mod data;
