@@ -167,6 +167,7 @@ cases![
     evict_oldest_first,
     evict_across_pools,
     evict_put_age,
+    evict_shared_hit,
     evict_one_object,
     evict_not_persistent,
     evict_for_persistent,
