@@ -141,24 +141,37 @@ pub(crate) const fn stamp(words: &Words, place: u32) -> u64 {
 /// that; there is room. Tells of each record that has another place the page and that place.
 pub(crate) fn pack(words: &mut Words, behind: &Words, mut moved: impl FnMut((SlotId, u8), u32)) {
     let mut to = FIRST;
-    let mut from = FIRST;
-    while let Some(place) = first_used(words, from, END) {
-        from = place + 1;
-        if place != to {
-            words[(to % END) as usize] = words[(place % END) as usize];
-            moved(page(words, to), to);
+    for nth in 1..BASE {
+        let mut marks = words[nth].0;
+        while let Some(place) = take_first(&mut marks, nth) {
+            if place != to {
+                words[(to % END) as usize] = words[(place % END) as usize];
+                moved(page(words, to), to);
+            }
+            to += 1;
         }
-        to += 1;
     }
-    from = FIRST;
-    while let Some(place) = first_used(behind, from, END) {
-        from = place + 1;
-        let (block, at) = page(behind, place);
-        write(words, to, block, at, stamp(behind, place));
-        moved((block, at), to);
-        to += 1;
+    for nth in 1..BASE {
+        let mut marks = behind[nth].0;
+        while let Some(place) = take_first(&mut marks, nth) {
+            let (block, at) = page(behind, place);
+            write(words, to, block, at, stamp(behind, place));
+            moved((block, at), to);
+            to += 1;
+        }
     }
     mark_first(words, to - FIRST);
+}
+
+/// Takes the first mark out of the header's word number `nth`: its place.
+#[expect(clippy::cast_possible_truncation, reason = "one of seven")]
+const fn take_first(marks: &mut u64, nth: usize) -> Option<u32> {
+    if *marks == 0 {
+        return None;
+    }
+    let place = nth as u32 * u64::BITS + marks.trailing_zeros();
+    *marks &= *marks - 1;
+    Some(place)
 }
 
 #[cfg(test)]
