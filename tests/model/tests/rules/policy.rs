@@ -160,6 +160,23 @@ fn r42_whether_a_duplicate_put_refreshes_is_the_policys_choice() {
     assert_eq!(after_a_duplicate::<Refreshing>(), [0]);
 }
 
+/// Each put that refreshes adds to the log of ages, whose first chunk has room for 448.
+#[test]
+fn r42_a_put_that_refreshes_finds_a_place_for_its_age_wherever_the_log_ends() {
+    for nr_puts in (430..530).step_by(5) {
+        let bed = Bed::<Refreshing>::new(65, PoolKind::Shared([7, 0]));
+        // All of one block, so of one shard; one frame stays free for the duplicates.
+        (0..nr_puts).for_each(|number| bed.put(0, number % 64));
+        (0..2).for_each(|index| bed.put(1, index));
+        let missing: Vec<_> = (0..64).filter(|&index| !bed.is_there(0, index)).collect();
+        assert_eq!(
+            missing,
+            [nr_puts % 64],
+            "after {nr_puts} puts the next one's page is the oldest"
+        );
+    }
+}
+
 /// Two clients with the weights 1 and 3 put new pages by turns; the pages that each holds.
 fn under_pressure<P: Policy>() -> [u64; 2] {
     const FRAMES: u32 = 400;
