@@ -13,8 +13,9 @@
 //! shard with the least bounds; if the true oldest page there is younger, the bound is raised and
 //! the choice made again.
 //!
-//! The order is exact for calls that do not overlap. Where calls overlap, a page may be passed over
-//! by as many as are being put at that moment.
+//! The order is exact for calls that do not overlap, unless very many shards have lost their oldest
+//! page since eviction was last there. Where calls overlap, a page may be passed over by as many as are
+//! being put at that moment.
 
 use crate::NoMemory;
 use crate::client::{ClientId, SlotState, SlotWord};
@@ -33,9 +34,10 @@ use core::cmp::Reverse;
 /// guest with very many pools makes one call come near this, and the next call goes on from there.
 const RAISES_PER_EVICTION_MAX: u32 = 256;
 
-/// Shards' bounds that one eviction raises; after that it takes the oldest page of the shard that it
-/// has come to. Each takes a shard's lock.
-const SHARD_RAISES_PER_EVICTION_MAX: u32 = 64;
+/// Shards' bounds that a call may raise for each page that it may evict. Each takes a shard's lock, and
+/// is the price of an earlier removal. A call that has spent all of them takes the oldest page of the
+/// shard that it has come to.
+const SHARD_RAISES_PER_EVICTION: u32 = 16;
 
 /// Pools that one eviction passes over because all that it saw there is being read.
 const PASSED_OVER_MAX: usize = 3;
@@ -73,23 +75,29 @@ enum Attempt {
     Nothing,
 }
 
-/// How often an eviction may still choose anew.
-struct Patience(u32);
+/// What one call may still spend on evictions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Effort {
+    /// Pages that it may evict, or try to.
+    evictions: u32,
+    /// Shards' bounds that it may raise.
+    raises: u32,
+}
 
-impl Patience {
-    const fn new() -> Self {
-        Self(SHARD_RAISES_PER_EVICTION_MAX)
+impl Effort {
+    /// For a call that may evict so many pages.
+    pub(crate) const fn of(evictions: u32) -> Self {
+        Self { evictions, raises: evictions.saturating_mul(SHARD_RAISES_PER_EVICTION) }
+    }
+
+    /// Whether no page may be evicted any more.
+    pub(crate) const fn is_spent(&self) -> bool {
+        self.evictions == 0
     }
 
     /// What the chosen page's stamp must not be above.
-    const fn bound(&mut self, choice: &Choice<'_>) -> u64 {
-        match self.0.checked_sub(1) {
-            Some(left) => {
-                self.0 = left;
-                choice.stamp
-            }
-            None => u64::MAX,
-        }
+    const fn bound(&self, choice: &Choice<'_>) -> u64 {
+        if self.raises > 0 { choice.stamp } else { u64::MAX }
     }
 }
 
@@ -123,58 +131,50 @@ impl<H: Host> Engine<H> {
     /// frame: the host's oldest that nobody is reading, or the oldest of a client that holds more
     /// than its share, be it the requester or another.
     ///
-    /// Counts down `left` for each page that it evicts or tries to, and does nothing at 0.
+    /// Does nothing if `effort` [is spent](Effort::is_spent).
     #[inline(never)]
-    pub(crate) fn evict(&self, requester: ClientId, left: &mut u32) -> Option<Frame> {
+    pub(crate) fn evict(&self, requester: ClientId, effort: &mut Effort) -> Option<Frame> {
         if let Some(payer) = self.payer_for(requester)
-            && let Some(frame) = self.evict_own(payer, left)
+            && let Some(frame) = self.evict_own(payer, effort)
         {
             return Some(frame);
         }
-        self.evict_oldest(left)
+        self.evict_oldest(effort)
     }
 
-    /// Evicts the oldest page of the pools that `client` owns.
+    /// Evicts the oldest page of the pools that `client` owns; as [`evict`](Self::evict).
     #[inline(never)]
-    pub(crate) fn evict_own(&self, client: ClientId, left: &mut u32) -> Option<Frame> {
-        let mut patience = Patience::new();
-        let mut is_counted = false;
-        loop {
+    pub(crate) fn evict_own(&self, client: ClientId, effort: &mut Effort) -> Option<Frame> {
+        while !effort.is_spent() {
             let oldest =
                 self.owned_ephemeral(client).filter_map(Choice::of).min_by_key(|own| own.stamp)?;
-            if !is_counted {
-                *left = left.checked_sub(1)?;
-                is_counted = true;
-            }
-            match self.evict_from(&oldest, patience.bound(&oldest)) {
+            match self.evict_from(&oldest, effort) {
                 Attempt::Evicted(frame) => return Some(frame),
                 Attempt::Younger => {}
-                Attempt::Nothing => return None,
+                Attempt::Nothing => break,
             }
         }
+        None
     }
 
-    /// Evicts the host's oldest page. Counts down `left`, as [`evict`](Self::evict).
-    pub(crate) fn evict_oldest(&self, left: &mut u32) -> Option<Frame> {
+    /// Evicts the host's oldest page; as [`evict`](Self::evict).
+    pub(crate) fn evict_oldest(&self, effort: &mut Effort) -> Option<Frame> {
         let mut passed_over = [None; PASSED_OVER_MAX];
         let mut frame = None;
-        let mut patience = Patience::new();
         let mut nr_passed = 0;
-        while *left > 0
+        while !effort.is_spent()
             && let Some(place) = passed_over.get_mut(nr_passed)
             && let Some((bound, choice)) = self.oldest_pool()
         {
-            match self.evict_from(&choice, patience.bound(&choice)) {
+            match self.evict_from(&choice, effort) {
                 Attempt::Evicted(evicted) => {
-                    *left -= 1;
                     frame = Some(evicted);
                     break;
                 }
                 Attempt::Younger => {}
                 Attempt::Nothing => {
-                    *left -= 1;
-                    nr_passed += 1;
                     *place = Some(bound);
+                    nr_passed += 1;
                     self.unqueue(bound, choice.pool);
                 }
             }
@@ -233,14 +233,20 @@ impl<H: Host> Engine<H> {
         }
     }
 
-    /// Evicts the chosen page, if its stamp is not above `bound`; if all that is old there is being
-    /// read, one of another shard.
-    fn evict_from(&self, choice: &Choice<'_>, bound: u64) -> Attempt {
+    /// Evicts the chosen page; if all that is old there is being read, one of another shard. Spends a
+    /// page of `effort`, or if another page may be older, a raise.
+    fn evict_from(&self, choice: &Choice<'_>, effort: &mut Effort) -> Attempt {
         let Choice { pool, shard, .. } = *choice;
         let shards = pool.shards();
-        let mut attempt = self.evict_from_shard(pool, &shards[shard % SHARDS], bound);
+        let mut attempt =
+            self.evict_from_shard(pool, &shards[shard % SHARDS], effort.bound(choice));
+        if matches!(attempt, Attempt::Younger) {
+            effort.raises -= 1;
+            return attempt;
+        }
+        effort.evictions -= 1;
         for at in shard + 1..shard + SHARDS {
-            if !matches!(attempt, Attempt::Nothing) {
+            if matches!(attempt, Attempt::Evicted(_)) {
                 break;
             }
             attempt = self.evict_from_shard(pool, &shards[at % SHARDS], u64::MAX);
@@ -259,6 +265,10 @@ impl<H: Host> Engine<H> {
             return Attempt::Nothing;
         }
         let evicted = state.evict(&self.key, bound, H::REPORTS_EVICTIONS);
+        if matches!(evicted, Evicted::Younger) {
+            shard.publish_pages(&state, Aging::Aged);
+            return Attempt::Younger;
+        }
         let payer = Payer { domain: None, nr_metadata: Some(pool.nr_metadata()) };
         self.release_all(shard, state, payer);
         match evicted {
@@ -270,8 +280,7 @@ impl<H: Host> Engine<H> {
                 }
                 Attempt::Evicted(frame)
             }
-            Evicted::Younger => Attempt::Younger,
-            Evicted::Nothing => Attempt::Nothing,
+            Evicted::Younger | Evicted::Nothing => Attempt::Nothing,
         }
     }
 

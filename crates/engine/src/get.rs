@@ -7,6 +7,7 @@
 use crate::block::Membership;
 use crate::client::Caller;
 use crate::engine::{Access, Engine, NoPool};
+use crate::evict::Effort;
 use crate::frame::FrameId;
 use crate::host::Host;
 use crate::policy::{Age, Event, Policy};
@@ -139,7 +140,7 @@ impl<H: Host> Engine<H> {
     #[cold]
     #[inline(never)]
     fn refresh(&self, access: Access<'_>, shard: &Shard, pinned: Pinned) {
-        let mut evictions_left = EVICTIONS_PER_REFRESH_MAX;
+        let mut effort = Effort::of(EVICTIONS_PER_REFRESH_MAX);
         let mut stock = Stock::default();
         for _ in 0..NEEDS_PER_REFRESH_MAX {
             let mut state = shard.state.lock(&self.host);
@@ -149,7 +150,7 @@ impl<H: Host> Engine<H> {
             let step = state.make_youngest(pinned, || self.tick(), &mut stock);
             self.release_all(shard, state, access.payer());
             let Err(need) = step else { break };
-            if !self.fetch(need, &mut stock, &access, &mut evictions_left) {
+            if !self.fetch(need, &mut stock, &access, &mut effort) {
                 break;
             }
         }

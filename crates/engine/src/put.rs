@@ -5,6 +5,7 @@
 
 use crate::client::{Caller, ClientId, SlotWord};
 use crate::engine::{Access, Engine};
+use crate::evict::Effort;
 use crate::flush::Cause;
 use crate::frame::{Frame, FrameId};
 use crate::host::{DomainId, Host};
@@ -105,8 +106,8 @@ impl<H: Host> Engine<H> {
             Kind::Persistent => self.host.charge(access.domain(), 1).is_ok(),
             Kind::Private | Kind::Shared => true,
         };
-        let mut evictions_left = EVICTIONS_PER_PUT_MAX;
-        let supply = self.frame_for_put(access.client(), word, charged, &mut evictions_left);
+        let mut effort = Effort::of(EVICTIONS_PER_PUT_MAX);
+        let supply = self.frame_for_put(access.client(), word, charged, &mut effort);
         let Some(Supply { frame, may_add }) = supply else {
             let charged = access.charged().filter(|_| charged);
             return Err(self.fail_put(caller, pool_id, word, o0, o1, o2, index, charged, None));
@@ -129,9 +130,8 @@ impl<H: Host> Engine<H> {
             self.publish(kind, access, name, frame, may_add, None)
         };
         if let PutStep::Unput(Unput::Need(need), frame) = step {
-            let left = evictions_left;
             step = self.publish_with_stock(
-                caller, pool_id, word, o0, o1, o2, index, need, frame, may_add, left,
+                caller, pool_id, word, o0, o1, o2, index, need, frame, may_add, effort,
             );
         }
         match step {
@@ -270,19 +270,18 @@ impl<H: Host> Engine<H> {
         mut need: Need,
         mut frame: Frame,
         mut may_add: bool,
-        mut evictions_left: u32,
+        mut effort: Effort,
     ) -> PutStep {
         let Some(access) = self.reopen(caller, pool_id, word) else {
             return PutStep::Unput(Unput::NoPool, frame);
         };
         let name = PageName::new(&self.key, [o0, o1, o2], index);
-        let left = &mut evictions_left;
         let mut stock = Stock::default();
         let mut round = 0;
         let step = loop {
             round += 1;
             // A put that can't add always ends.
-            if round >= NEEDS_PER_PUT_MAX || !self.fetch(need, &mut stock, &access, left) {
+            if round >= NEEDS_PER_PUT_MAX || !self.fetch(need, &mut stock, &access, &mut effort) {
                 may_add = false;
             }
             let step = self.publish_elsewhere(&access, &name, frame, may_add, Some(&mut stock));
@@ -300,17 +299,17 @@ impl<H: Host> Engine<H> {
         need: Need,
         stock: &mut Stock,
         access: &Access<'_>,
-        evictions_left: &mut u32,
+        effort: &mut Effort,
     ) -> bool {
         let client = access.client();
-        if access.charged().is_none() && !self.has_metadata_room(access, evictions_left) {
+        if access.charged().is_none() && !self.has_metadata_room(access, effort) {
             return false;
         }
         loop {
             match stock.fetch(need, &self.host, access.payer()) {
                 Ok(()) => return true,
                 Err(Unpaid::Charge) => return false,
-                Err(Unpaid::Memory) => match self.evict(client, evictions_left) {
+                Err(Unpaid::Memory) => match self.evict(client, effort) {
                     Some(frame) => {
                         self.count_rare(access.word(), Rare::EvictionCaused);
                         self.host.give_room(frame);
@@ -324,10 +323,10 @@ impl<H: Host> Engine<H> {
     /// Whether the owner of an ephemeral pool may have more metadata. If it has too much for the
     /// pages that it holds, it pays with these, and if that does not help its put is refused: what
     /// one guest scatters takes nothing from others.
-    fn has_metadata_room(&self, access: &Access<'_>, evictions_left: &mut u32) -> bool {
+    fn has_metadata_room(&self, access: &Access<'_>, effort: &mut Effort) -> bool {
         let owner = access.owner();
         while self.holdings(owner).is_metadata_exhausted() {
-            match self.evict_own(owner, evictions_left) {
+            match self.evict_own(owner, effort) {
                 Some(frame) => {
                     self.count_rare(access.word(), Rare::EvictionCaused);
                     self.host.give_room(frame);
@@ -345,11 +344,11 @@ impl<H: Host> Engine<H> {
         client: ClientId,
         word: SlotWord,
         charged: bool,
-        left: &mut u32,
+        effort: &mut Effort,
     ) -> Option<Supply> {
         match self.host.take_frame() {
             Some(frame) => Some(Supply { frame, may_add: charged }),
-            None => self.frame_by_eviction(client, word, charged, left),
+            None => self.frame_by_eviction(client, word, charged, effort),
         }
     }
 
@@ -360,10 +359,10 @@ impl<H: Host> Engine<H> {
         client: ClientId,
         word: SlotWord,
         charged: bool,
-        left: &mut u32,
+        effort: &mut Effort,
     ) -> Option<Supply> {
         // A put that may not add a page may not cost another its page either.
-        if charged && let Some(frame) = self.evict(client, left) {
+        if charged && let Some(frame) = self.evict(client, effort) {
             self.count_rare(word, Rare::EvictionCaused);
             return Some(Supply { frame, may_add: true });
         }

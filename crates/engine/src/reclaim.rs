@@ -4,6 +4,7 @@
 //! Nothing here allocates, charges or gives back a charge: it evicts, and frees what that leaves.
 
 use crate::engine::Engine;
+use crate::evict::Effort;
 use crate::host::Host;
 use crate::pool::FREE;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed};
@@ -19,11 +20,9 @@ impl<H: Host> Engine<H> {
     /// The time that it takes is that of `pages` evictions, whatever is stored. It may be called on a
     /// CPU whose own call has called into the host, since no such call is made with a lock held.
     pub fn reclaim(&self, pages: u32) -> u32 {
-        let mut left = pages;
+        let mut effort = Effort::of(pages);
         let mut freed = 0;
-        while left > 0
-            && let Some(frame) = self.evict_oldest(&mut left)
-        {
+        while let Some(frame) = self.evict_oldest(&mut effort) {
             self.host.give_back(frame);
             freed += 1;
         }

@@ -9,6 +9,7 @@ use crate::client::{
     SlotWord,
 };
 use crate::engine::{CLIENTS_MAX, Engine, NO_CLIENT, POOLS_MAX};
+use crate::evict::Effort;
 use crate::host::{DomainId, Host};
 use crate::latency::Whose;
 use crate::pool::{self, Kind, Lifetime, Pool, PoolKind};
@@ -200,9 +201,9 @@ impl<H: Host> Engine<H> {
         evictions_max: u32,
         grow: impl Fn() -> Result<(), NoMemory>,
     ) -> Result<(), NoMemory> {
-        let mut evictions_left = evictions_max;
+        let mut effort = Effort::of(evictions_max);
         while grow().is_err() {
-            let frame = self.evict_oldest(&mut evictions_left).ok_or(NoMemory)?;
+            let frame = self.evict_oldest(&mut effort).ok_or(NoMemory)?;
             self.host.give_room(frame);
         }
         Ok(())
