@@ -15,17 +15,15 @@
 use crate::age_chunk::{self as chunk, END, FIRST, NO_CHUNK, WORDS, Word, Words};
 use crate::broken;
 use crate::garbage::{Boxed, Garbage};
-use crate::meta::boxed;
-use crate::paged::{Paged, PagedSupply};
-use crate::slab::{CHUNKS_PER_LEAF, CHUNKS_PER_SLICE, SLOT_BITS, Scanned, SlabNeed, SlotId};
-use alloc::boxed::Box;
+use crate::paged::Paged;
+use crate::slab::{CHUNKS_PER_LEAF, Chunk, SLOT_BITS, Scanned, SlabNeed, SlabSupply, SlotId};
 
 /// Chunks that two neighbours are moved together from: as many records, or fewer. A multiple of 64,
 /// for it is looked for at these only.
 const THIN: u32 = 64;
 
 /// A frame of the log.
-pub(crate) type AgeChunk = Box<[Word; WORDS]>;
+pub(crate) type AgeChunk = Chunk<Word, WORDS>;
 /// What links numbers without a chunk: the next such number.
 #[derive(Debug, Default)]
 pub(crate) struct Link(u16);
@@ -37,39 +35,7 @@ pub(crate) const LINKS_PER_LEAF: usize = 2048;
 const CHUNKS_MAX: u16 = ((1 << SLOT_BITS) / WORDS - 1) as u16;
 
 /// Blocks for the next record, allocated beforehand.
-#[derive(Debug, Default)]
-pub(crate) struct AgeSupply {
-    chunk: Option<AgeChunk>,
-    chunks: PagedSupply<Option<AgeChunk>, CHUNKS_PER_LEAF>,
-    links: PagedSupply<Link, LINKS_PER_LEAF>,
-}
-
-impl AgeSupply {
-    /// Allocates what `need` names. `false`: not to be had.
-    pub(crate) fn fetch(&mut self, need: SlabNeed) -> bool {
-        match need {
-            SlabNeed::Chunk => {
-                self.chunk = boxed();
-                self.chunk.is_some()
-            }
-            SlabNeed::Chunks(need) => self.chunks.fetch(need),
-            SlabNeed::Infos(need) => self.links.fetch(need),
-            SlabNeed::Full => false,
-        }
-    }
-
-    /// Blocks that are here.
-    pub(crate) fn nr_blocks(&self) -> u32 {
-        u32::from(self.chunk.is_some()) + self.chunks.nr_blocks() + self.links.nr_blocks()
-    }
-
-    /// Frees them.
-    pub(crate) fn clear(&mut self) {
-        drop(self.chunk.take());
-        self.chunks.clear();
-        self.links.clear();
-    }
-}
+pub(crate) type AgeSupply = SlabSupply<Word, WORDS, Link, LINKS_PER_LEAF>;
 
 /// Two neighbours, the older one first, that are to be [merged](AgeLog::merge).
 pub(crate) type ThinPair = (u16, u16);
@@ -243,7 +209,7 @@ impl AgeLog {
         if at >= CHUNKS_MAX {
             return Err(SlabNeed::Full);
         }
-        self.links.ensure(at.into(), &mut supply.links).map_err(SlabNeed::Infos)?;
+        self.links.ensure(at.into(), &mut supply.infos).map_err(SlabNeed::Infos)?;
         self.chunks.ensure(at.into(), &mut supply.chunks).map_err(SlabNeed::Chunks)?;
         let mut fresh = supply.chunk.take().ok_or(SlabNeed::Chunk)?;
         let full = core::mem::replace(&mut self.youngest, at);
@@ -377,12 +343,9 @@ impl AgeLog {
     /// Frames of metadata: those of a few chunks from number `from` on, and with the first all that
     /// are none of chunks. Where to go on; `None` at the end.
     pub(crate) fn count_blocks(&self, from: usize) -> (u32, Option<usize>) {
+        let (chunks, next) = self.chunks.count_owned(from, self.nr_chunks.into());
         let others = self.chunks.nr_blocks() + self.links.nr_blocks();
-        let end = usize::from(self.nr_chunks);
-        let next = from.saturating_add(CHUNKS_PER_SLICE).min(end);
-        let is_there = |&at: &usize| self.chunks.owned(at).is_some();
-        let chunks = (from..next).filter(is_there).fold(0, |count, _| count + 1);
-        (if from == 0 { others + chunks } else { chunks }, (next < end).then_some(next))
+        (if from == 0 { others + chunks } else { chunks }, next)
     }
 
     /// Records and frames of metadata, counted anew; `None`: the chunks disagree about their order or

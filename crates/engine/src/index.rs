@@ -8,8 +8,8 @@
 
 use crate::broken;
 use crate::garbage::Garbage;
-use crate::paged::Paged;
-use crate::slab::{CHUNKS_PER_SLICE, SlotId};
+use crate::paged::{COUNTED_PER_SLICE, Paged};
+use crate::slab::SlotId;
 use crate::stock::{Need, Stock};
 use crate::table::{self, Entry, Probe, SPLIT_LEN, Table, Tag};
 use alloc::boxed::Box;
@@ -239,7 +239,7 @@ impl Index {
     pub(crate) fn count_blocks(&self, from: usize) -> (u32, Option<usize>) {
         let others = u32::from(self.directory.is_some()) + self.tables.nr_blocks();
         let end = usize::from(self.nr_tables);
-        let next = from.saturating_add(CHUNKS_PER_SLICE).min(end);
+        let next = from.saturating_add(COUNTED_PER_SLICE).min(end);
         let is_there = |&at: &usize| self.tables.get(at).is_some_and(|cell| cell.table.is_some());
         let tables = (from..next).filter(is_there).fold(0, |count, _| count + 1);
         (if from == 0 { others + tables } else { tables }, (next < end).then_some(next))

@@ -12,6 +12,9 @@ use alloc::boxed::Box;
 /// Leaves below the root.
 const ROOT_LEN: usize = 512;
 
+/// Elements that one slice of a count looks at.
+pub(crate) const COUNTED_PER_SLICE: usize = 256;
+
 /// A frame of elements.
 pub(crate) type Leaf<C, const LEAF_LEN: usize> = Box<[C; LEAF_LEN]>;
 /// A frame of leaves.
@@ -186,7 +189,16 @@ impl<T, const INLINE: usize, const NEAR: usize, const LEAF_LEN: usize>
         self.root.as_ref()?.get(at / LEAF_LEN)?.as_ref()?.get(at % LEAF_LEN)?.as_deref()
     }
 
-    /// The same, to be changed.
+    /// How many of a few elements from number `from` on, below `end`, own something. Where to go on; `None`
+    /// at the end.
+    pub(crate) fn count_owned(&self, from: usize, end: usize) -> (u32, Option<usize>) {
+        let next = from.saturating_add(COUNTED_PER_SLICE).min(end);
+        let is_there = |&at: &usize| self.owned(at).is_some();
+        let count = (from..next).filter(is_there).fold(0, |count, _| count + 1);
+        (count, (next < end).then_some(next))
+    }
+
+    /// The same as [`owned`](Self::owned), to be changed.
     #[inline(always)]
     pub(crate) fn owned_mut(&mut self, at: usize) -> Option<&mut T> {
         if at < INLINE {

@@ -69,21 +69,22 @@ pub(crate) enum Scanned {
     End,
 }
 
-/// Blocks for new slots, allocated beforehand.
+/// Blocks for new slots, allocated beforehand: a chunk of `N` slots, and what makes room for its address
+/// and for what else is known of it, an `I` (`L` of them in a frame).
 #[derive(Debug)]
-pub(crate) struct SlabSupply<T, const N: usize> {
-    chunk: Option<Chunk<T, N>>,
-    chunks: PagedSupply<Option<Chunk<T, N>>, CHUNKS_PER_LEAF>,
-    infos: PagedSupply<ChunkInfo, INFOS_PER_LEAF>,
+pub(crate) struct SlabSupply<T, const N: usize, I = ChunkInfo, const L: usize = INFOS_PER_LEAF> {
+    pub(crate) chunk: Option<Chunk<T, N>>,
+    pub(crate) chunks: PagedSupply<Option<Chunk<T, N>>, CHUNKS_PER_LEAF>,
+    pub(crate) infos: PagedSupply<I, L>,
 }
 
-impl<T, const N: usize> Default for SlabSupply<T, N> {
+impl<T, const N: usize, I, const L: usize> Default for SlabSupply<T, N, I, L> {
     fn default() -> Self {
         Self { chunk: None, chunks: PagedSupply::default(), infos: PagedSupply::default() }
     }
 }
 
-impl<T: Slot, const N: usize> SlabSupply<T, N> {
+impl<T: Default, const N: usize, I: Default, const L: usize> SlabSupply<T, N, I, L> {
     /// Allocates what `need` names. `false`: not to be had.
     pub(crate) fn fetch(&mut self, need: SlabNeed) -> bool {
         match need {
@@ -469,5 +470,3 @@ impl<T: Slot, const N: usize, const INLINE: usize> Slab<T, N, INLINE> {
 mod recount;
 #[cfg(test)]
 mod tests;
-
-pub(crate) use recount::CHUNKS_PER_SLICE;

@@ -2,9 +2,6 @@
 
 use super::{Slab, Slot};
 
-/// Chunks that one slice counts.
-pub(crate) const CHUNKS_PER_SLICE: usize = 256;
-
 impl<T: Slot, const N: usize, const INLINE: usize> Slab<T, N, INLINE> {
     /// Used slots, and blocks of metadata.
     pub(crate) fn recount(&self) -> (u32, u32) {
@@ -22,11 +19,8 @@ impl<T: Slot, const N: usize, const INLINE: usize> Slab<T, N, INLINE> {
     /// Blocks of metadata: those of a few chunks from number `from` on, and with the first all that
     /// are none of chunks. Where to go on; `None` at the end.
     pub(crate) fn count_blocks(&self, from: usize) -> (u32, Option<usize>) {
+        let (chunks, next) = self.chunks.count_owned(from, self.nr_chunks.into());
         let others = self.chunks.nr_blocks() + self.infos.nr_blocks();
-        let end = usize::from(self.nr_chunks);
-        let next = from.saturating_add(CHUNKS_PER_SLICE).min(end);
-        let is_there = |&at: &usize| self.chunks.owned(at).is_some();
-        let chunks = (from..next).filter(is_there).fold(0, |count, _| count + 1);
-        (if from == 0 { others + chunks } else { chunks }, (next < end).then_some(next))
+        (if from == 0 { others + chunks } else { chunks }, next)
     }
 }
