@@ -13,8 +13,8 @@
 //! shard with the least bounds; if the true oldest page there is younger, the bound is raised and
 //! the choice made again.
 //!
-//! The order is exact for calls that do not overlap, unless very many shards have lost their oldest
-//! page since eviction was last there. Where calls overlap, a page may be passed over by as many as are
+//! The order is exact for calls that do not overlap, unless many shards have lost their oldest page
+//! since eviction was last there. Where calls overlap, a page may be passed over by as many as are
 //! being put at that moment.
 
 use crate::NoMemory;
@@ -37,7 +37,7 @@ const RAISES_PER_EVICTION_MAX: u32 = 256;
 /// Shards' bounds that a call may raise for each page that it may evict. Each takes a shard's lock, and
 /// is the price of an earlier removal. A call that has spent all of them takes the oldest page of the
 /// shard that it has come to.
-const SHARD_RAISES_PER_EVICTION: u32 = 16;
+const SHARD_RAISES_PER_EVICTION: u32 = 4;
 
 /// Pools that one eviction passes over because all that it saw there is being read.
 const PASSED_OVER_MAX: usize = 3;
