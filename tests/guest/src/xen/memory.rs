@@ -206,6 +206,12 @@ impl Region {
     pub(super) fn frames(&self) -> Range<u64> {
         self.start.div_ceil(4096)..(self.start + self.bytes) / 4096
     }
+
+    /// Whether any of its bytes is in this frame: of ACPI's tables a PVH guest has some in the frame in
+    /// which its memory ends.
+    fn touches(&self, frame: u64) -> bool {
+        (self.start / 4096..(self.start + self.bytes).div_ceil(4096)).contains(&frame)
+    }
 }
 
 /// `struct xen_memory_map`.
@@ -233,7 +239,7 @@ pub(super) fn memory_map(buffer: &mut [Region]) -> Option<&[Region]> {
 pub fn is_hole(frame: u64) -> bool {
     let mut buffer = [Region::EMPTY; 32];
     let Some(regions) = memory_map(&mut buffer) else { return false };
-    regions.iter().all(|region| region.kind == UNUSABLE || !region.frames().contains(&frame))
+    regions.iter().all(|region| region.kind == UNUSABLE || !region.touches(frame))
 }
 
 /// `struct xen_add_to_physmap`.
