@@ -313,9 +313,11 @@ impl AgeLog {
         chunk::stamp(self.words(chunk_of(id)), place_of(id))
     }
 
-    /// Makes the bound the stamp of the oldest page.
-    pub(crate) fn raise_bound(&mut self) {
-        self.bound = self.oldest().map_or(Self::NO_STAMP, |oldest| self.stamp(oldest));
+    /// Makes the bound the stamp of the oldest page, whose record it hands back.
+    pub(crate) fn raise_bound(&mut self) -> Option<SlotId> {
+        let oldest = self.oldest();
+        self.bound = oldest.map_or(Self::NO_STAMP, |oldest| self.stamp(oldest));
+        oldest
     }
 
     /// Hands one block of an empty log to the garbage. `true` when none is left.

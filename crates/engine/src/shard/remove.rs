@@ -302,14 +302,13 @@ impl State {
         }
     }
 
-    /// Evicts the oldest page that nobody is reading, if no page is younger than `bound` that is the
-    /// oldest: its frame, and its name if that is asked for and the page could still be found.
+    /// Evicts the oldest page that nobody is reading, unless all pages are younger than `bound`: its
+    /// frame, and its name if that is asked for and the page could still be found.
     pub(crate) fn evict(&mut self, key: &HashKey, bound: u64, with_name: bool) -> Evicted {
-        self.ages.raise_bound();
+        let mut at = self.ages.raise_bound();
         if self.ages.bound() > bound {
             return Evicted::Younger;
         }
-        let mut at = self.ages.oldest();
         for _ in 0..EVICTION_SEARCH_MAX {
             let Some(id) = at else { break };
             let (block, place) = self.ages.page(id);

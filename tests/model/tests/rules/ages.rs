@@ -1,5 +1,5 @@
 //! The order of ages where there are thousands of pages, so that the log that keeps it has chunks
-//! that fill, thin out and are merged: R42, R43, P21.
+//! that fill, thin out and are merged: R8, R10, R42, P21.
 //!
 //! The model knows the oldest page at each eviction; the audit looks at the whole log.
 
@@ -107,7 +107,7 @@ fn r42_pages_that_are_got_over_and_over_stay_and_take_no_more_memory() {
 }
 
 #[test]
-fn r9_r42_a_hit_without_memory_for_its_age_is_a_hit_and_leaves_the_page_where_it_was() {
+fn r10_a_hit_without_memory_for_its_age_is_a_hit_and_leaves_the_page_where_it_was() {
     let mut world = world_on(SimHost::builder().frames(20_000));
     let nr_pages = fill_shared(&mut world);
     // Neither metadata nor a page whose frame could be one: each get loses one page more, at most.
@@ -147,7 +147,7 @@ fn r42_a_hit_on_a_full_host_makes_room_for_its_age_by_the_oldest_page() {
 
 /// Dead pages keep their ages until they are swept, and these move with the others.
 #[test]
-fn r23_p21_ages_of_flushed_pages_move_with_those_of_live_ones() {
+fn p21_ages_of_flushed_pages_move_with_those_of_live_ones() {
     let mut world = world_on(SimHost::builder().frames(30_000));
     let nr_pages = SHARDS * RECORDS * 4;
     let live = |number: u32| at(0, 2 + u64::from(number), 0);
@@ -175,7 +175,7 @@ fn r23_p21_ages_of_flushed_pages_move_with_those_of_live_ones() {
 
 /// While a page is copied out, its record gets another number.
 #[test]
-fn r43_p21_a_get_ends_well_whose_pages_age_was_moved_meanwhile() {
+fn r8_r10_a_get_ends_well_whose_pages_age_was_moved_meanwhile() {
     for pool in [0, 1] {
         let host = SimHost::builder().frames(30_000).cpus(2);
         let world = world_on(host);
@@ -210,7 +210,7 @@ fn r43_p21_a_get_ends_well_whose_pages_age_was_moved_meanwhile() {
 
 /// A page that an exclusive get has claimed is created anew by a put: that age may want a chunk.
 #[test]
-fn r5_r42_a_put_during_a_get_finds_a_place_for_its_age_wherever_the_log_ends() {
+fn r42_a_put_during_a_get_finds_a_place_for_its_age_wherever_the_log_ends() {
     let world = world_on(SimHost::builder().frames(30_000).cpus(2));
     let guest = world.guest(1);
     let nr_puts = RECORDS + 50;
