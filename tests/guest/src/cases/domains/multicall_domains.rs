@@ -35,7 +35,7 @@ const MULTICALL: u32 = 13;
 /// Pages of the pool that is destroyed in the middle.
 const PAGES: u32 = 8000;
 /// How often the domain may be too quick for us.
-const ATTEMPTS: u32 = 10;
+const ATTEMPTS: u32 = 40;
 /// Pages for the list and for the blocks that it names.
 const LIST: usize = 8;
 const BLOCKS: usize = 9;
